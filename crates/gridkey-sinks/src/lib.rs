@@ -1,0 +1,1 @@
+//! Where secrets are delivered: one adapter per file, heavy ones behind features.

@@ -1,0 +1,1 @@
+//! Where state lives: one adapter per file, heavy ones behind features.

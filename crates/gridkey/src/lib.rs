@@ -1,0 +1,1 @@
+//! The command line: arguments to engine to view. The only crate that prints, exits or reads the environment.

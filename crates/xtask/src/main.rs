@@ -1,0 +1,3 @@
+//! The project's own chores: generate what is committed, check that it is fresh.
+
+fn main() {}

@@ -1,1 +1,21 @@
 //! The part of gridkey that decides: it touches nothing, so that every decision can be tested as a function.
+//!
+//! Five nouns run through it: [`manifest::Manifest`] (what people want), [`inventory::Inventory`] (what was
+//! observed), [`state::AccountState`] (what gridkey owns, and what it has begun), [`plan::Plan`] (what is
+//! decided) and events (what happened, in the engine). [`plan::plan`] takes the first three, a time and a
+//! seed, and returns the fourth.
+
+pub mod access;
+pub mod address;
+pub mod identity;
+pub mod key;
+pub mod manifest;
+pub mod name;
+pub mod sink;
+
+pub use access::{Access, AccessKind, Scope, Scopes};
+pub use address::Address;
+pub use identity::{AccountIdentity, OnBehalfOf, Region};
+pub use key::{KeyId, Marker};
+pub use name::Name;
+pub use sink::{LocationId, SinkKind, SinkLocation, SinkSettings};

@@ -1,0 +1,110 @@
+//! Addresses: the stable names of keys.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{Name, NameError};
+
+/// A key's stable name, `[environment/][account/]key`.
+///
+/// The account stands in it only where an environment fans out over several accounts, so three
+/// segments are environment, account and key, and two are environment and key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address {
+    pub environment: Option<Name>,
+    pub account: Option<Name>,
+    pub key: Name,
+}
+
+/// Why a text is not an [`Address`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    #[error("an address is `key`, `environment/key` or `environment/account/key`, not `{0}`")]
+    Segments(String),
+    #[error("`{segment}` in the address `{address}` is not a name")]
+    Name { address: String, segment: String, source: NameError },
+}
+
+impl Address {
+    pub fn key(key: Name) -> Self {
+        Self { environment: None, account: None, key }
+    }
+
+    pub fn in_environment(environment: Name, key: Name) -> Self {
+        Self { environment: Some(environment), account: None, key }
+    }
+
+    /// The name a key has at SendGrid where the manifest gives none: `/` becomes `-`.
+    pub fn default_key_name(&self) -> String {
+        self.to_string().replace('/', "-")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        for part in [&self.environment, &self.account].into_iter().flatten() {
+            text.push_str(part.as_str());
+            text.push('/');
+        }
+        text.push_str(self.key.as_str());
+        f.pad(&text)
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let name = |segment: &str| {
+            Name::new(segment).map_err(|source| AddressError::Name {
+                address: text.to_string(),
+                segment: segment.to_string(),
+                source,
+            })
+        };
+        match text.split('/').collect::<Vec<_>>()[..] {
+            [key] => Ok(Self { environment: None, account: None, key: name(key)? }),
+            [environment, key] => {
+                Ok(Self { environment: Some(name(environment)?), account: None, key: name(key)? })
+            }
+            [environment, account, key] => Ok(Self {
+                environment: Some(name(environment)?),
+                account: Some(name(account)?),
+                key: name(key)?,
+            }),
+            _ => Err(AddressError::Segments(text.to_string())),
+        }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_back_as_they_were_written() {
+        for text in ["mailer", "prod/mailer", "tenants/team-a/mailer"] {
+            assert_eq!(text.parse::<Address>().map(|a| a.to_string()), Ok(text.to_string()));
+        }
+        for bad in ["", "a//b", "a/b/c/d", "../prod", "a/b/"] {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+    }
+}

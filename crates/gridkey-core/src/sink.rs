@@ -1,0 +1,419 @@
+//! Where secrets are delivered: the kinds of sinks, their settings, and single locations in them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+/// The settings of a sink, by kind: `{ dotenv: { path: …, variable: … } }`.
+///
+/// The kind is the key of its settings rather than a `type:` field, as serde loses the position of
+/// every error inside a tagged value. In a manifest the texts may hold placeholders; in a
+/// [`SinkLocation`] they are filled in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkSettings {
+    /// A variable in a dotenv file.
+    Dotenv(DotenvSettings),
+    /// A value in a JSON file.
+    Json(FileSettings),
+    /// A value in a YAML file.
+    Yaml(FileSettings),
+    /// A file encrypted to age recipients.
+    Age(AgeSettings),
+    /// A command that takes the secret on standard input.
+    Command(CommandSettings),
+    /// HashiCorp Vault or OpenBao, KV version 2.
+    Vault(VaultSettings),
+    /// AWS Secrets Manager.
+    AwsSecretsManager(AwsSecretsManagerSettings),
+    /// AWS Systems Manager Parameter Store, as a SecureString.
+    AwsSsm(AwsSsmSettings),
+    /// Google Cloud Secret Manager.
+    GcpSecretManager(GcpSecretManagerSettings),
+    /// Azure Key Vault.
+    AzureKeyVault(AzureKeyVaultSettings),
+    /// A Kubernetes Secret.
+    Kubernetes(KubernetesSettings),
+    /// A GitHub Actions secret; it can be written but never read.
+    GithubActions(GithubActionsSettings),
+    /// A GitLab CI/CD variable.
+    GitlabCi(GitlabCiSettings),
+}
+
+/// A variable in a dotenv file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DotenvSettings {
+    /// The file, relative to the manifest's folder. It is written atomically with mode 0600; other lines stay as they are.
+    pub path: String,
+    /// The variable's name.
+    pub variable: String,
+}
+
+/// A value in a structured file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileSettings {
+    /// The file, relative to the manifest's folder. It is written atomically with mode 0600.
+    pub path: String,
+    /// Where in the file the secret stands, as a JSON Pointer (RFC 6901), such as `/sendgrid/api_key`.
+    pub pointer: String,
+}
+
+/// An age-encrypted file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgeSettings {
+    /// The file, relative to the manifest's folder.
+    pub path: String,
+    /// Public keys (`age1…`) the file is encrypted to.
+    pub recipients: Vec<String>,
+}
+
+/// Commands that store, and perhaps show and remove, a secret. None is run through a shell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSettings {
+    /// Program and arguments; the secret comes on standard input. It must be safe to run again with the same secret.
+    pub put: Vec<String>,
+    /// Program and arguments that print the stored secret, or nothing where there is none. Without it the sink is write-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Vec<String>>,
+    /// Program and arguments that remove the stored secret. Without it the value is left where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<Vec<String>>,
+}
+
+/// A field of a secret in Vault's KV version 2.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VaultSettings {
+    /// The server's address, such as `https://vault.internal:8200`.
+    pub address: String,
+    /// The KV mount.
+    pub mount: String,
+    /// The secret's path in the mount.
+    pub path: String,
+    /// The field of the secret; other fields stay as they are.
+    pub field: String,
+    /// The namespace, on servers that have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// A secret in AWS Secrets Manager.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AwsSecretsManagerSettings {
+    /// The region, such as `eu-west-1`.
+    pub region: String,
+    /// The secret's name or ARN.
+    pub secret: String,
+    /// A field of a JSON secret; without it the secret is the whole value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// A parameter in AWS Systems Manager.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AwsSsmSettings {
+    /// The region, such as `eu-west-1`.
+    pub region: String,
+    /// The parameter's name, such as `/prod/sendgrid`.
+    pub parameter: String,
+}
+
+/// A secret in Google Cloud Secret Manager.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GcpSecretManagerSettings {
+    /// The Google Cloud project.
+    pub project: String,
+    /// The secret's id.
+    pub secret: String,
+}
+
+/// A secret in Azure Key Vault.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AzureKeyVaultSettings {
+    /// The vault's address, such as `https://acme.vault.azure.net`.
+    pub vault: String,
+    /// The secret's name.
+    pub secret: String,
+}
+
+/// A field of a Kubernetes Secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesSettings {
+    /// The kubeconfig context; without it the current one, or the pod's own account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The namespace.
+    pub namespace: String,
+    /// The Secret's name.
+    pub secret: String,
+    /// The field of the Secret; other fields stay as they are.
+    pub field: String,
+}
+
+/// A secret of a GitHub repository or of one of its environments.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GithubActionsSettings {
+    /// `owner/name`.
+    pub repository: String,
+    /// The deployment environment; without it the secret is the repository's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The secret's name.
+    pub secret: String,
+}
+
+/// A CI/CD variable of a GitLab project.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GitlabCiSettings {
+    /// The server's address; `https://gitlab.com` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The project's path or number.
+    pub project: String,
+    /// The variable's name.
+    pub variable: String,
+    /// The environment scope; `*` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment_scope: Option<String>,
+}
+
+/// The kinds of sinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkKind {
+    Dotenv,
+    Json,
+    Yaml,
+    Age,
+    Command,
+    Vault,
+    AwsSecretsManager,
+    AwsSsm,
+    GcpSecretManager,
+    AzureKeyVault,
+    Kubernetes,
+    GithubActions,
+    GitlabCi,
+}
+
+/// One place that holds one secret: a sink's settings with every placeholder filled in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkLocation {
+    /// The sink's name in the manifest.
+    pub sink: Name,
+    /// Where in it.
+    pub at: SinkSettings,
+}
+
+/// What tells one location from another, whatever the sink is called: kind, place and field.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LocationId(String);
+
+impl LocationId {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LocationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl SinkKind {
+    pub const ALL: [Self; 13] = [
+        Self::Dotenv,
+        Self::Json,
+        Self::Yaml,
+        Self::Age,
+        Self::Command,
+        Self::Vault,
+        Self::AwsSecretsManager,
+        Self::AwsSsm,
+        Self::GcpSecretManager,
+        Self::AzureKeyVault,
+        Self::Kubernetes,
+        Self::GithubActions,
+        Self::GitlabCi,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dotenv => "dotenv",
+            Self::Json => "json",
+            Self::Yaml => "yaml",
+            Self::Age => "age",
+            Self::Command => "command",
+            Self::Vault => "vault",
+            Self::AwsSecretsManager => "aws_secrets_manager",
+            Self::AwsSsm => "aws_ssm",
+            Self::GcpSecretManager => "gcp_secret_manager",
+            Self::AzureKeyVault => "azure_key_vault",
+            Self::Kubernetes => "kubernetes",
+            Self::GithubActions => "github_actions",
+            Self::GitlabCi => "gitlab_ci",
+        }
+    }
+}
+
+impl fmt::Display for SinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl SinkSettings {
+    pub fn kind(&self) -> SinkKind {
+        match self {
+            Self::Dotenv(_) => SinkKind::Dotenv,
+            Self::Json(_) => SinkKind::Json,
+            Self::Yaml(_) => SinkKind::Yaml,
+            Self::Age(_) => SinkKind::Age,
+            Self::Command(_) => SinkKind::Command,
+            Self::Vault(_) => SinkKind::Vault,
+            Self::AwsSecretsManager(_) => SinkKind::AwsSecretsManager,
+            Self::AwsSsm(_) => SinkKind::AwsSsm,
+            Self::GcpSecretManager(_) => SinkKind::GcpSecretManager,
+            Self::AzureKeyVault(_) => SinkKind::AzureKeyVault,
+            Self::Kubernetes(_) => SinkKind::Kubernetes,
+            Self::GithubActions(_) => SinkKind::GithubActions,
+            Self::GitlabCi(_) => SinkKind::GitlabCi,
+        }
+    }
+
+    /// Whether gridkey can look at what a location holds.
+    ///
+    /// An age file is encrypted to people whose identities gridkey does not have; GitHub never shows a
+    /// secret; a command can be read where it says how.
+    pub fn is_readable(&self) -> bool {
+        match self {
+            Self::Age(_) | Self::GithubActions(_) => false,
+            Self::Command(CommandSettings { put: _, read, remove: _ }) => read.is_some(),
+            Self::Dotenv(_)
+            | Self::Json(_)
+            | Self::Yaml(_)
+            | Self::Vault(_)
+            | Self::AwsSecretsManager(_)
+            | Self::AwsSsm(_)
+            | Self::GcpSecretManager(_)
+            | Self::AzureKeyVault(_)
+            | Self::Kubernetes(_)
+            | Self::GitlabCi(_) => true,
+        }
+    }
+
+    /// Where these settings point, without what does not tell places apart.
+    fn place(&self) -> String {
+        let path = |path: &str| normal_path(path);
+        match self {
+            Self::Dotenv(DotenvSettings { path: file, variable }) => format!("{}#{variable}", path(file)),
+            Self::Json(FileSettings { path: file, pointer })
+            | Self::Yaml(FileSettings { path: file, pointer }) => format!("{}#{pointer}", path(file)),
+            Self::Age(AgeSettings { path: file, recipients: _ }) => path(file),
+            Self::Command(CommandSettings { put, read: _, remove: _ }) => put.join(" "),
+            Self::Vault(VaultSettings { address, mount, path, field, namespace }) => {
+                let namespace = namespace.as_deref().unwrap_or_default();
+                format!("{}/{namespace}/{mount}/{path}#{field}", address.trim_end_matches('/'))
+            }
+            Self::AwsSecretsManager(AwsSecretsManagerSettings { region, secret, field }) => {
+                format!("{region}/{secret}#{}", field.as_deref().unwrap_or_default())
+            }
+            Self::AwsSsm(AwsSsmSettings { region, parameter }) => format!("{region}/{parameter}"),
+            Self::GcpSecretManager(GcpSecretManagerSettings { project, secret }) => {
+                format!("{project}/{secret}")
+            }
+            Self::AzureKeyVault(AzureKeyVaultSettings { vault, secret }) => {
+                format!("{}/{secret}", vault.trim_end_matches('/'))
+            }
+            Self::Kubernetes(KubernetesSettings { context, namespace, secret, field }) => {
+                format!("{}/{namespace}/{secret}#{field}", context.as_deref().unwrap_or_default())
+            }
+            Self::GithubActions(GithubActionsSettings { repository, environment, secret }) => {
+                format!("{repository}/{}/{secret}", environment.as_deref().unwrap_or_default())
+            }
+            Self::GitlabCi(GitlabCiSettings { address, project, variable, environment_scope }) => format!(
+                "{}/{project}/{variable}@{}",
+                address.as_deref().unwrap_or("https://gitlab.com").trim_end_matches('/'),
+                environment_scope.as_deref().unwrap_or("*"),
+            ),
+        }
+    }
+}
+
+impl SinkLocation {
+    /// Two locations with the same id are the same place: writing one overwrites the other.
+    pub fn id(&self) -> LocationId {
+        LocationId(format!("{}:{}", self.at.kind(), self.at.place()))
+    }
+}
+
+impl fmt::Display for SinkLocation {
+    /// The place as a person would point at it, after the sink's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.sink, self.at.place())
+    }
+}
+
+/// A path without `.` segments, doubled slashes, and with `a/..` folded, so that two spellings of a
+/// file are one location. It looks at the text alone: links are followed nowhere.
+fn normal_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let root = if path.starts_with('/') { "/" } else { "" };
+    format!("{root}{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dotenv(path: &str) -> LocationId {
+        let at = SinkSettings::Dotenv(DotenvSettings { path: path.into(), variable: "KEY".into() });
+        SinkLocation { sink: Name::new("local").expect("a name"), at }.id()
+    }
+
+    #[test]
+    fn spellings_of_one_file_are_one_location() {
+        for path in ["./.env", "a/../.env", ".//.env"] {
+            assert_eq!(dotenv(path), dotenv(".env"), "{path}");
+        }
+        assert_ne!(dotenv("/.env"), dotenv(".env"));
+        assert_ne!(dotenv("../.env"), dotenv(".env"));
+    }
+
+    #[test]
+    fn every_kind_is_the_key_of_its_settings() {
+        for kind in SinkKind::ALL {
+            assert_eq!(serde_json::to_value(kind).expect("plain data"), kind.as_str());
+        }
+    }
+}

@@ -8,10 +8,12 @@
 pub mod access;
 pub mod address;
 pub mod identity;
+pub mod inventory;
 pub mod key;
 pub mod manifest;
 pub mod name;
 pub mod sink;
+pub mod state;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
 pub use address::Address;

@@ -1,0 +1,126 @@
+//! The inventory: what was observed at SendGrid and in the sinks. It can be partial, and says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::access::Scope;
+use crate::key::KeyId;
+use crate::name::Name;
+use crate::sink::LocationId;
+
+/// What was observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    pub accounts: BTreeMap<Name, AccountInventory>,
+    /// The locations that were looked at, of every account.
+    pub sinks: BTreeMap<LocationId, SinkObservation>,
+}
+
+/// What was observed of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountInventory {
+    Read(ReadAccount),
+    Unreadable(Unreadable),
+}
+
+/// An account that answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadAccount {
+    /// When the keys were listed, by SendGrid's `Date` header.
+    pub at: Timestamp,
+    /// The key that the list was asked for with.
+    pub managing_key: Option<KeyId>,
+    /// The live keys and their names.
+    pub live: BTreeMap<KeyId, String>,
+    /// What a look at single keys found; only keys that state owns are looked at.
+    pub details: BTreeMap<KeyId, KeyDetail>,
+    pub grantable: Grantable,
+}
+
+/// What a look at one key found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyDetail {
+    /// Its scopes, with those SendGrid adds by itself.
+    Scopes(BTreeSet<Scope>),
+    /// SendGrid says there is no such key.
+    Missing,
+}
+
+/// Which scopes the managing key can give to keys of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grantable {
+    /// The plan gives no key anything new, so nobody asked.
+    NotAsked,
+    /// The answer of `GET /v3/scopes`.
+    Known(BTreeSet<Scope>),
+    /// It could not be had.
+    Unknown(String),
+}
+
+/// An account that did not answer. It is never read as "all keys are gone".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreadable {
+    pub reason: UnreadableReason,
+    /// What was said, without secrets.
+    pub message: String,
+}
+
+/// Why an account could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreadableReason {
+    /// The managing key could not be found or run for.
+    Credential,
+    /// 401
+    Unauthorized,
+    /// 403
+    Forbidden,
+    /// 451
+    DataResidency,
+    /// No usable answer.
+    Unavailable,
+}
+
+/// What a look at a location found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkObservation {
+    Holds(SinkContent),
+    /// The sink cannot be read just now, and why.
+    Unreadable(String),
+    /// The sink can never be read.
+    WriteOnly,
+}
+
+/// What a location holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkContent {
+    Empty,
+    /// A SendGrid key with this id.
+    Key(KeyId),
+    /// Something that is no SendGrid key.
+    Other,
+}
+
+impl Inventory {
+    pub fn account(&self, account: &Name) -> Option<&ReadAccount> {
+        match self.accounts.get(account)? {
+            AccountInventory::Read(read) => Some(read),
+            AccountInventory::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the location was seen to hold the key.
+    pub fn holds(&self, location: &LocationId, id: &KeyId) -> bool {
+        matches!(self.sinks.get(location), Some(SinkObservation::Holds(SinkContent::Key(held))) if held == id)
+    }
+}

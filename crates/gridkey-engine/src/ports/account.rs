@@ -1,0 +1,121 @@
+//! One account at SendGrid, as the engine sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gridkey_core::inventory::UnreadableReason;
+use gridkey_core::{Access, KeyId, Scope, Scopes};
+use jiff::Timestamp;
+
+use crate::secret::Secret;
+
+/// Reads one account. All that planning needs.
+#[async_trait]
+pub trait AccountReader: Send + Sync {
+    /// The live keys. The answer may trail recent writes.
+    async fn list(&self) -> Result<Listing, ReadError>;
+
+    /// A key's scopes, with those SendGrid adds by itself; `None` where SendGrid knows no such key, which
+    /// may trail a recent creation.
+    async fn scopes_of(&self, id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError>;
+
+    /// The scopes that the managing key can give to keys of this account.
+    async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError>;
+
+    /// The id of the key that these requests are made with, where its format tells.
+    fn managing_key(&self) -> Option<KeyId>;
+}
+
+/// Changes one account.
+///
+/// *Guarantees*: an error that is not unclear means that the request had no effect and never will.
+/// *Caveats*: an unclear one may have taken effect, or take it later.
+#[async_trait]
+pub trait AccountWriter: AccountReader {
+    /// Makes a key. Never repeated by the adapter unless SendGrid surely did nothing.
+    async fn create(&self, name: &str, access: &Access) -> Result<CreatedKey, CreateError>;
+
+    async fn rename(&self, id: &KeyId, name: &str) -> Result<(), WriteError>;
+
+    /// Replaces name and scopes. SendGrid's answer does not show the scopes: read them back.
+    async fn update(&self, id: &KeyId, name: &str, scopes: &Scopes) -> Result<(), WriteError>;
+
+    async fn delete(&self, id: &KeyId) -> Result<Deleted, WriteError>;
+
+    /// The longest that a request of this writer can be under way. A runner starts an effect only while
+    /// its lease has more left than this.
+    fn deadline(&self) -> Duration;
+}
+
+/// The live keys of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// SendGrid's clock, from the `Date` header.
+    pub at: Timestamp,
+    /// Id and name.
+    pub keys: BTreeMap<KeyId, String>,
+}
+
+/// A key that was just made; the only time its secret is shown.
+#[derive(Debug)]
+pub struct CreatedKey {
+    pub id: KeyId,
+    pub secret: Secret,
+    /// SendGrid's clock, from the `Date` header.
+    pub at: Timestamp,
+    /// The scopes SendGrid says it gave; `None` where it does not say.
+    pub scopes: Option<BTreeSet<Scope>>,
+}
+
+/// What became of a DELETE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// 204: it is gone.
+    Revoked,
+    /// 404: gone, or so new that the answering replica has not heard of it.
+    NotFound,
+}
+
+/// A read that gave no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ReadError {
+    pub reason: UnreadableReason,
+    /// Lower-case fragment, without secrets.
+    pub message: String,
+}
+
+/// A write that was not confirmed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    /// SendGrid refused, and nothing happened.
+    #[error("SendGrid refused: {0}")]
+    Refused(String),
+    /// There is no such key, or none yet.
+    #[error("SendGrid knows no such key")]
+    NotFound,
+    /// No answer that tells.
+    #[error("the outcome is unclear: {0}")]
+    Unclear(String),
+}
+
+/// A creation that gave no key.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The account is full; surely nothing happened.
+    #[error("the account is full: {0}")]
+    CapReached(String),
+    /// The managing key is no longer let in; surely nothing happened.
+    #[error("the managing key was refused: {0}")]
+    Unauthorized(String),
+    /// SendGrid refused for another reason; surely nothing happened.
+    #[error("SendGrid refused: {0}")]
+    Refused(String),
+    /// SendGrid answered with a server error. It does so for scopes it does not grant, too.
+    #[error("SendGrid failed: {0}")]
+    ServerError(String),
+    /// No answer that tells.
+    #[error("the outcome is unclear: {0}")]
+    Unclear(String),
+}

@@ -1,0 +1,15 @@
+//! What the engine needs of the world: an account at SendGrid, sinks, a store, time.
+
+pub mod account;
+pub mod sink;
+pub mod store;
+pub mod time;
+
+pub use account::{
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+};
+pub use sink::{PutError, SinkError, SinkReader, SinkWriter};
+pub use store::{
+    Lock, LockError, LockHolder, StateReader, StateWriter, StoreError, StoreWriteError, Stored, Version,
+};
+pub use time::Timer;

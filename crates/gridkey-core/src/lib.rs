@@ -12,8 +12,10 @@ pub mod inventory;
 pub mod key;
 pub mod manifest;
 pub mod name;
+pub mod plan;
 pub mod sink;
 pub mod state;
+pub mod transition;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
 pub use address::Address;

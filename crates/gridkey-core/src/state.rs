@@ -58,6 +58,10 @@ pub struct OwnedKey {
     /// The scopes that SendGrid reported after the last write, without automatic ones; `None` for Full
     /// Access, which is never compared by scopes.
     pub reported: Option<BTreeSet<Scope>>,
+    /// The patterns that the scopes were expanded from, so that a catalogue that grew can be told from a
+    /// manifest that was edited.
+    #[serde(default)]
+    pub patterns: BTreeSet<String>,
     /// 1 for the first key of an address, and one more for each successor.
     pub generation: u32,
     pub born: Born,

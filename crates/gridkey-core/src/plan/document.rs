@@ -1,0 +1,274 @@
+//! The plan as a document: every change with before and after, capacity, findings, and what was allowed.
+//!
+//! Views are rendered from this document alone. It holds no secrets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::access::{Access, Scope};
+use crate::address::Address;
+use crate::key::{KeyId, Marker};
+use crate::manifest::{OnDelete, Position};
+use crate::name::Name;
+use crate::plan::finding::Finding;
+use crate::plan::step::Step;
+use crate::sink::SinkLocation;
+
+/// The version of the document that this gridkey writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What is decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub format_version: u32,
+    pub project: Name,
+    pub accounts: BTreeMap<Name, AccountPlan>,
+    /// Sorted by account, then by the order in which they are carried out, then by address.
+    pub changes: Vec<Change>,
+    /// Sorted; those that block come first.
+    pub findings: Vec<Finding>,
+}
+
+/// What a plan was computed from in one account, and what it comes to there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountPlan {
+    /// `None` where the account has no state yet.
+    pub lineage: Option<String>,
+    pub serial: u64,
+    /// When the account was observed, by SendGrid's clock; `None` where it could not be.
+    pub observed_at: Option<Timestamp>,
+    pub capacity: Option<Capacity>,
+}
+
+/// How full an account is, and would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    /// What SendGrid allows.
+    pub limit: u32,
+    /// What this project may hold of it.
+    pub max_keys: Option<u32>,
+    /// Live keys now.
+    pub live: u32,
+    /// Of those, keys that this project's state does not own.
+    pub foreign: u32,
+    /// Of those, keys that it owns.
+    pub ours: u32,
+    /// Live keys when the plan is carried out.
+    pub after: u32,
+    /// The most there are on the way, with creations whose outcome is not known yet.
+    pub peak: u32,
+}
+
+/// What happens to one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    pub address: Address,
+    pub account: Name,
+    pub action: Action,
+    /// At least one; the first is the one that people are shown.
+    pub reasons: Vec<Reason>,
+    pub before: Option<KeyValues>,
+    pub after: Option<KeyValues>,
+    pub notes: Vec<Note>,
+    pub steps: Vec<Step>,
+    /// Where the manifest asks for it.
+    pub position: Option<Position>,
+}
+
+/// What is decided about a key, in the order in which changes are carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A creation of an earlier run is finished, taken back, or given up.
+    Recover,
+    /// An older key is revoked, or an older location cleared, after its overlap.
+    Retire,
+    Delete,
+    /// Name or scopes are changed in place, or what state says of the key.
+    Update,
+    /// The secret is copied to locations that should have it.
+    Deliver,
+    Create,
+    /// A successor is made, and the older key revoked after an overlap.
+    Rotate,
+    Keep,
+}
+
+impl Action {
+    /// The sign by which people know the action; one character, or none for [`Action::Keep`].
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Recover => "!",
+            Self::Retire => "⊖",
+            Self::Delete => "-",
+            Self::Update => "~",
+            Self::Deliver => "»",
+            Self::Create => "+",
+            Self::Rotate => "±",
+            Self::Keep => " ",
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recover => "recover",
+            Self::Retire => "retire",
+            Self::Delete => "delete",
+            Self::Update => "update",
+            Self::Deliver => "deliver",
+            Self::Create => "create",
+            Self::Rotate => "rotate",
+            Self::Keep => "keep",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why an action was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Everything is as it should be.
+    InStep,
+    /// Wanted, and not in state.
+    New,
+    /// In state, and gone from the account.
+    Vanished,
+    /// No longer wanted.
+    NotWanted,
+    /// The manifest's scopes were edited.
+    ScopesEdited,
+    /// The scopes differ at SendGrid from what was last written.
+    ScopesDrifted,
+    /// A pattern in the manifest now covers more, or less.
+    CatalogueChanged,
+    /// The manifest's name was edited.
+    NameEdited,
+    /// The name differs at SendGrid from what was last written.
+    NameDrifted,
+    /// An earlier run could not give the key its final name.
+    NameUnfinished,
+    /// What state says of the key (owner, protection, sinks' settings) was edited.
+    SettingsEdited,
+    /// A location was added.
+    LocationAdded,
+    /// A location has lost the value.
+    LocationLost,
+    /// A location no longer belongs to the key.
+    LocationRemoved,
+    /// An overlap has passed.
+    OverlapPassed,
+    /// A sink went back to an older key, so the newer one is delivered again and the overlap counted anew.
+    OlderKeyInUse,
+    /// A sink has the secret of a creation that broke off.
+    SecretSurvived,
+    /// No sink has the secret of a creation that broke off.
+    SecretLost,
+    /// A write-only sink may have the secret of a creation that broke off.
+    SecretUncertain,
+    /// SendGrid never made the key that a run asked for.
+    NeverMade,
+    /// It cannot be seen yet whether SendGrid made the key that a run asked for, or whether a sink has it.
+    Unresolved,
+    /// A key turned up that a run had given up.
+    LateEffect,
+}
+
+impl Reason {
+    /// The reason in words, as they follow the action.
+    pub fn as_words(self) -> &'static str {
+        match self {
+            Self::InStep => "in step",
+            Self::New => "not there yet",
+            Self::Vanished => "gone from the account",
+            Self::NotWanted => "no longer wanted",
+            Self::ScopesEdited => "scopes edited",
+            Self::ScopesDrifted => "scopes changed outside of gridkey",
+            Self::CatalogueChanged => "a scope pattern covers other scopes now",
+            Self::NameEdited => "name edited",
+            Self::NameDrifted => "name changed outside of gridkey",
+            Self::NameUnfinished => "name left unfinished by an earlier run",
+            Self::SettingsEdited => "settings edited",
+            Self::LocationAdded => "sink location added",
+            Self::LocationLost => "sink location lost the value",
+            Self::LocationRemoved => "sink location no longer wanted",
+            Self::OverlapPassed => "overlap has passed",
+            Self::OlderKeyInUse => "a sink still serves the older key",
+            Self::SecretSurvived => "an earlier run broke off; a sink has the secret",
+            Self::SecretLost => "an earlier run broke off; no sink has the secret",
+            Self::SecretUncertain => "an earlier run broke off; a write-only sink may have the secret",
+            Self::NeverMade => "an earlier run broke off; SendGrid has no such key",
+            Self::Unresolved => "an earlier run broke off; what became of it cannot be seen yet",
+            Self::LateEffect => "a creation given up by an earlier run took effect after all",
+        }
+    }
+}
+
+/// What a key is, before or after a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyValues {
+    /// `None` before the key is made.
+    pub id: Option<KeyId>,
+    pub name: String,
+    pub access: Access,
+    pub sinks: Vec<SinkLocation>,
+    pub owner: Option<String>,
+    pub protect: bool,
+    pub on_delete: OnDelete,
+}
+
+/// Something worth knowing about a change, which blocks nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// SendGrid put these on the key by itself.
+    AutomaticScopes(BTreeSet<Scope>),
+    /// A pattern covers these, and the managing key cannot grant them.
+    LeftOut(BTreeSet<Scope>),
+    /// These were asked for and accepted, and SendGrid does not hold them.
+    NotHeld(BTreeSet<Scope>),
+    /// An older key is revoked then.
+    RetiringKey { id: KeyId, after: Timestamp },
+    /// An older location is cleared then.
+    RetiringLocation { location: SinkLocation, after: Timestamp },
+    /// The account's list or the key itself could not be found, and it may be too early to tell.
+    MayBeGone,
+    /// The value of a location is overwritten.
+    Overwrites { location: SinkLocation, holder: Option<KeyId> },
+    /// The creation that is recovered, and the key that came of it.
+    Creation { marker: Marker, id: Option<KeyId> },
+    /// The location cannot be read, so whether it is in step is not known.
+    NotReadable(SinkLocation),
+}
+
+impl Plan {
+    /// The changes that do something.
+    pub fn effective(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.action != Action::Keep)
+    }
+
+    /// Whether nothing would be done.
+    pub fn is_empty(&self) -> bool {
+        self.effective().next().is_none()
+    }
+
+    /// The document as it is stored: indented JSON, the same bytes for the same plan.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a plan is plain data with text keys");
+        text.push('\n');
+        text
+    }
+}

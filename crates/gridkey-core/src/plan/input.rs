@@ -1,0 +1,149 @@
+//! What a plan is computed from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::address::Address;
+use crate::inventory::Inventory;
+use crate::manifest::Manifest;
+use crate::name::Name;
+use crate::plan::finding::Allow;
+use crate::plan::seed::Seed;
+use crate::state::AccountState;
+
+/// Everything that [`plan`](crate::plan::plan) looks at.
+pub struct PlanInput<'a> {
+    pub manifest: &'a Manifest,
+    pub selection: &'a Selection,
+    /// The documents of this project, of accounts that have one.
+    pub states: &'a BTreeMap<Name, AccountState>,
+    pub inventory: &'a Inventory,
+    /// What time it is, for what has no account's clock: dates in the manifest.
+    pub now: Timestamp,
+    pub seed: &'a Seed,
+    pub options: &'a Options,
+}
+
+/// How to plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub allow: Vec<Allow>,
+    /// How long SendGrid's reads may trail its writes.
+    pub read_lag: Duration,
+    /// The state is in a local folder that does not exist yet, on a machine that is thrown away.
+    pub ephemeral_state: bool,
+    /// Kinds of sinks that this build has no adapter for.
+    pub missing_sinks: BTreeSet<crate::sink::SinkKind>,
+}
+
+/// Half a minute. Users of other tools report reads that trail a creation by some seconds and poll for up
+/// to fifteen; nothing is documented.
+pub const DEFAULT_READ_LAG: Duration = Duration::from_secs(30);
+
+/// How long an older key goes on working where the manifest does not say.
+pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a marker that is no longer expected is remembered.
+pub const ABANDONED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            read_lag: DEFAULT_READ_LAG,
+            ephemeral_state: false,
+            missing_sinks: BTreeSet::new(),
+        }
+    }
+}
+
+/// Which keys a run is about. The others stay as they are, and count in capacity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// `--env`; `None` selects every environment that does not come from a pattern.
+    pub environments: Option<BTreeSet<Name>>,
+    /// `--only`; `None` selects every address.
+    pub only: Option<BTreeSet<Address>>,
+    /// `destroy`: what is selected is wanted no more.
+    pub destroy: bool,
+}
+
+impl Selection {
+    /// Whether the run is about this address's environment.
+    pub fn has_environment(&self, manifest: &Manifest, environment: Option<&Name>) -> bool {
+        match (&self.environments, environment) {
+            (Some(chosen), Some(environment)) => chosen.contains(environment),
+            (Some(_), None) => false,
+            (None, None) => true,
+            (None, Some(environment)) => {
+                manifest.environments.get(environment).is_some_and(|known| known.pattern.is_none())
+                    || !manifest.patterns.keys().any(|pattern| matches_pattern(pattern, environment.as_str()))
+            }
+        }
+    }
+
+    /// Whether the run may change the key at this address.
+    pub fn has(&self, manifest: &Manifest, address: &Address) -> bool {
+        self.has_environment(manifest, address.environment.as_ref())
+            && self.only.as_ref().is_none_or(|only| only.contains(address))
+    }
+
+    /// The accounts that a run has to observe: those where something selected is wanted, owned or begun.
+    pub fn accounts(&self, manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> BTreeSet<Name> {
+        let wanted =
+            manifest.keys.values().filter(|key| self.has(manifest, &key.address)).map(|key| &key.account);
+        let owned = states.values().filter(|state| {
+            let begun = state.pending.values().map(|pending| &pending.address);
+            state
+                .keys
+                .keys()
+                .chain(begun)
+                .any(|address| self.has_environment(manifest, address.environment.as_ref()))
+                || (self.environments.is_none() && !state.abandoned.is_empty())
+        });
+        let owned =
+            owned.map(|state| &state.account).filter(|account| manifest.accounts.contains_key(*account));
+        wanted.chain(owned).cloned().collect()
+    }
+}
+
+/// Whether a text matches a pattern in which `*` stands for any run of characters.
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    let mut rest = rest;
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches_pattern;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, text, expected) in [
+            ("pr-*", "pr-12", true),
+            ("pr-*", "pr-", true),
+            ("pr-*", "prod", false),
+            ("*", "anything", true),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("prod", "prod", true),
+            ("prod", "prod2", false),
+            ("*-eu", "prod-eu", true),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches_pattern(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Sink locations: whether one may be written, and what it would overwrite.
+
+use std::collections::BTreeSet;
+
+use crate::address::Address;
+use crate::inventory::{SinkContent, SinkObservation};
+use crate::key::KeyId;
+use crate::manifest::WantedKey;
+use crate::plan::account::Account;
+use crate::plan::document::Note;
+use crate::plan::gate::Gates;
+use crate::plan::step::Put;
+use crate::plan::{Code, Finding, Severity};
+use crate::sink::SinkLocation;
+
+impl Account<'_> {
+    /// Plans to write a location of a wanted key, and reports what stands against it.
+    ///
+    /// `ours` are the ids that this address may find there: its own older ones.
+    pub(crate) fn put(
+        &self,
+        wanted: &WantedKey,
+        location: &SinkLocation,
+        ours: &BTreeSet<&KeyId>,
+        notes: &mut Vec<Note>,
+        gates: &mut Gates<'_>,
+    ) -> Put {
+        let kind = location.at.kind();
+        let finding = |code, message, help: String| Finding {
+            severity: Severity::Blocks,
+            code,
+            account: Some(self.name().clone()),
+            address: Some(wanted.address.clone()),
+            message,
+            help: Some(help),
+            position: Some(wanted.position.clone()),
+        };
+        if self.input.options.missing_sinks.contains(&kind) {
+            gates.raise(finding(
+                Code::NotSupported,
+                format!("this build of gridkey has no `{kind}` sink, which `{}` is", location.sink),
+                "use another sink, or `--emulator`, which stands in for every kind".to_string(),
+            ));
+        }
+        if let Some(owner) = self.giver(&wanted.address, location) {
+            gates.raise(finding(
+                Code::LocationTaken,
+                format!("{location} belongs to `{owner}`, whose key is there"),
+                format!(
+                    "if the key was renamed, say `moved: [{{ from: {owner}, to: {} }}]`; otherwise give it \
+                     another location, or remove `{owner}` in a run of its own first",
+                    wanted.address
+                ),
+            ));
+        }
+        let replaces = match self.observed(location) {
+            SinkObservation::WriteOnly => SinkContent::Empty,
+            SinkObservation::Unreadable(reason) => {
+                gates.raise(finding(
+                    Code::SinkUnreadable,
+                    format!("{location} cannot be read: {reason}"),
+                    "make the sink reachable; a secret is only made where it can be stored".to_string(),
+                ));
+                SinkContent::Empty
+            }
+            SinkObservation::Holds(content) => {
+                let foreign = match &content {
+                    SinkContent::Empty => false,
+                    SinkContent::Key(id) => !ours.contains(id),
+                    SinkContent::Other => true,
+                };
+                if foreign {
+                    let (message, help) = self.foreign_value(wanted, location, &content);
+                    gates.raise(finding(Code::ForeignValue, message, help));
+                    let holder = match &content {
+                        SinkContent::Key(id) => Some(id.clone()),
+                        SinkContent::Empty | SinkContent::Other => None,
+                    };
+                    notes.push(Note::Overwrites { location: location.clone(), holder });
+                }
+                content
+            }
+        };
+        Put { location: location.clone(), replaces }
+    }
+
+    /// The other address that state gives a location to.
+    fn giver(&self, address: &Address, location: &SinkLocation) -> Option<Address> {
+        let id = location.id();
+        self.input.states.values().find_map(|state| {
+            state.keys.iter().find_map(|(other, key)| {
+                let has = key.sinks.iter().any(|delivery| delivery.location.id() == id);
+                (other != address && has).then(|| other.clone())
+            })
+        })
+    }
+
+    fn foreign_value(
+        &self,
+        wanted: &WantedKey,
+        location: &SinkLocation,
+        content: &SinkContent,
+    ) -> (String, String) {
+        let allow = format!("`--allow {}:{}` overwrites it", Code::ForeignValue, wanted.address);
+        match content {
+            SinkContent::Key(id) => match self.read.live.get(id) {
+                Some(name) => (
+                    format!("{location} holds the live key `{name}` ({id}), which gridkey does not own"),
+                    format!(
+                        "to keep that key, adopt it: `import: [{{ to: {}, id: {id} }}]`; {allow}, and the key \
+                         itself stays live",
+                        wanted.address
+                    ),
+                ),
+                None => (
+                    format!(
+                        "{location} holds a SendGrid key ({id}) that is not live in account `{}`",
+                        self.name()
+                    ),
+                    format!("it may belong to another account; {allow}"),
+                ),
+            },
+            SinkContent::Empty | SinkContent::Other => (
+                format!("{location} holds a value that is no SendGrid key"),
+                format!("it may be somebody else's; {allow}"),
+            ),
+        }
+    }
+}
+
+/// Locations in the order in which they are written: those that can be read come first, so that a secret
+/// is safe before one is tried that never tells.
+pub(crate) fn readable_first(puts: &mut [Put]) {
+    puts.sort_by_key(|put| !put.location.at.is_readable());
+}

@@ -1,0 +1,232 @@
+//! How state changes: one function for each thing that happened, so that no adapter edits it by hand.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::access::{Access, Scope};
+use crate::address::Address;
+use crate::key::{KeyId, Marker};
+use crate::plan::{ABANDONED_KEPT, Settings, UncertainKey};
+use crate::sink::LocationId;
+use crate::state::{
+    AbandonedMarker, AccountState, Born, Delivery, OwnedKey, PendingKey, PendingPhase, RetiringKey,
+    RetiringLocation, RetiringReason, SecretStatus,
+};
+
+/// A key that was made and delivered.
+#[derive(Clone, Debug)]
+pub struct Minted {
+    pub address: Address,
+    pub marker: Marker,
+    pub id: KeyId,
+    pub name: String,
+    pub access: Access,
+    /// What SendGrid said it gave.
+    pub reported: Option<BTreeSet<Scope>>,
+    pub generation: u32,
+    pub settings: Settings,
+    pub born: Timestamp,
+    pub by: String,
+    /// How long older and uncertain keys go on working.
+    pub overlap: Duration,
+    /// What becomes of the key that was there.
+    pub retire: Option<RetiringReason>,
+    pub uncertain: Vec<UncertainKey>,
+}
+
+impl AccountState {
+    /// A creation is about to be asked for.
+    pub fn begin(&mut self, marker: Marker, pending: PendingKey) {
+        self.pending.insert(marker, pending);
+    }
+
+    /// The secret is about to be given to sinks that never tell what they hold.
+    pub fn delivering(&mut self, marker: &Marker) {
+        if let Some(pending) = self.pending.get_mut(marker) {
+            pending.phase = PendingPhase::Delivering;
+        }
+    }
+
+    /// SendGrid surely made no key of this creation.
+    pub fn refused(&mut self, marker: &Marker) {
+        self.pending.remove(marker);
+    }
+
+    /// The creation is no longer expected; a key that turns up with its marker is revoked.
+    pub fn abandon(&mut self, marker: &Marker, at: Timestamp) {
+        if let Some(pending) = self.pending.remove(marker) {
+            self.abandoned.insert(marker.clone(), AbandonedMarker { address: pending.address, at });
+        }
+    }
+
+    /// The key is delivered, and from now on owned; what was there before retires.
+    pub fn record(&mut self, minted: Minted, at: Timestamp) {
+        let Minted {
+            address,
+            marker,
+            id,
+            name,
+            access,
+            reported,
+            generation,
+            settings,
+            born,
+            by,
+            overlap,
+            retire,
+            uncertain,
+        } = minted;
+        let after = later(at, overlap);
+        let before = self.keys.remove(&address);
+        let mut retiring = Vec::new();
+        let mut locations = Vec::new();
+        if let Some(before) = before {
+            retiring = before.retiring;
+            if before.id != id {
+                let why = retire.unwrap_or(RetiringReason::Replaced);
+                retiring.push(RetiringKey { id: before.id, after, born: before.born.at(), why });
+            }
+            locations = leaving(before.sinks, before.retiring_locations, &settings, at);
+        }
+        for UncertainKey { marker, id } in uncertain {
+            let born = self.pending.remove(&marker).map_or(at, |pending| pending.at);
+            retiring.push(RetiringKey { id, after, born, why: RetiringReason::Uncertain });
+        }
+        self.pending.remove(&marker);
+        let reported = match access {
+            Access::Full => None,
+            Access::Restricted(_) | Access::Billing(_) => {
+                reported.or_else(|| access.scopes().map(|scopes| scopes.as_set().clone()))
+            }
+        };
+        let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _ } = settings;
+        let sinks = sinks.into_iter().map(|location| Delivery { location, at }).collect();
+        let key = OwnedKey {
+            id,
+            name,
+            access,
+            reported,
+            patterns,
+            generation,
+            born: Born::Created(born),
+            secret: SecretStatus::Delivered,
+            owner,
+            protect,
+            on_delete,
+            sinks,
+            by,
+            retiring,
+            retiring_locations: locations,
+        };
+        self.keys.insert(address, key);
+    }
+
+    /// The key has this name now.
+    pub fn renamed(&mut self, address: &Address, name: &str) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.name = name.to_string();
+        }
+    }
+
+    /// The key was asked for these scopes, and SendGrid reports those.
+    pub fn updated(
+        &mut self,
+        address: &Address,
+        name: &str,
+        access: Access,
+        patterns: BTreeSet<String>,
+        reported: BTreeSet<Scope>,
+    ) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.name = name.to_string();
+            key.access = access;
+            key.patterns = patterns;
+            key.reported = Some(reported);
+        }
+    }
+
+    /// The key's secret is in these locations, and state says of it what the manifest does.
+    pub fn settle(&mut self, address: &Address, settings: Settings, at: Timestamp) {
+        let Some(key) = self.keys.get_mut(address) else { return };
+        let sinks = std::mem::take(&mut key.sinks);
+        let given: Vec<_> = sinks.iter().map(|delivery| (delivery.location.id(), delivery.at)).collect();
+        key.retiring_locations = leaving(sinks, std::mem::take(&mut key.retiring_locations), &settings, at);
+        let Settings { owner, protect, on_delete, patterns, locations, overlap: _ } = settings;
+        key.sinks = locations
+            .into_iter()
+            .map(|location| {
+                let since = given.iter().find(|(id, _)| *id == location.id()).map(|(_, at)| *at);
+                Delivery { location, at: since.unwrap_or(at) }
+            })
+            .collect();
+        key.owner = owner;
+        key.protect = protect;
+        key.on_delete = on_delete;
+        key.patterns = patterns;
+    }
+
+    /// An older key is revoked.
+    pub fn retired(&mut self, address: &Address, id: &KeyId) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.retiring.retain(|retiring| &retiring.id != id);
+        }
+    }
+
+    /// An older key is still in use: its overlap counts anew.
+    pub fn postpone(&mut self, address: &Address, id: &KeyId, overlap: Duration, at: Timestamp) {
+        let retiring = self.keys.get_mut(address).into_iter().flat_map(|key| &mut key.retiring);
+        for retiring in retiring.filter(|retiring| &retiring.id == id) {
+            retiring.after = later(at, overlap);
+        }
+    }
+
+    /// An older location is cleared, or holds something else by now.
+    pub fn location_retired(&mut self, address: &Address, location: &LocationId) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.retiring_locations.retain(|retiring| &retiring.location.id() != location);
+        }
+    }
+
+    /// The key of an address is revoked, with its older ones, and its locations are cleared.
+    pub fn deleted(&mut self, address: &Address, pending: &[Marker], at: Timestamp) {
+        self.keys.remove(address);
+        for marker in pending {
+            self.abandon(marker, at);
+        }
+    }
+
+    /// Forgets markers that were abandoned long ago.
+    pub fn prune(&mut self, at: Timestamp) {
+        self.abandoned.retain(|_, abandoned| later(abandoned.at, ABANDONED_KEPT) > at);
+    }
+}
+
+/// The locations to be cleared later: those that were, and those that are no longer wanted.
+fn leaving(
+    sinks: Vec<Delivery>,
+    already: Vec<RetiringLocation>,
+    settings: &Settings,
+    at: Timestamp,
+) -> Vec<RetiringLocation> {
+    let wanted: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
+    let after = later(at, settings.overlap);
+    let leaving = sinks.into_iter().map(|delivery| RetiringLocation { location: delivery.location, after });
+    let mut all: Vec<RetiringLocation> = Vec::new();
+    for retiring in already.into_iter().chain(leaving) {
+        let id = retiring.location.id();
+        if !wanted.contains(&id) && !all.iter().any(|known| known.location.id() == id) {
+            all.push(retiring);
+        }
+    }
+    all
+}
+
+/// A time and a while later; the end of time where that is later still.
+fn later(at: Timestamp, duration: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(duration)
+        .ok()
+        .and_then(|duration| at.checked_add(duration).ok())
+        .unwrap_or(Timestamp::MAX)
+}

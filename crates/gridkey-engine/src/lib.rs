@@ -3,7 +3,15 @@
 //! Reading and writing are different traits, so planning only ever holds the reading half, and a dry run
 //! means that nobody made a writer.
 
+pub mod apply;
+pub mod event;
 pub mod ports;
+pub mod refresh;
 pub mod secret;
+pub mod session;
 
+pub use apply::{Apply, ApplyOptions, Cancel, Outcome, apply};
+pub use event::{Event, Failure, Observer, Unobserved};
+pub use refresh::{Readers, Refresh, Settle, refresh};
 pub use secret::Secret;
+pub use session::{LockedAccount, Session, SessionError};

@@ -65,6 +65,7 @@ pub enum Step {
         id: KeyId,
         name: String,
         access: Access,
+        patterns: BTreeSet<String>,
     },
     /// Copy the secret from a location that has it.
     Deliver {

@@ -1,0 +1,316 @@
+//! One account's run: its changes in the order of their phases, and what every step needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use gridkey_core::plan::{Change, Phase, Step};
+use gridkey_core::state::AccountState;
+use gridkey_core::{Address, KeyId, Name};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::commit::{CommitError, Committer};
+use super::{ApplyOptions, Cancel, Outcome};
+use crate::event::{Event, Failure, Observer};
+use crate::ports::{AccountWriter, Deleted, Lock, SinkWriter, StateWriter, Timer, WriteError};
+use crate::refresh::remaining;
+use crate::session::LockedAccount;
+
+/// How many keys of an account are worked on at once. Creations are asked for one after another all the
+/// same; this lets one key's delivery go on while the next is made.
+const CONCURRENT_KEYS: usize = 4;
+
+/// How often a revocation is tried whose outcome is unclear.
+const REVOKE_ATTEMPTS: u32 = 3;
+
+/// How long to wait before a further try of something that may be repeated.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What an account's run is made of.
+pub(crate) struct Parts {
+    pub account: Name,
+    pub locked: LockedAccount,
+    pub store: Arc<dyn StateWriter>,
+    pub writer: Arc<dyn AccountWriter>,
+    pub sinks: Arc<dyn SinkWriter>,
+    pub timer: Arc<dyn Timer>,
+    pub events: Arc<dyn Observer>,
+    pub cancel: Cancel,
+    pub options: ApplyOptions,
+    /// SendGrid's clock when the account was observed.
+    pub observed: Timestamp,
+}
+
+/// One account's run.
+pub(crate) struct AccountRun {
+    pub account: Name,
+    lock: Box<dyn Lock>,
+    pub committer: Committer,
+    pub writer: Arc<dyn AccountWriter>,
+    pub sinks: Arc<dyn SinkWriter>,
+    pub timer: Arc<dyn Timer>,
+    pub events: Arc<dyn Observer>,
+    pub cancel: Cancel,
+    pub options: ApplyOptions,
+    observed: Timestamp,
+    started: Duration,
+    /// Creations are asked for one after another.
+    pub posting: AsyncMutex<()>,
+    /// Set once nothing more may be done in this account.
+    stopped: AtomicBool,
+    /// Set once SendGrid says that the account is full.
+    pub full: AtomicBool,
+}
+
+/// A step that was not carried out to its end.
+#[derive(Debug)]
+pub(crate) struct StepError {
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl StepError {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    pub fn with_help(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: Some(help.into()) }
+    }
+}
+
+impl From<CommitError> for StepError {
+    fn from(error: CommitError) -> Self {
+        let help = match error {
+            CommitError::TakenOver(_) => "this run stops here; run again once the other has ended",
+            CommitError::Failed { .. } => {
+                "make the store writable and run again: it puts right what was begun"
+            }
+        };
+        Self::with_help(error.to_string(), help)
+    }
+}
+
+impl AccountRun {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { account, locked, store, writer, sinks, timer, events, cancel, options, observed } = parts;
+        let LockedAccount { lock, mut state, version } = locked;
+        state.managing_key = writer.managing_key().or(state.managing_key);
+        let committer = Committer::new(account.clone(), store, Arc::clone(&timer), state, version);
+        let started = timer.elapsed();
+        Self {
+            account,
+            lock,
+            committer,
+            writer,
+            sinks,
+            timer,
+            events,
+            cancel,
+            options,
+            observed,
+            started,
+            posting: AsyncMutex::new(()),
+            stopped: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    /// Carries the changes out, phase by phase, and gives the lock back.
+    pub async fn carry_out(self, changes: &[&Change]) -> Outcome {
+        let mut progress: BTreeMap<usize, Progress> = BTreeMap::new();
+        let mut phases: Vec<Phase> =
+            changes.iter().flat_map(|change| &change.steps).map(Step::phase).collect();
+        phases.sort();
+        phases.dedup();
+        let mut broken: BTreeSet<Address> = BTreeSet::new();
+        for phase in phases {
+            let concerned = changes
+                .iter()
+                .enumerate()
+                .filter(|(_, change)| change.steps.iter().any(|step| step.phase() == phase));
+            // What an earlier phase left undone at an address stands against going on there.
+            let (left, due): (Vec<_>, Vec<_>) =
+                concerned.partition(|(_, change)| broken.contains(&change.address));
+            for (index, _) in left {
+                let progress = progress.entry(index).or_insert(Progress::NotStarted);
+                if matches!(progress, Progress::Done) {
+                    *progress = Progress::NotStarted;
+                }
+            }
+            let run = &self;
+            let mut results = stream::iter(due)
+                .map(|(index, change)| async move { (index, run.phase_of(change, phase).await) })
+                .buffer_unordered(CONCURRENT_KEYS);
+            while let Some((index, result)) = results.next().await {
+                let change = changes[index];
+                let result = match result {
+                    Ok(true) => Progress::Done,
+                    Ok(false) => Progress::NotStarted,
+                    Err(error) => {
+                        self.fail(change, &error);
+                        Progress::Failed(error)
+                    }
+                };
+                if !matches!(result, Progress::Done) {
+                    broken.insert(change.address.clone());
+                }
+                progress.insert(index, result);
+            }
+        }
+        self.outcome(changes, progress).await
+    }
+
+    async fn outcome(self, changes: &[&Change], mut progress: BTreeMap<usize, Progress>) -> Outcome {
+        let mut outcome = Outcome::default();
+        for (index, change) in changes.iter().enumerate() {
+            let entry = (self.account.clone(), change.address.clone(), change.action);
+            match progress.remove(&index) {
+                Some(Progress::Done) => {
+                    let (account, address, action) = entry.clone();
+                    self.events.event(Event::Done { account, address, action });
+                    outcome.done.push(entry);
+                }
+                Some(Progress::Failed(error)) => outcome.failed.push(self.failure(change, &error)),
+                // A change without steps waits for something; the plan says for what.
+                None if change.steps.is_empty() => {}
+                Some(Progress::NotStarted) | None => outcome.not_started.push(entry),
+            }
+        }
+        if let Err(error) = self.lock.release().await {
+            tracing::warn!(%error, account = %self.account, "the lock could not be given back");
+        }
+        outcome
+    }
+
+    /// One change's steps of one phase; `false` where the run was told to stop before they were done.
+    async fn phase_of(&self, change: &Change, phase: Phase) -> Result<bool, StepError> {
+        let steps = change.steps.iter().filter(|step| step.phase() == phase);
+        let mut first = true;
+        for step in steps {
+            if self.cancel.is_set() || self.stopped.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            if first {
+                first = false;
+                let (account, address, action) =
+                    (self.account.clone(), change.address.clone(), change.action);
+                self.events.event(Event::Started { account, address, action });
+            }
+            self.step(change, step).await?;
+        }
+        Ok(true)
+    }
+
+    fn failure(&self, change: &Change, error: &StepError) -> Failure {
+        Failure {
+            account: self.account.clone(),
+            address: change.address.clone(),
+            action: change.action,
+            message: error.message.clone(),
+            help: error.help.clone(),
+        }
+    }
+
+    fn fail(&self, change: &Change, error: &StepError) {
+        self.events.event(Event::Failed(self.failure(change, error)));
+    }
+
+    /// Nothing more is started in this account.
+    pub fn stop(&self, reason: impl Into<String>) {
+        if !self.stopped.swap(true, Ordering::Relaxed) {
+            self.events.event(Event::AccountStopped { account: self.account.clone(), reason: reason.into() });
+        }
+    }
+
+    /// SendGrid's clock now: what it said, and what has passed since by the runner's own.
+    pub fn now(&self) -> Timestamp {
+        let passed = self.timer.elapsed().saturating_sub(self.started);
+        SignedDuration::try_from(passed)
+            .ok()
+            .and_then(|passed| self.observed.checked_add(passed).ok())
+            .unwrap_or(self.observed)
+    }
+
+    /// How long reads may still trail something that happened then.
+    pub fn lag_left(&self, since: Timestamp) -> Option<Duration> {
+        remaining(since, self.now(), self.options.read_lag)
+    }
+
+    /// Whether an effect that can be under way for this long may be started: only while the lease has more
+    /// left than that.
+    pub async fn may_start(&self, deadline: Duration) -> Result<(), StepError> {
+        let enough = |left: Option<Duration>| left.is_none_or(|left| left > deadline);
+        if enough(self.lock.remaining()) {
+            return Ok(());
+        }
+        let renewed = self.lock.renew().await;
+        if renewed.is_ok() && enough(self.lock.remaining()) {
+            return Ok(());
+        }
+        self.stop("the lock was lost");
+        let message = format!("the lock of account `{}` was lost", self.account);
+        Err(StepError::with_help(message, "run again: it puts right what was begun"))
+    }
+
+    /// Changes state durably; a state that cannot be written stops the account.
+    pub async fn commit(
+        &self,
+        change: impl FnOnce(&mut AccountState, Timestamp) + Send + 'static,
+    ) -> Result<(), StepError> {
+        let at = self.now();
+        let committed = self
+            .committer
+            .commit(move |state| {
+                change(state, at);
+                state.prune(at);
+            })
+            .await;
+        if let Err(error) = &committed {
+            self.stop(error.to_string());
+        }
+        Ok(committed?)
+    }
+
+    /// Revokes a key. A 404 counts once reads are sure to know the key: until then a replica may not have
+    /// heard of it.
+    pub async fn revoke(&self, address: &Address, id: &KeyId, born: Timestamp) -> Result<(), StepError> {
+        let mut last = String::new();
+        for attempt in 0..REVOKE_ATTEMPTS {
+            if attempt > 0 {
+                self.timer.sleep(PAUSE).await;
+            }
+            self.may_start(self.writer.deadline()).await?;
+            match self.writer.delete(id).await {
+                Ok(Deleted::NotFound) if self.lag_left(born).is_some() => {
+                    self.timer.sleep(self.lag_left(born).unwrap_or_default()).await;
+                    last = "SendGrid knows no such key, and did a while ago".to_string();
+                }
+                Ok(Deleted::Revoked | Deleted::NotFound) => {
+                    let (account, address) = (self.account.clone(), address.clone());
+                    self.events.event(Event::Revoked { account, address, id: id.clone() });
+                    return Ok(());
+                }
+                Err(WriteError::Unclear(reason)) => last = reason,
+                Err(error @ (WriteError::Refused(_) | WriteError::NotFound)) => {
+                    return Err(StepError::new(format!("key {id} could not be revoked: {error}")));
+                }
+            }
+        }
+        Err(StepError::with_help(
+            format!("key {id} could not be revoked: {last}"),
+            "the next run tries again",
+        ))
+    }
+}
+
+/// How far a change has come.
+enum Progress {
+    Done,
+    NotStarted,
+    Failed(StepError),
+}

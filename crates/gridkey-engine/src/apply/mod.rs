@@ -1,0 +1,183 @@
+//! Apply: carries out a checked plan. Every choice was made by the planner; what is left here is order,
+//! certainty and care.
+
+mod account;
+mod commit;
+mod mint;
+mod step;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use gridkey_core::plan::{Action, Change, CheckedPlan, Step};
+use gridkey_core::{Address, LocationId, Name, SinkLocation};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::event::{Failure, Observer};
+use crate::ports::{AccountWriter, SinkError, SinkWriter, StateWriter, Timer};
+use crate::session::Session;
+use account::AccountRun;
+
+/// How many accounts are worked on at once.
+const CONCURRENT_ACCOUNTS: usize = 8;
+
+/// How many sinks are checked at once.
+const CONCURRENT_CHECKS: usize = 8;
+
+/// What a plan is carried out with.
+pub struct Apply<'a> {
+    pub plan: &'a CheckedPlan,
+    pub session: Session,
+    pub store: Arc<dyn StateWriter>,
+    pub writers: BTreeMap<Name, Arc<dyn AccountWriter>>,
+    pub sinks: Arc<dyn SinkWriter>,
+    pub timer: Arc<dyn Timer>,
+    pub events: Arc<dyn Observer>,
+    pub cancel: Cancel,
+    pub options: ApplyOptions,
+}
+
+/// How to carry a plan out.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// How long SendGrid's reads may trail its writes.
+    pub read_lag: Duration,
+    /// Who is at work: the pipeline's run, or user and host. State keeps it with each key.
+    pub by: String,
+}
+
+/// Tells a run to start nothing new.
+#[derive(Clone)]
+pub struct Cancel(watch::Receiver<bool>);
+
+impl Cancel {
+    /// A switch, and what a run looks at.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// For runs that nobody interrupts.
+    pub fn never() -> Self {
+        Self::new().1
+    }
+
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Changes that were carried out whole.
+    pub done: Vec<(Name, Address, Action)>,
+    pub failed: Vec<Failure>,
+    /// Changes that were not started, as the run was interrupted or its account stopped.
+    pub not_started: Vec<(Name, Address, Action)>,
+    pub interrupted: bool,
+}
+
+/// A run that did not begin: nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Sinks that new keys should go to cannot be written.
+    #[error("a sink is not ready, so no key was made")]
+    SinksNotReady(Vec<(SinkLocation, SinkError)>),
+}
+
+/// Carries out a plan.
+///
+/// *Guarantees*: one key's failure does not stop the others; whatever happens, state and the markers at
+/// SendGrid tell the next run what to put right.
+///
+/// # Errors
+/// [`ApplyError`], before anything was changed.
+pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
+    let Apply { plan, session, store, writers, sinks, timer, events, cancel, options } = apply;
+    let by_account = plan.by_account();
+    check_sinks(&by_account, sinks.as_ref()).await?;
+    let mut runs = Vec::new();
+    let mut locks = Vec::new();
+    for (name, locked) in session.accounts {
+        let (Some(changes), Some(writer)) = (by_account.get(&name), writers.get(&name)) else {
+            locks.push(locked.lock);
+            continue;
+        };
+        let observed = plan.plan().accounts.get(&name).and_then(|account| account.observed_at);
+        let run = AccountRun::new(account::Parts {
+            account: name,
+            locked,
+            store: Arc::clone(&store),
+            writer: Arc::clone(writer),
+            sinks: Arc::clone(&sinks),
+            timer: Arc::clone(&timer),
+            events: Arc::clone(&events),
+            cancel: cancel.clone(),
+            options: options.clone(),
+            observed: observed.unwrap_or(Timestamp::UNIX_EPOCH),
+        });
+        runs.push((run, changes.clone()));
+    }
+    let outcomes: Vec<Outcome> = stream::iter(runs)
+        .map(|(run, changes)| async move { run.carry_out(&changes).await })
+        .buffer_unordered(CONCURRENT_ACCOUNTS)
+        .collect()
+        .await;
+    for lock in locks {
+        // A lock that cannot be given back ends with its lease, and the error says nothing of the keys.
+        if let Err(error) = lock.release().await {
+            tracing::warn!(%error, "a lock could not be given back");
+        }
+    }
+    let mut all = Outcome { interrupted: cancel.is_set(), ..Outcome::default() };
+    for outcome in outcomes {
+        all.done.extend(outcome.done);
+        all.failed.extend(outcome.failed);
+        all.not_started.extend(outcome.not_started);
+    }
+    all.done.sort();
+    all.not_started.sort();
+    all.failed.sort_by(|a, b| (&a.account, &a.address).cmp(&(&b.account, &b.address)));
+    Ok(all)
+}
+
+/// Every sink of a new key is checked before the first key of the run is made.
+async fn check_sinks(
+    by_account: &BTreeMap<&Name, Vec<&Change>>,
+    sinks: &dyn SinkWriter,
+) -> Result<(), ApplyError> {
+    let steps = by_account.values().flatten().flat_map(|change| &change.steps);
+    let locations: BTreeMap<LocationId, &SinkLocation> = steps
+        .filter_map(|step| match step {
+            Step::Mint(mint) => Some(&mint.puts),
+            Step::FinishPending(_)
+            | Step::RevokePending { .. }
+            | Step::DiscardPending { .. }
+            | Step::AbandonPending { .. }
+            | Step::RevokeAbandoned { .. }
+            | Step::RetireKey { .. }
+            | Step::PostponeRetirement { .. }
+            | Step::RetireLocation { .. }
+            | Step::Delete(_)
+            | Step::Rename { .. }
+            | Step::Update { .. }
+            | Step::Deliver { .. }
+            | Step::Record(_) => None,
+        })
+        .flatten()
+        .map(|put| (put.location.id(), &put.location))
+        .collect();
+    let mut failed: Vec<_> = stream::iter(locations.into_values())
+        .map(|location| async move { (location.clone(), sinks.check(location).await) })
+        .buffer_unordered(CONCURRENT_CHECKS)
+        .filter_map(|(location, checked)| async move { checked.err().map(|error| (location, error)) })
+        .collect()
+        .await;
+    failed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if failed.is_empty() { Ok(()) } else { Err(ApplyError::SinksNotReady(failed)) }
+}

@@ -1,0 +1,276 @@
+//! The steps besides minting: recover, retire, delete, update, deliver, record.
+
+use std::collections::BTreeSet;
+
+use gridkey_core::inventory::{SinkContent, SinkObservation};
+use gridkey_core::plan::{Change, Delete, FinishPending, Put, Step};
+use gridkey_core::state::PendingKey;
+use gridkey_core::transition::Minted;
+use gridkey_core::{Access, Address, KeyId, Marker, Scope, SinkLocation};
+use jiff::Timestamp;
+
+use super::account::{AccountRun, StepError};
+use crate::event::Event;
+use crate::ports::{PutError, SinkError, WriteError};
+use crate::refresh;
+use crate::secret::Secret;
+
+impl AccountRun {
+    pub(crate) async fn step(&self, change: &Change, step: &Step) -> Result<(), StepError> {
+        let address = &change.address;
+        match step {
+            Step::FinishPending(finish) => self.finish(address, finish).await,
+            Step::RevokePending { marker, id } => {
+                self.revoke_pending(address, marker, id).await?;
+                self.abandon(marker).await
+            }
+            Step::DiscardPending { marker, id, clear } => {
+                self.revoke_pending(address, marker, id).await?;
+                self.clear(address, clear, &BTreeSet::from([id.clone()])).await?;
+                self.abandon(marker).await
+            }
+            Step::AbandonPending { marker } => self.abandon(marker).await,
+            // An abandoned marker was last expected long before its key was seen.
+            Step::RevokeAbandoned { id } => self.revoke(address, id, Timestamp::UNIX_EPOCH).await,
+            Step::RetireKey { id, born, look } => self.retire_key(address, id, *born, look).await,
+            Step::PostponeRetirement { id, overlap } => {
+                let (address, id, overlap) = (address.clone(), id.clone(), *overlap);
+                self.commit(move |state, at| state.postpone(&address, &id, overlap, at)).await
+            }
+            Step::RetireLocation { location, holding } => {
+                self.clear(address, std::slice::from_ref(location), holding).await?;
+                let (address, location) = (address.clone(), location.id());
+                self.commit(move |state, _| state.location_retired(&address, &location)).await
+            }
+            Step::Delete(delete) => self.delete(address, delete).await,
+            Step::Rename { id, name } => {
+                self.rename(address, id, name).await?;
+                let (address, name) = (address.clone(), name.clone());
+                self.commit(move |state, _| state.renamed(&address, &name)).await
+            }
+            Step::Update { id, name, access, patterns } => {
+                self.update(address, id, name, access, patterns).await
+            }
+            Step::Deliver { id, source, to } => self.copy(address, id, source, to).await,
+            Step::Record(settings) => {
+                let (address, settings) = (address.clone(), settings.clone());
+                self.commit(move |state, at| state.settle(&address, settings, at)).await
+            }
+            Step::Mint(mint) => self.mint(change, mint).await,
+        }
+    }
+
+    async fn abandon(&self, marker: &Marker) -> Result<(), StepError> {
+        let marker = marker.clone();
+        self.commit(move |state, at| state.abandon(&marker, at)).await
+    }
+
+    async fn pending(&self, marker: &Marker) -> Option<PendingKey> {
+        self.committer.pending(marker).await
+    }
+
+    async fn revoke_pending(&self, address: &Address, marker: &Marker, id: &KeyId) -> Result<(), StepError> {
+        let begun = self.pending(marker).await.map_or(Timestamp::UNIX_EPOCH, |pending| pending.at);
+        self.revoke(address, id, begun).await
+    }
+
+    /// A creation that broke off after a sink took the secret: copy it where it is missing, and record it.
+    async fn finish(&self, address: &Address, finish: &FinishPending) -> Result<(), StepError> {
+        let FinishPending { marker, id, source, puts, generation, settings, overlap, retire, uncertain } =
+            finish;
+        let Some(pending) = self.pending(marker).await else {
+            return Err(StepError::new(format!("state no longer knows the creation {marker}")));
+        };
+        if !puts.is_empty() {
+            let secret = self.read(id, source).await?;
+            if let Err(undelivered) = self.deliver(address, marker, id, &secret, puts).await? {
+                return Err(undelivered.into());
+            }
+        }
+        let minted = Minted {
+            address: address.clone(),
+            marker: marker.clone(),
+            id: id.clone(),
+            name: pending.name,
+            access: pending.access,
+            reported: None,
+            generation: *generation,
+            settings: settings.clone(),
+            born: pending.at,
+            by: pending.by,
+            overlap: *overlap,
+            retire: *retire,
+            uncertain: uncertain.clone(),
+        };
+        self.record(minted).await
+    }
+
+    /// The secret of a key, from a location that has it.
+    async fn read(&self, id: &KeyId, source: &SinkLocation) -> Result<Secret, StepError> {
+        let read = self.sinks.read(source).await;
+        let secret = read.map_err(|error| StepError::new(format!("{source} could not be read: {error}")))?;
+        secret.filter(|secret| secret.key_id().as_ref() == Some(id)).ok_or_else(|| {
+            StepError::with_help(format!("{source} no longer holds the key {id}"), "run again")
+        })
+    }
+
+    /// Copies a secret to locations that should have it.
+    async fn copy(
+        &self,
+        address: &Address,
+        id: &KeyId,
+        source: &SinkLocation,
+        to: &[Put],
+    ) -> Result<(), StepError> {
+        let secret = self.read(id, source).await?;
+        let mut failed = Vec::new();
+        for Put { location, replaces } in to {
+            self.may_start(self.sinks.deadline()).await?;
+            match self.sinks.put(location, &secret, replaces).await {
+                Ok(()) => {
+                    let (address, id) = (address.clone(), id.clone());
+                    self.events.event(Event::Delivered { address, id, location: location.clone() });
+                }
+                Err(PutError::Unclear(_)) if self.observes(location, id).await => {}
+                Err(error) => failed.push(format!("{location}: {error}")),
+            }
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let message = format!("the secret was not delivered everywhere: {}", failed.join("; "));
+        Err(StepError::with_help(message, "the next run tries again"))
+    }
+
+    /// Retirement looks first: a sink that still has the older key would stop working.
+    async fn retire_key(
+        &self,
+        address: &Address,
+        id: &KeyId,
+        born: Timestamp,
+        look: &[SinkLocation],
+    ) -> Result<(), StepError> {
+        for location in look {
+            match self.sinks.observe(location).await {
+                SinkObservation::Holds(SinkContent::Key(held)) if held == *id => {
+                    return Err(StepError::with_help(
+                        format!("{location} went back to the older key {id}, so it was not revoked"),
+                        "the next run delivers the current key there",
+                    ));
+                }
+                SinkObservation::Unreadable(reason) => {
+                    let message = format!("{location} cannot be read ({reason}), so {id} was not revoked");
+                    return Err(StepError::with_help(message, "the next run looks again"));
+                }
+                SinkObservation::Holds(_) | SinkObservation::WriteOnly => {}
+            }
+        }
+        self.revoke(address, id, born).await?;
+        let (address, id) = (address.clone(), id.clone());
+        self.commit(move |state, _| state.retired(&address, &id)).await
+    }
+
+    /// Revokes every key of an address, then clears the locations that still hold one of them.
+    async fn delete(&self, address: &Address, delete: &Delete) -> Result<(), StepError> {
+        let Delete { keys, abandon, clear } = delete;
+        for key in keys {
+            self.revoke(address, &key.id, key.born).await?;
+        }
+        let ids = keys.iter().map(|key| key.id.clone()).collect();
+        self.clear(address, clear, &ids).await?;
+        let (address, abandon) = (address.clone(), abandon.clone());
+        self.commit(move |state, at| state.deleted(&address, &abandon, at)).await
+    }
+
+    /// Clears locations that hold one of the keys; one that never tells was given it by state's word.
+    async fn clear(
+        &self,
+        address: &Address,
+        locations: &[SinkLocation],
+        ids: &BTreeSet<KeyId>,
+    ) -> Result<(), StepError> {
+        for location in locations {
+            match self.sinks.observe(location).await {
+                SinkObservation::Holds(SinkContent::Key(held)) if ids.contains(&held) => {}
+                SinkObservation::Holds(_) => continue,
+                SinkObservation::WriteOnly => {}
+                SinkObservation::Unreadable(reason) => {
+                    let message = format!("{location} could not be cleared: it cannot be read ({reason})");
+                    return Err(StepError::with_help(message, "the next run tries again"));
+                }
+            }
+            self.may_start(self.sinks.deadline()).await?;
+            let (address, location) = (address.clone(), location.clone());
+            match self.sinks.remove(&location).await {
+                Ok(()) => self.events.event(Event::Cleared { address, location }),
+                Err(SinkError::Unsupported(reason)) => {
+                    self.events.event(Event::NotCleared { address, location, reason });
+                }
+                Err(SinkError::Failed(reason)) => {
+                    let message = format!("{location} could not be cleared: {reason}");
+                    return Err(StepError::with_help(message, "the next run tries again"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a key its final name. An unclear answer is asked again: the same name twice changes nothing.
+    pub(crate) async fn rename(&self, address: &Address, id: &KeyId, name: &str) -> Result<(), StepError> {
+        self.may_start(self.writer.deadline()).await?;
+        self.writer.rename(id, name).await.map_err(|error| {
+            let message = format!("key {id} could not be named `{name}`: {error}");
+            StepError::with_help(message, "the key works; the next run names it")
+        })?;
+        let (account, address) = (self.account.clone(), address.clone());
+        self.events.event(Event::Renamed { account, address, id: id.clone(), name: name.to_string() });
+        Ok(())
+    }
+
+    /// Replaces name and scopes, and reads back what SendGrid holds: its answer does not say.
+    async fn update(
+        &self,
+        address: &Address,
+        id: &KeyId,
+        name: &str,
+        access: &Access,
+        patterns: &BTreeSet<String>,
+    ) -> Result<(), StepError> {
+        let Some(scopes) = access.scopes() else {
+            return Err(StepError::new(format!(
+                "`{address}` has Full Access, which is not updated by scopes"
+            )));
+        };
+        self.may_start(self.writer.deadline()).await?;
+        let asked = self.now();
+        let written = self.writer.update(id, name, scopes).await;
+        if let Err(error @ (WriteError::Refused(_) | WriteError::NotFound)) = &written {
+            return Err(StepError::new(format!("key {id} could not be updated: {error}")));
+        }
+        let held = loop {
+            let held = self.writer.scopes_of(id).await;
+            let held = held.map_err(|error| {
+                let message = format!("key {id} was updated, and could not be read back: {error}");
+                StepError::with_help(message, "the next run looks again")
+            })?;
+            let held: BTreeSet<Scope> =
+                held.into_iter().flatten().filter(|scope| !scope.is_automatic()).collect();
+            match self.lag_left(asked) {
+                Some(remaining) if &held != scopes.as_set() && !self.cancel.is_set() => {
+                    self.timer.sleep(refresh::step(remaining, self.options.read_lag)).await;
+                }
+                _ => break held,
+            }
+        };
+        if let (Err(error), false) = (written, &held == scopes.as_set()) {
+            let message = format!("key {id} may not have been updated: {error}");
+            return Err(StepError::with_help(message, "the next run looks again"));
+        }
+        let (key, new, access, patterns) =
+            (address.clone(), name.to_string(), access.clone(), patterns.clone());
+        self.commit(move |state, _| state.updated(&key, &new, access, patterns, held)).await?;
+        let (account, address) = (self.account.clone(), address.clone());
+        self.events.event(Event::Updated { account, address, id: id.clone() });
+        Ok(())
+    }
+}

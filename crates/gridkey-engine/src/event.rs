@@ -1,0 +1,115 @@
+//! Events: what happened, as data. Views turn them into words.
+
+use std::time::Duration;
+
+use gridkey_core::plan::Action;
+use gridkey_core::{Address, KeyId, Name, SinkLocation};
+use serde::Serialize;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// Somebody else holds the lock.
+    WaitingForLock {
+        account: Name,
+        holder: String,
+    },
+    Observing {
+        account: Name,
+    },
+    /// Reads may not show yet what an earlier run did.
+    Settling {
+        account: Name,
+        remaining: Duration,
+    },
+    Started {
+        account: Name,
+        address: Address,
+        action: Action,
+    },
+    Created {
+        account: Name,
+        address: Address,
+        id: KeyId,
+    },
+    /// SendGrid's answer to a creation was lost: it is being watched for.
+    Watching {
+        account: Name,
+        address: Address,
+        remaining: Duration,
+    },
+    Delivered {
+        address: Address,
+        id: KeyId,
+        location: SinkLocation,
+    },
+    Recorded {
+        account: Name,
+        address: Address,
+        id: KeyId,
+    },
+    Renamed {
+        account: Name,
+        address: Address,
+        id: KeyId,
+        name: String,
+    },
+    Updated {
+        account: Name,
+        address: Address,
+        id: KeyId,
+    },
+    Revoked {
+        account: Name,
+        address: Address,
+        id: KeyId,
+    },
+    Cleared {
+        address: Address,
+        location: SinkLocation,
+    },
+    /// The sink cannot remove the value, so it was left.
+    NotCleared {
+        address: Address,
+        location: SinkLocation,
+        reason: String,
+    },
+    Done {
+        account: Name,
+        address: Address,
+        action: Action,
+    },
+    Failed(Failure),
+    /// Nothing more is done in this account.
+    AccountStopped {
+        account: Name,
+        reason: String,
+    },
+    /// No new step is started; those under way are finished.
+    Interrupted,
+}
+
+/// A change that was not carried out, or not to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    pub account: Name,
+    pub address: Address,
+    pub action: Action,
+    /// What failed and why; a lower-case fragment without secrets.
+    pub message: String,
+    /// What to do, or what the next run does.
+    pub help: Option<String>,
+}
+
+/// Takes events as they happen.
+pub trait Observer: Send + Sync {
+    fn event(&self, event: Event);
+}
+
+/// Takes no notice.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn event(&self, _event: Event) {}
+}

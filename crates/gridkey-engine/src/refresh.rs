@@ -1,0 +1,238 @@
+//! Refresh: asks SendGrid and the sinks what is there, and nothing more than a plan needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use gridkey_core::inventory::{
+    AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkObservation, Unreadable,
+};
+use gridkey_core::manifest::Manifest;
+use gridkey_core::plan::{Selection, gives_scopes};
+use gridkey_core::state::AccountState;
+use gridkey_core::{KeyId, LocationId, Marker, Name, SinkLocation};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::event::{Event, Observer};
+use crate::ports::{AccountReader, ReadError, SinkReader, Timer};
+
+/// How many requests of one account are under way at once. Reads are limited per endpoint, and the client
+/// paces itself; this only bounds sockets.
+const CONCURRENT_READS: usize = 8;
+
+/// How many accounts are observed at once, and how many locations.
+const CONCURRENT_ACCOUNTS: usize = 8;
+
+/// The reading half of every account of a run, or why there is none.
+pub type Readers = BTreeMap<Name, Result<Arc<dyn AccountReader>, Unreadable>>;
+
+/// What to observe, and with what.
+pub struct Refresh<'a> {
+    pub manifest: &'a Manifest,
+    pub selection: &'a Selection,
+    pub states: &'a BTreeMap<Name, AccountState>,
+    pub readers: &'a Readers,
+    pub sinks: &'a dyn SinkReader,
+    pub events: &'a dyn Observer,
+    pub settle: Option<Settle<'a>>,
+}
+
+/// Wait until reads are sure to show what earlier runs did. An apply does; a plan shows what it sees.
+pub struct Settle<'a> {
+    pub timer: &'a dyn Timer,
+    /// How long SendGrid's reads may trail its writes.
+    pub read_lag: Duration,
+}
+
+/// Observes the accounts and sinks that the selection is about.
+pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
+    let names = refresh.selection.accounts(refresh.manifest, refresh.states);
+    let accounts: BTreeMap<_, _> = stream::iter(names)
+        .map(|name| async move {
+            refresh.events.event(Event::Observing { account: name.clone() });
+            let inventory = match refresh.readers.get(&name) {
+                Some(Ok(reader)) => match refresh.account(&name, reader.as_ref()).await {
+                    Ok(read) => AccountInventory::Read(read),
+                    Err(ReadError { reason, message }) => {
+                        AccountInventory::Unreadable(Unreadable { reason, message })
+                    }
+                },
+                Some(Err(unreadable)) => AccountInventory::Unreadable(unreadable.clone()),
+                None => return None,
+            };
+            Some((name, inventory))
+        })
+        .buffer_unordered(CONCURRENT_ACCOUNTS)
+        .filter_map(|observed| async { observed })
+        .collect()
+        .await;
+    let sinks = refresh.sinks(&accounts).await;
+    Inventory { accounts, sinks }
+}
+
+impl Refresh<'_> {
+    async fn account(&self, name: &Name, reader: &dyn AccountReader) -> Result<ReadAccount, ReadError> {
+        let state = self.states.get(name);
+        let mut read = self.look(state, reader).await?;
+        if let Some(settle) = &self.settle {
+            while let Some(remaining) = self.unsettled(state, &read, settle.read_lag) {
+                self.events.event(Event::Settling { account: name.clone(), remaining });
+                settle.timer.sleep(step(remaining, settle.read_lag)).await;
+                read = self.look(state, reader).await?;
+            }
+        }
+        if gives_scopes(self.manifest, self.selection, state, name, &read) {
+            read.grantable = match reader.grantable().await {
+                Ok(scopes) => Grantable::Known(scopes),
+                Err(error) => Grantable::Unknown(error.message),
+            };
+        }
+        Ok(read)
+    }
+
+    /// One list, and one look at each key that state owns.
+    async fn look(
+        &self,
+        state: Option<&AccountState>,
+        reader: &dyn AccountReader,
+    ) -> Result<ReadAccount, ReadError> {
+        let listing = reader.list().await?;
+        let ids: BTreeSet<&KeyId> = state
+            .into_iter()
+            .flat_map(|state| &state.keys)
+            .filter(|(address, _)| self.selection.has(self.manifest, address))
+            .map(|(_, key)| &key.id)
+            .collect();
+        let mut looks = stream::iter(ids)
+            .map(|id| async move { (id.clone(), reader.scopes_of(id).await) })
+            .buffer_unordered(CONCURRENT_READS);
+        let mut details = BTreeMap::new();
+        while let Some((id, scopes)) = looks.next().await {
+            details.insert(id, scopes?.map_or(KeyDetail::Missing, KeyDetail::Scopes));
+        }
+        drop(looks);
+        Ok(ReadAccount {
+            at: listing.at,
+            managing_key: reader.managing_key(),
+            live: listing.keys,
+            details,
+            grantable: Grantable::NotAsked,
+        })
+    }
+
+    /// How long until everything that an earlier run did is sure to be seen; `None` when it is.
+    fn unsettled(
+        &self,
+        state: Option<&AccountState>,
+        read: &ReadAccount,
+        read_lag: Duration,
+    ) -> Option<Duration> {
+        let state = state?;
+        let marked: BTreeSet<Marker> = read.live.values().filter_map(|name| Marker::in_name(name)).collect();
+        let begun = state
+            .pending
+            .iter()
+            .filter(|(marker, pending)| {
+                !marked.contains(*marker) && self.selection.has(self.manifest, &pending.address)
+            })
+            .map(|(_, pending)| pending.at);
+        let missing = state
+            .keys
+            .values()
+            .filter(|key| read.details.get(&key.id) == Some(&KeyDetail::Missing))
+            .map(|key| key.born.at());
+        begun.chain(missing).filter_map(|since| remaining(since, read.at, read_lag)).max()
+    }
+
+    /// One look at each location that can be read.
+    async fn sinks(
+        &self,
+        accounts: &BTreeMap<Name, AccountInventory>,
+    ) -> BTreeMap<LocationId, SinkObservation> {
+        let locations = self.locations(accounts);
+        let mut observed: BTreeMap<_, _> = stream::iter(&locations)
+            .map(|(id, location)| async move { (id.clone(), self.sinks.observe(location).await) })
+            .buffer_unordered(CONCURRENT_ACCOUNTS)
+            .collect()
+            .await;
+        if let Some(settle) = &self.settle {
+            self.settle_sinks(settle, accounts, &locations, &mut observed).await;
+        }
+        observed
+    }
+
+    /// Looks again at sinks whose reads may trail a write of a creation that broke off.
+    async fn settle_sinks(
+        &self,
+        settle: &Settle<'_>,
+        accounts: &BTreeMap<Name, AccountInventory>,
+        locations: &BTreeMap<LocationId, SinkLocation>,
+        observed: &mut BTreeMap<LocationId, SinkObservation>,
+    ) {
+        let started = settle.timer.elapsed();
+        let mut wait = Duration::ZERO;
+        let mut stale = BTreeSet::new();
+        for (name, state) in self.states {
+            let Some(AccountInventory::Read(read)) = accounts.get(name) else { continue };
+            for pending in state.pending.values() {
+                for location in &pending.locations {
+                    let lag = self.sinks.lag(location);
+                    if let Some(remaining) = remaining(pending.at, read.at, lag) {
+                        wait = wait.max(remaining);
+                        stale.insert(location.id());
+                    }
+                }
+            }
+        }
+        if stale.is_empty() {
+            return;
+        }
+        settle.timer.sleep(wait.saturating_sub(settle.timer.elapsed() - started)).await;
+        for id in stale {
+            if let Some(location) = locations.get(&id) {
+                observed.insert(id, self.sinks.observe(location).await);
+            }
+        }
+    }
+
+    /// The locations that a plan looks at: where secrets should go, were put, or may have been put.
+    fn locations(&self, accounts: &BTreeMap<Name, AccountInventory>) -> BTreeMap<LocationId, SinkLocation> {
+        let readable = |account: &Name| matches!(accounts.get(account), Some(AccountInventory::Read(_)));
+        let wanted = self
+            .manifest
+            .keys
+            .values()
+            .filter(|key| readable(&key.account) && self.selection.has(self.manifest, &key.address))
+            .flat_map(|key| &key.sinks);
+        let mut all: Vec<&SinkLocation> = wanted.collect();
+        for state in self.states.values().filter(|state| readable(&state.account)) {
+            for (address, key) in &state.keys {
+                if !self.selection.has(self.manifest, address) {
+                    continue;
+                }
+                all.extend(key.sinks.iter().map(|delivery| &delivery.location));
+                all.extend(key.retiring_locations.iter().map(|retiring| &retiring.location));
+            }
+            all.extend(state.pending.values().flat_map(|pending| &pending.locations));
+        }
+        all.into_iter()
+            .filter(|location| location.at.is_readable())
+            .map(|location| (location.id(), location.clone()))
+            .collect()
+    }
+}
+
+/// How much of `lag` since `since` is left; `None` when it has passed.
+pub(crate) fn remaining(since: Timestamp, now: Timestamp, lag: Duration) -> Option<Duration> {
+    let lag = SignedDuration::try_from(lag).unwrap_or(SignedDuration::MAX);
+    let left = lag - now.duration_since(since);
+    Duration::try_from(left).ok().filter(|left| !left.is_zero())
+}
+
+/// How long to wait before looking again: often enough to see an effect early, without spending many
+/// requests.
+pub(crate) fn step(remaining: Duration, lag: Duration) -> Duration {
+    remaining.min((lag / 6).max(Duration::from_millis(50)))
+}

@@ -1,1 +1,4 @@
-//! What the whole-project tests share: worlds, faults, checks.
+//! What the whole-project tests share: a world that fails on purpose, and the checks that hold in it.
+
+pub mod promise;
+pub mod world;

@@ -1,0 +1,162 @@
+//! The account at SendGrid.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gridkey_core::{Access, KeyId, Scope, Scopes};
+use gridkey_engine::Secret;
+use gridkey_engine::ports::{
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+};
+
+use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, OVERLAP, Process, READ_LAG, shown};
+
+impl Inner {
+    /// Makes a key.
+    pub fn make(&mut self, name: String, access: Access, foreign: bool) -> KeyId {
+        self.made += 1;
+        let id = KeyId::new(format!("key{:019}", self.made));
+        let secret = format!("SG.{id}.{:043}", self.made * 7919);
+        self.log(format!("made {id} `{name}`"));
+        let born = self.now;
+        self.keys.insert(id.clone(), Key { name, access, secret, foreign, born, revoked: None });
+        if self.live_count() > self.limit {
+            self.break_promise("over the cap".to_string());
+        }
+        id
+    }
+
+    /// Revokes a key, and looks whether anybody reads it.
+    pub fn revoke(&mut self, id: &KeyId) {
+        let now = self.now;
+        let Some(key) = self.keys.get_mut(id).filter(|key| key.revoked.is_none()) else { return };
+        key.revoked = Some(now);
+        if key.foreign {
+            self.break_promise(format!("accident: the foreign key {id} was revoked"));
+        }
+        let holder =
+            self.read_by_consumers.iter().find(|location| self.held(location).as_ref() == Some(id)).cloned();
+        if let Some(location) = holder {
+            self.break_promise(format!("outage: {location} holds {id}, which was revoked"));
+        }
+        if let Some(served) = self.served.get(id).copied().filter(|served| now < *served + OVERLAP) {
+            self.break_promise(format!("outage: {id} was served until t{}, and revoked", served.as_secs()));
+        }
+        self.log(format!("revoked {id}"));
+    }
+
+    /// Whether a read may still miss something that happened then.
+    fn is_stale(&self, since: Duration) -> bool {
+        self.stale && self.now < since + READ_LAG
+    }
+
+    fn list(&self) -> Listing {
+        let keys = self
+            .keys
+            .iter()
+            .filter(|(_, key)| match key.revoked {
+                Some(revoked) => self.is_stale(revoked),
+                None => !self.is_stale(key.born),
+            })
+            .map(|(id, key)| (id.clone(), key.name.clone()))
+            .collect();
+        Listing { at: self.timestamp(), keys }
+    }
+}
+
+#[async_trait]
+impl AccountReader for Process {
+    async fn list(&self) -> Result<Listing, ReadError> {
+        let mut inner = self.live().await;
+        let listing = inner.list();
+        let run = self.run;
+        let names: Vec<_> = listing.keys.values().cloned().collect();
+        inner.log(format!("r{run} list {names:?}"));
+        Ok(listing)
+    }
+
+    async fn scopes_of(&self, id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError> {
+        let inner = self.live().await;
+        Ok(inner
+            .keys
+            .get(id)
+            .filter(|key| key.revoked.is_none() && !inner.is_stale(key.born))
+            .map(|key| shown(&key.access)))
+    }
+
+    async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
+        let _alive = self.live().await;
+        let scopes = ["mail.send", "stats.read", "templates.read", "api_keys.create", "2fa_required"];
+        Ok(scopes.into_iter().map(Scope::new).collect())
+    }
+
+    fn managing_key(&self) -> Option<KeyId> {
+        Some(KeyId::new("managingmanagingmanagi"))
+    }
+}
+
+#[async_trait]
+impl AccountWriter for Process {
+    async fn create(&self, name: &str, access: &Access) -> Result<CreatedKey, CreateError> {
+        {
+            let inner = self.live().await;
+            if inner.live_count() >= inner.limit {
+                return Err(CreateError::CapReached("Cannot create more than 100 API Keys".to_string()));
+            }
+        }
+        let flight = Flight::Create { name: name.to_string(), access: access.clone() };
+        match self.effect(Effect::Create, &format!("POST `{name}`"), flight).await {
+            Answer::Done => {
+                let inner = self.live().await;
+                let (id, key) =
+                    inner.keys.iter().find(|(_, key)| key.name == name).expect("it was just made");
+                let secret = Secret::from(key.secret.clone());
+                let scopes = access.scopes().map(|scopes| scopes.as_set().clone());
+                Ok(CreatedKey { id: id.clone(), secret, at: inner.timestamp(), scopes })
+            }
+            Answer::Refused => Err(CreateError::ServerError("internal server error".to_string())),
+            Answer::Lost => Err(CreateError::Unclear("connection reset".to_string())),
+        }
+    }
+
+    async fn rename(&self, id: &KeyId, name: &str) -> Result<(), WriteError> {
+        let flight = Flight::Rename { id: id.clone(), name: name.to_string() };
+        self.write(Effect::Rename, &format!("PATCH {id} `{name}`"), flight).await
+    }
+
+    async fn update(&self, id: &KeyId, name: &str, scopes: &Scopes) -> Result<(), WriteError> {
+        let access = Access::Restricted(scopes.clone());
+        let flight = Flight::Update { id: id.clone(), name: name.to_string(), access };
+        self.write(Effect::Update, &format!("PUT {id}"), flight).await
+    }
+
+    async fn delete(&self, id: &KeyId) -> Result<Deleted, WriteError> {
+        let unknown = {
+            let inner = self.live().await;
+            // A replica that has not heard of a key answers 404, and does nothing.
+            inner.keys.get(id).is_none_or(|key| key.revoked.is_some() || inner.is_stale(key.born))
+        };
+        if unknown {
+            let run = self.run;
+            self.live().await.log(format!("r{run} DELETE {id} 404"));
+            return Ok(Deleted::NotFound);
+        }
+        self.write(Effect::Delete, &format!("DELETE {id}"), Flight::Delete { id: id.clone() }).await?;
+        Ok(Deleted::Revoked)
+    }
+
+    fn deadline(&self) -> Duration {
+        DEADLINE
+    }
+}
+
+impl Process {
+    async fn write(&self, effect: Effect, what: &str, flight: Flight) -> Result<(), WriteError> {
+        match self.effect(effect, what, flight).await {
+            Answer::Done => Ok(()),
+            Answer::Refused => Err(WriteError::Refused("forbidden".to_string())),
+            Answer::Lost => Err(WriteError::Unclear("connection reset".to_string())),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Manifests for the world, built without a parser.
+
+use std::collections::BTreeMap;
+
+use gridkey_core::manifest::{
+    Account, Credential, Manifest, OnDelete, Policy, Position, StoreSettings, WantedAccess, WantedKey,
+    WantedScopes,
+};
+use gridkey_core::sink::{DotenvSettings, GithubActionsSettings};
+use gridkey_core::{Address, LocationId, Region, Scope, SinkLocation, SinkSettings};
+
+use super::name;
+
+/// A key that should exist.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub address: &'static str,
+    pub scopes: &'static [&'static str],
+    /// `r…` can be read, `w…` cannot.
+    pub locations: &'static [&'static str],
+}
+
+/// A manifest of one account.
+#[derive(Clone)]
+pub struct WorldManifest {
+    pub manifest: Manifest,
+}
+
+fn position() -> Position {
+    Position { file: "gridkey.yaml".to_string(), line: 1, column: 1 }
+}
+
+/// A location whose name says whether it can be read.
+pub fn location(text: &str) -> SinkLocation {
+    let at = if text.starts_with('r') {
+        SinkSettings::Dotenv(DotenvSettings { path: ".env".to_string(), variable: text.to_string() })
+    } else {
+        SinkSettings::GithubActions(GithubActionsSettings {
+            repository: "acme/shop".to_string(),
+            environment: None,
+            secret: text.to_string(),
+        })
+    };
+    SinkLocation { sink: name("sink"), at }
+}
+
+impl WorldManifest {
+    pub fn new(wanted: &[Wanted], key_limit: u32) -> Self {
+        let account = Account {
+            name: name("acme"),
+            parent: None,
+            api_key: Credential::Env("SENDGRID_API_KEY".to_string()),
+            plan_api_key: None,
+            on_behalf_of: None,
+            region: Region::Global,
+            key_limit,
+            max_keys: None,
+            position: position(),
+        };
+        let keys = wanted.iter().map(|wanted| {
+            let address: Address = wanted.address.parse().expect("an address");
+            let scopes = WantedScopes {
+                written: wanted.scopes.iter().map(|scope| Scope::new(*scope)).collect(),
+                ..WantedScopes::default()
+            };
+            let key = WantedKey {
+                address: address.clone(),
+                account: name("acme"),
+                name: address.default_key_name(),
+                access: WantedAccess::Restricted(scopes),
+                sinks: wanted.locations.iter().map(|text| location(text)).collect(),
+                owner: None,
+                description: None,
+                protect: false,
+                rotate: None,
+                on_delete: OnDelete::Clear,
+                position: position(),
+            };
+            (address, key)
+        });
+        let manifest = Manifest {
+            project: name("mailing"),
+            state: StoreSettings::default(),
+            accounts: BTreeMap::from([(name("acme"), account)]),
+            sinks: BTreeMap::new(),
+            environments: BTreeMap::new(),
+            patterns: BTreeMap::new(),
+            keys: keys.collect(),
+            moved: Vec::new(),
+            import: Vec::new(),
+            removed: Vec::new(),
+            policy: Policy::default(),
+        };
+        Self { manifest }
+    }
+
+    /// The locations that consumers read.
+    pub fn locations(&self) -> Vec<LocationId> {
+        self.manifest.keys.values().flat_map(|key| key.sinks.iter().map(SinkLocation::id)).collect()
+    }
+}

@@ -1,0 +1,416 @@
+//! A world for the engine: one account at SendGrid, sinks, a store and time, all in memory, which fail
+//! where a schedule says so.
+//!
+//! It shares nothing with the adapters: what it does to the engine is the worst that the ports allow.
+
+mod account;
+mod manifest;
+mod run;
+mod sinks;
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gridkey_core::state::AccountState;
+use gridkey_core::{Access, KeyId, LocationId, Name, Scope};
+use gridkey_engine::ports::Timer;
+use jiff::Timestamp;
+
+pub use manifest::{Wanted, WorldManifest};
+pub use run::{Ended, RunOptions};
+
+/// How long SendGrid's reads may trail its writes in this world.
+pub const READ_LAG: Duration = Duration::from_secs(30);
+
+/// How long a sink's reads may trail its writes.
+pub const SINK_LAG: Duration = Duration::from_secs(5);
+
+/// How long an older key must go on working.
+pub const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest that one request can be under way.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a lease lasts.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Something that changes the world outside of the runner's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    Create,
+    Rename,
+    Update,
+    Delete,
+    Put,
+    Remove,
+    StateWrite,
+}
+
+/// The ways in which an effect can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// An answer that says no; nothing happened.
+    Refused,
+    /// No answer; nothing happened.
+    LostBefore,
+    /// No answer; it happened.
+    AnswerLost,
+    /// No answer; it happens a while later.
+    Late,
+    /// No answer; it happens long after anybody watches for it.
+    VeryLate,
+    /// The process is killed; nothing happened.
+    KilledBefore,
+    /// The process is killed; it happened.
+    KilledAfter,
+    /// The process is killed, and what it asked for happens a while later.
+    KilledLate,
+    /// It happens, and the answer is heard only after the runner stood still so long that its lock was
+    /// lifted and another run did the work.
+    Stalled,
+}
+
+impl Fault {
+    /// The five ways of failing that every effect is put through, with both sides of a kill.
+    pub const EVERYWHERE: [Self; 6] = [
+        Self::Refused,
+        Self::LostBefore,
+        Self::AnswerLost,
+        Self::Late,
+        Self::KilledBefore,
+        Self::KilledAfter,
+    ];
+
+    pub const ALL: [Self; 8] = [
+        Self::Refused,
+        Self::LostBefore,
+        Self::AnswerLost,
+        Self::Late,
+        Self::VeryLate,
+        Self::KilledBefore,
+        Self::KilledAfter,
+        Self::KilledLate,
+    ];
+}
+
+/// A key at SendGrid.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub name: String,
+    pub access: Access,
+    /// `SG.<id>.<secret>`; here for the checks, never shown.
+    pub secret: String,
+    pub foreign: bool,
+    /// Whether gridkey was told of it: the secret of the others is lost.
+    pub born: Duration,
+    pub revoked: Option<Duration>,
+}
+
+/// A request that is still on its way.
+#[derive(Clone, Debug)]
+enum Flight {
+    Create { name: String, access: Access },
+    Rename { id: KeyId, name: String },
+    Update { id: KeyId, name: String, access: Access },
+    Delete { id: KeyId },
+    Put { location: LocationId, secret: String, expected: Option<KeyId> },
+    Remove { location: LocationId },
+    StateWrite { state: Box<AccountState>, expected: Option<u64> },
+}
+
+/// Everything there is, besides the runner.
+#[derive(Clone, Debug, Default)]
+pub struct Inner {
+    pub now: Duration,
+    pub keys: BTreeMap<KeyId, Key>,
+    pub locations: BTreeMap<LocationId, Option<String>>,
+    /// Since when a location has held what it holds, and what it held before.
+    changed: BTreeMap<LocationId, (Duration, Option<String>)>,
+    /// When each key was last served by a location that somebody reads, and which.
+    served: BTreeMap<KeyId, Duration>,
+    pub state: Option<AccountState>,
+    version: u64,
+    pub limit: usize,
+    /// Locations that a consumer reads now.
+    pub read_by_consumers: Vec<LocationId>,
+    flights: Vec<(Duration, Flight)>,
+    /// How many effects there have been, in all runs.
+    pub effects: Vec<Effect>,
+    /// What fails, by the number of the effect.
+    pub schedule: BTreeMap<usize, Fault>,
+    /// Whether reads are as stale as they may be.
+    pub stale: bool,
+    /// Reads of sinks that fail, counted down.
+    pub unreadable: u32,
+    lock: Option<LockEntry>,
+    /// Promises that were broken while something ran.
+    pub broken: Vec<String>,
+    /// Everything that happened, for people who look at a broken promise.
+    pub trace: Vec<String>,
+    made: u64,
+}
+
+#[derive(Clone, Debug)]
+struct LockEntry {
+    run: u64,
+    until: Duration,
+}
+
+/// The world, shared by everything that acts in it.
+#[derive(Clone)]
+pub struct World(Arc<Mutex<Inner>>);
+
+/// What one run sees of the world; it ends with the run's process.
+#[derive(Clone)]
+pub struct Process {
+    world: World,
+    pub run: u64,
+    dead: Arc<AtomicBool>,
+    stalled: Arc<AtomicBool>,
+    /// What stands still, to be woken when it goes on.
+    asleep: Arc<Mutex<Vec<Waker>>>,
+}
+
+/// What the runner hears of an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Done,
+    Refused,
+    /// No answer that tells.
+    Lost,
+}
+
+impl World {
+    /// An empty account that holds up to `limit` keys.
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(Mutex::new(Inner { limit, ..Inner::default() })))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy that goes its own way.
+    pub fn fork(&self) -> Self {
+        let copy = self.lock().clone();
+        Self(Arc::new(Mutex::new(copy)))
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.lock().pass(time);
+    }
+}
+
+impl Process {
+    pub fn new(world: &World, run: u64) -> Self {
+        Self {
+            world: world.clone(),
+            run,
+            dead: Arc::default(),
+            stalled: Arc::default(),
+            asleep: Arc::default(),
+        }
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// The world, for a process that lives; one that was killed waits here for ever.
+    async fn live(&self) -> MutexGuard<'_, Inner> {
+        if self.is_dead() {
+            futures::future::pending::<()>().await;
+        }
+        self.world.lock()
+    }
+
+    /// Lets the runner go on that stood still.
+    pub fn resume(&self) {
+        self.stalled.store(false, Ordering::Relaxed);
+        let asleep = std::mem::take(&mut *self.asleep.lock().unwrap_or_else(PoisonError::into_inner));
+        asleep.into_iter().for_each(Waker::wake);
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Brings an effect about, or fails in the way that the schedule has for it. A kill never returns.
+    async fn effect(&self, effect: Effect, what: &str, flight: Flight) -> Answer {
+        let fate = self.live().await.effect(self.run, effect, what, flight);
+        match fate {
+            Fate::Answers(answer) => answer,
+            Fate::Dies => {
+                self.dead.store(true, Ordering::Relaxed);
+                futures::future::pending().await
+            }
+            Fate::Stalls => {
+                self.stalled.store(true, Ordering::Relaxed);
+                futures::future::poll_fn(|context| {
+                    if !self.is_stalled() {
+                        return Poll::Ready(Answer::Done);
+                    }
+                    let mut asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+                    asleep.push(context.waker().clone());
+                    Poll::Pending
+                })
+                .await
+            }
+        }
+    }
+}
+
+/// What becomes of the runner that asked for an effect.
+enum Fate {
+    Answers(Answer),
+    Dies,
+    Stalls,
+}
+
+impl Inner {
+    fn effect(&mut self, run: u64, effect: Effect, what: &str, flight: Flight) -> Fate {
+        let number = self.effects.len();
+        self.effects.push(effect);
+        let fault = self.schedule.remove(&number);
+        match fault {
+            Some(fault) => self.log(format!("r{run} #{number} {what}: {fault:?}")),
+            None => self.log(format!("r{run} #{number} {what}")),
+        }
+        // What a sink was asked for comes about within the sink's own lag.
+        let is_sink = matches!(flight, Flight::Put { .. } | Flight::Remove { .. });
+        let late = if is_sink { SINK_LAG / 2 } else { READ_LAG / 2 };
+        let very_late = if is_sink { SINK_LAG } else { READ_LAG * 3 };
+        match fault {
+            None => {
+                self.land(flight);
+                Fate::Answers(Answer::Done)
+            }
+            Some(Fault::Refused) => Fate::Answers(Answer::Refused),
+            Some(Fault::LostBefore) => Fate::Answers(Answer::Lost),
+            Some(Fault::AnswerLost) => {
+                self.land(flight);
+                Fate::Answers(Answer::Lost)
+            }
+            Some(Fault::Late) => {
+                self.later(late, flight);
+                Fate::Answers(Answer::Lost)
+            }
+            Some(Fault::VeryLate) => {
+                self.later(very_late, flight);
+                Fate::Answers(Answer::Lost)
+            }
+            Some(Fault::KilledBefore) => Fate::Dies,
+            Some(Fault::KilledAfter) => {
+                self.land(flight);
+                Fate::Dies
+            }
+            Some(Fault::KilledLate) => {
+                self.later(late, flight);
+                Fate::Dies
+            }
+            Some(Fault::Stalled) => {
+                self.land(flight);
+                Fate::Stalls
+            }
+        }
+    }
+}
+
+impl Inner {
+    pub fn log(&mut self, line: String) {
+        let at = self.now.as_secs();
+        self.trace.push(format!("t{at} {line}"));
+    }
+
+    pub fn break_promise(&mut self, promise: String) {
+        self.log(format!("!! {promise}"));
+        self.broken.push(promise);
+    }
+
+    /// Time passes, and what was on its way arrives.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        while let Some(at) = self.flights.iter().position(|(due, _)| *due <= self.now) {
+            let (_, flight) = self.flights.remove(at);
+            self.log(format!("late: {flight:?}").chars().take(100).collect());
+            self.land(flight);
+        }
+    }
+
+    fn land(&mut self, flight: Flight) {
+        match flight {
+            Flight::Create { name, access } => {
+                if self.live_count() < self.limit {
+                    self.make(name, access, false);
+                }
+            }
+            Flight::Rename { id, name } => {
+                if let Some(key) = self.keys.get_mut(&id) {
+                    key.name = name;
+                }
+            }
+            Flight::Update { id, name, access } => {
+                if let Some(key) = self.keys.get_mut(&id) {
+                    key.name = name;
+                    key.access = access;
+                }
+            }
+            Flight::Delete { id } => self.revoke(&id),
+            Flight::Put { location, secret, expected } => {
+                self.write_location(&location, Some(secret), expected)
+            }
+            Flight::Remove { location } => self.write_location(&location, None, None),
+            Flight::StateWrite { state, expected } => {
+                self.write_state(*state, expected);
+            }
+        }
+    }
+
+    fn later(&mut self, after: Duration, flight: Flight) {
+        self.flights.push((self.now + after, flight));
+    }
+
+    pub fn timestamp(&self) -> Timestamp {
+        let seconds = 1_790_000_000 + i64::try_from(self.now.as_secs()).expect("a test lasts less than that");
+        Timestamp::new(seconds, i32::try_from(self.now.subsec_nanos()).expect("below a billion"))
+            .expect("a date in this century")
+    }
+
+    pub fn live_count(&self) -> usize {
+        self.keys.values().filter(|key| key.revoked.is_none()).count()
+    }
+
+    fn is_read(&self, location: &LocationId) -> bool {
+        self.read_by_consumers.contains(location)
+    }
+}
+
+#[async_trait]
+impl Timer for Process {
+    fn elapsed(&self) -> Duration {
+        self.world.lock().now
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.live().await.pass(duration);
+    }
+}
+
+/// The scopes of an access, as SendGrid shows them: with one that it adds by itself.
+fn shown(access: &Access) -> std::collections::BTreeSet<Scope> {
+    let mut scopes = match access.scopes() {
+        Some(scopes) => scopes.as_set().clone(),
+        None => [Scope::new("mail.send"), Scope::new("api_keys.create")].into(),
+    };
+    scopes.insert(Scope::new("2fa_required"));
+    scopes
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}

@@ -1,0 +1,195 @@
+//! One run of the engine in the world, as the command line does it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{Either, poll_fn, select};
+use gridkey_core::plan::{Options, Plan, PlanInput, Seed, Selection, plan};
+use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateReader, StateWriter};
+use gridkey_engine::session::{OpenSession, Session};
+use gridkey_engine::{
+    Apply, ApplyOptions, Cancel, Event, Observer, Outcome, Readers, Refresh, Settle, apply, refresh,
+};
+
+use super::{LEASE, Process, READ_LAG, World, WorldManifest, name};
+
+/// How a run goes about it.
+#[derive(Clone, Default)]
+pub struct RunOptions {
+    pub options: Options,
+    pub selection: Selection,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    Applied(Outcome),
+    /// Findings stood against it.
+    Blocked(Plan),
+    /// It could not begin, or gave up before anything was done.
+    GaveUp(String),
+    Killed,
+}
+
+/// Keeps every event in words, so that secrets can be looked for.
+#[derive(Default)]
+pub struct Events(Mutex<Vec<String>>);
+
+impl Observer for Events {
+    fn event(&self, event: Event) {
+        let line = serde_json::to_string(&event).expect("events are plain data");
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+}
+
+impl World {
+    /// Applies the manifest. A schedule may kill the run, or make it stand still while another does the work.
+    pub async fn run(&self, number: u64, manifest: &WorldManifest, options: &RunOptions) -> Ended {
+        let process = Process::new(self, number);
+        self.lock().read_by_consumers = manifest.locations();
+        self.lock().log(format!("== run {number}"));
+        let mut applying = Box::pin(self.apply(process.clone(), manifest, options));
+        loop {
+            let watched = poll_fn(|_| match process.is_dead() || process.is_stalled() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
+            match select(applying, watched).await {
+                Either::Left((ended, _)) => return ended,
+                Either::Right(((), rest)) => {
+                    if process.is_dead() {
+                        self.lock().log(format!("== run {number} was killed"));
+                        return Ended::Killed;
+                    }
+                    self.lock().log(format!("== run {number} stands still"));
+                    self.pass(LEASE / 2);
+                    self.run(number + 100, manifest, options).boxed_local().await;
+                    self.lock().log(format!("== run {number} goes on"));
+                    process.resume();
+                    applying = rest;
+                }
+            }
+        }
+    }
+
+    async fn apply(&self, process: Process, manifest: &WorldManifest, options: &RunOptions) -> Ended {
+        let process = Arc::new(process);
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&process.run.to_be_bytes());
+        let seed = Seed(bytes);
+        let store: Arc<dyn StateWriter> = Arc::clone(&process) as _;
+        let open = OpenSession {
+            store: Arc::clone(&store),
+            timer: process.as_ref(),
+            manifest: &manifest.manifest,
+            seed: &seed,
+            holder: LockHolder {
+                run: process.run.to_string(),
+                who: "test".to_string(),
+                process: 1,
+                since: self.lock().timestamp(),
+                what: "apply".to_string(),
+            },
+            timeout: Duration::ZERO,
+        };
+        let session = match Session::open(open, &[name("acme")].into()).await {
+            Ok(session) => session,
+            Err(error) => return Ended::GaveUp(error.to_string()),
+        };
+        let states = session.states();
+        let events = Arc::new(Events::default());
+        let settle = Settle { timer: process.as_ref(), read_lag: READ_LAG };
+        let planned = self
+            .observe_and_plan(&process, manifest, options, &states, &seed, events.as_ref(), Some(settle))
+            .await;
+        let checked = match planned.check() {
+            Ok(checked) => checked,
+            Err(plan) => {
+                let _ = session.close().await;
+                return Ended::Blocked(*plan);
+            }
+        };
+        self.no_secrets("the plan", &checked.plan().to_json());
+        let writer: Arc<dyn AccountWriter> = Arc::clone(&process) as _;
+        let outcome = apply(Apply {
+            plan: &checked,
+            session,
+            store,
+            writers: BTreeMap::from([(name("acme"), writer)]),
+            sinks: Arc::clone(&process) as _,
+            timer: Arc::clone(&process) as _,
+            events: Arc::clone(&events) as _,
+            cancel: Cancel::never(),
+            options: ApplyOptions { read_lag: READ_LAG, by: format!("run-{}", process.run) },
+        })
+        .await;
+        for line in events.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            self.no_secrets("an event", line);
+        }
+        match outcome {
+            Ok(outcome) => {
+                self.no_secrets("the outcome", &format!("{outcome:?}"));
+                self.lock().log(format!("== run {} applied: {:?}", process.run, outcome.failed));
+                Ended::Applied(outcome)
+            }
+            Err(error) => Ended::GaveUp(error.to_string()),
+        }
+    }
+
+    /// What a plan would say now, without waiting for anything.
+    pub async fn plan(&self, manifest: &WorldManifest, options: &RunOptions) -> Plan {
+        let process = Process::new(self, 0);
+        let stored = process.read(&name("acme")).await.expect("the store in memory can be read");
+        let states = stored.map(|stored| (name("acme"), stored.state)).into_iter().collect();
+        let events = Events::default();
+        let process = Arc::new(process);
+        let seed = Seed([0; 32]);
+        self.observe_and_plan(&process, manifest, options, &states, &seed, &events, None).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the whole input of a plan, taken apart in one place")]
+    async fn observe_and_plan(
+        &self,
+        process: &Arc<Process>,
+        manifest: &WorldManifest,
+        options: &RunOptions,
+        states: &BTreeMap<gridkey_core::Name, gridkey_core::state::AccountState>,
+        seed: &Seed,
+        events: &dyn Observer,
+        settle: Option<Settle<'_>>,
+    ) -> Plan {
+        let reader: Arc<dyn AccountReader> = Arc::clone(process) as _;
+        let readers: Readers = BTreeMap::from([(name("acme"), Ok(reader))]);
+        let inventory = refresh(&Refresh {
+            manifest: &manifest.manifest,
+            selection: &options.selection,
+            states,
+            readers: &readers,
+            sinks: process.as_ref(),
+            events,
+            settle,
+        })
+        .await;
+        plan(&PlanInput {
+            manifest: &manifest.manifest,
+            selection: &options.selection,
+            states,
+            inventory: &inventory,
+            now: self.lock().timestamp(),
+            seed,
+            options: &options.options,
+        })
+    }
+
+    /// No secret that was ever made stands in a text.
+    pub fn no_secrets(&self, what: &str, text: &str) {
+        let mut inner = self.lock();
+        let found = inner.keys.iter().find(|(_, key)| text.contains(&key.secret)).map(|(id, _)| id.clone());
+        if let Some(id) = found {
+            inner.break_promise(format!("leak: the secret of {id} is in {what}"));
+        }
+    }
+}

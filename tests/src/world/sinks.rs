@@ -1,0 +1,134 @@
+//! The sinks.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gridkey_core::inventory::{SinkContent, SinkObservation};
+use gridkey_core::{KeyId, LocationId, SinkLocation};
+use gridkey_engine::Secret;
+use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+
+use super::{Answer, DEADLINE, Effect, Flight, Inner, Process, SINK_LAG};
+
+impl Inner {
+    /// Which key a location holds.
+    pub fn held(&self, location: &LocationId) -> Option<KeyId> {
+        self.locations.get(location)?.as_deref().and_then(KeyId::of_secret)
+    }
+
+    /// Changes a location; where the service compares, only if it still holds what was expected.
+    pub(super) fn write_location(
+        &mut self,
+        location: &LocationId,
+        value: Option<String>,
+        expected: Option<KeyId>,
+    ) {
+        let before = self.locations.get(location).cloned().flatten();
+        let new = value.as_deref().and_then(KeyId::of_secret);
+        let old = before.as_deref().and_then(KeyId::of_secret);
+        if value.is_some() && old.is_some() && old != new && old != expected {
+            self.log(format!("{location} holds another value than expected; refused"));
+            return;
+        }
+        if before.as_deref().is_some_and(|before| old.is_none() && !before.is_empty()) {
+            self.break_promise(format!("accident: the foreign value in {location} was overwritten"));
+        }
+        if self.is_read(location) && old != new {
+            if let Some(old) = &old {
+                self.served.insert(old.clone(), self.now);
+                let live = self.keys.get(old).is_some_and(|key| key.revoked.is_none());
+                if value.is_none() && live {
+                    self.break_promise(format!("outage: {location} was cleared of the live key {old}"));
+                }
+            }
+            let revoked =
+                new.as_ref().and_then(|id| self.keys.get(id)).is_some_and(|key| key.revoked.is_some());
+            if let (Some(new), true) = (&new, revoked) {
+                self.break_promise(format!("outage: the revoked key {new} was written to {location}"));
+            }
+        }
+        self.log(format!("{location} := {}", new.as_ref().map_or("-".to_string(), ToString::to_string)));
+        self.changed.insert(location.clone(), (self.now, before));
+        self.locations.insert(location.clone(), value);
+    }
+}
+
+#[async_trait]
+impl SinkReader for Process {
+    async fn observe(&self, location: &SinkLocation) -> SinkObservation {
+        let mut inner = self.live().await;
+        if !location.at.is_readable() {
+            return SinkObservation::WriteOnly;
+        }
+        if inner.unreadable > 0 {
+            inner.unreadable -= 1;
+            inner.log(format!("{location} cannot be read"));
+            return SinkObservation::Unreadable("connection refused".to_string());
+        }
+        let id = location.id();
+        let value = match inner.changed.get(&id) {
+            Some((since, before)) if inner.stale && inner.now < *since + SINK_LAG => before.clone(),
+            _ => inner.locations.get(&id).cloned().flatten(),
+        };
+        SinkObservation::Holds(match value {
+            None => SinkContent::Empty,
+            Some(value) => KeyId::of_secret(&value).map_or(SinkContent::Other, SinkContent::Key),
+        })
+    }
+
+    fn lag(&self, _location: &SinkLocation) -> Duration {
+        SINK_LAG
+    }
+}
+
+#[async_trait]
+impl SinkWriter for Process {
+    async fn check(&self, _location: &SinkLocation) -> Result<(), SinkError> {
+        let _alive = self.live().await;
+        Ok(())
+    }
+
+    async fn read(&self, location: &SinkLocation) -> Result<Option<Secret>, SinkError> {
+        let inner = self.live().await;
+        Ok(inner.locations.get(&location.id()).cloned().flatten().map(Secret::from))
+    }
+
+    async fn put(
+        &self,
+        location: &SinkLocation,
+        secret: &Secret,
+        replaces: &SinkContent,
+    ) -> Result<(), PutError> {
+        let put = secret.key_id();
+        let flight = {
+            let inner = self.live().await;
+            let expected = match replaces {
+                // A sink that never tells what it holds cannot compare either.
+                _ if !location.at.is_readable() => inner.held(&location.id()),
+                SinkContent::Key(id) => Some(id.clone()),
+                SinkContent::Empty | SinkContent::Other => None,
+            };
+            Flight::Put { location: location.id(), secret: secret.expose().to_string(), expected }
+        };
+        let what = format!("put {} to {location}", put.as_ref().map_or("-", KeyId::as_str));
+        match self.effect(Effect::Put, &what, flight).await {
+            Answer::Done if self.live().await.held(&location.id()) == put => Ok(()),
+            Answer::Done => Err(PutError::Refused("it holds another value than expected".to_string())),
+            Answer::Refused => Err(PutError::Refused("forbidden".to_string())),
+            Answer::Lost => Err(PutError::Unclear("connection reset".to_string())),
+        }
+    }
+
+    async fn remove(&self, location: &SinkLocation) -> Result<(), SinkError> {
+        let flight = Flight::Remove { location: location.id() };
+        match self.effect(Effect::Remove, &format!("remove from {location}"), flight).await {
+            Answer::Done => Ok(()),
+            Answer::Refused => Err(SinkError::Failed("forbidden".to_string())),
+            Answer::Lost => Err(SinkError::Failed("connection reset".to_string())),
+        }
+    }
+
+    fn deadline(&self) -> Duration {
+        DEADLINE
+    }
+}

@@ -1,0 +1,146 @@
+//! The store, with locks that are leases.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gridkey_core::Name;
+use gridkey_core::state::AccountState;
+use gridkey_engine::ports::{
+    Lock, LockError, LockHolder, StateReader, StateWriter, StoreError, StoreWriteError, Stored, Version,
+};
+
+use super::{Answer, Effect, Flight, Inner, LEASE, LockEntry, Process};
+
+impl Inner {
+    /// Writes state, if nobody else has since; a lower epoch is always somebody who lost the lock.
+    pub(super) fn write_state(&mut self, state: AccountState, expected: Option<u64>) -> bool {
+        let current = self.state.as_ref().map(|_| self.version);
+        let older = self.state.as_ref().is_some_and(|stored| stored.epoch > state.epoch);
+        if current != expected || older {
+            self.log("state write refused".to_string());
+            return false;
+        }
+        self.version += 1;
+        self.state = Some(state);
+        true
+    }
+}
+
+#[async_trait]
+impl StateReader for Process {
+    async fn read(&self, _account: &Name) -> Result<Option<Stored>, StoreError> {
+        let inner = self.live().await;
+        let version = Version(inner.version.to_string());
+        Ok(inner.state.clone().map(|state| Stored { state, version }))
+    }
+
+    async fn accounts(&self) -> Result<Vec<Name>, StoreError> {
+        let inner = self.live().await;
+        Ok(inner.state.iter().map(|state| state.account.clone()).collect())
+    }
+
+    async fn exists(&self) -> Result<bool, StoreError> {
+        Ok(self.live().await.state.is_some())
+    }
+
+    async fn holder(&self, _account: &Name) -> Result<Option<LockHolder>, StoreError> {
+        Ok(None)
+    }
+
+    fn describe(&self) -> String {
+        "memory".to_string()
+    }
+}
+
+#[async_trait]
+impl StateWriter for Process {
+    /// Takes the lock from whoever has it, as a person does who runs `state unlock` first.
+    async fn lock(
+        &self,
+        _account: &Name,
+        _holder: LockHolder,
+        _timeout: Duration,
+    ) -> Result<Box<dyn Lock>, LockError> {
+        let mut inner = self.live().await;
+        let now = inner.now;
+        let left = inner.lock.as_ref().map(|entry| entry.until.saturating_sub(now));
+        inner.lock = Some(LockEntry { run: self.run, until: now + left.unwrap_or_default() + LEASE });
+        let run = self.run;
+        inner.log(format!("r{run} lock, waits {left:?}"));
+        let until = now + left.unwrap_or_default() + LEASE;
+        Ok(Box::new(Lease { process: self.clone(), left, until: std::sync::Mutex::new(until) }))
+    }
+
+    async fn write(
+        &self,
+        _account: &Name,
+        state: &AccountState,
+        expected: Option<&Version>,
+    ) -> Result<Version, StoreWriteError> {
+        let expected = expected.map(|version| version.0.parse().expect("a version of this store"));
+        let pending: Vec<_> = state.pending.keys().map(ToString::to_string).collect();
+        let keys: Vec<_> = state.keys.iter().map(|(address, key)| format!("{address}={}", key.id)).collect();
+        let what = format!("state {} keys {keys:?} pending {pending:?}", state.serial);
+        let before = self.live().await.version;
+        let flight = Flight::StateWrite { state: Box::new(state.clone()), expected };
+        match self.effect(Effect::StateWrite, &what, flight).await {
+            Answer::Done => {
+                let inner = self.live().await;
+                let mine = inner.state.as_ref() == Some(state) && inner.version == before + 1;
+                if mine { Ok(Version(inner.version.to_string())) } else { Err(StoreWriteError::Conflict) }
+            }
+            Answer::Refused => Err(StoreWriteError::Failed("disk full".to_string())),
+            Answer::Lost => Err(StoreWriteError::Unclear("connection reset".to_string())),
+        }
+    }
+
+    async fn lift(&self, _account: &Name) -> Result<Option<LockHolder>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// A lock that is a lease.
+struct Lease {
+    process: Process,
+    left: Option<Duration>,
+    /// When the lease ends, by the last renewal that its holder heard of.
+    until: std::sync::Mutex<Duration>,
+}
+
+impl Lease {
+    fn until(&self) -> std::sync::MutexGuard<'_, Duration> {
+        self.until.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Lock for Lease {
+    fn remaining(&self) -> Option<Duration> {
+        Some(self.until().saturating_sub(self.process.world.lock().now))
+    }
+
+    fn must_wait(&self) -> Option<Duration> {
+        self.left
+    }
+
+    async fn renew(&self) -> Result<(), StoreError> {
+        let mut inner = self.process.live().await;
+        let until = inner.now + LEASE;
+        match &mut inner.lock {
+            Some(entry) if entry.run == self.process.run => {
+                entry.until = until;
+                *self.until() = until;
+                Ok(())
+            }
+            Some(_) | None => Err(StoreError::Failed("the lock was lifted".to_string())),
+        }
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        let mut inner = self.process.live().await;
+        if inner.lock.as_ref().is_some_and(|entry| entry.run == self.process.run) {
+            inner.lock = None;
+        }
+        Ok(())
+    }
+}

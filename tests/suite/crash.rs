@@ -1,0 +1,214 @@
+//! Crash everywhere: every effect of a run, in every way of failing, then pairs, then random schedules.
+//!
+//! The loops run over the effects that the engine really has, so a new one is covered the day it is written.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use gridkey_core::{Access, Scope, Scopes};
+use gridkey_tests::promise::broken;
+use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const THREADS: usize = 2;
+
+/// A run that creates three keys, updates one and deletes one, over one kind of sinks.
+struct Stage {
+    name: &'static str,
+    world: World,
+    manifest: WorldManifest,
+}
+
+const READABLE: &[[&[&str]; 5]] = &[[&["ra"], &["rb"], &["rc"], &["ru"], &["rd"]]];
+
+fn stage(name: &'static str, sinks: &[&'static [&'static str]; 5], limit: usize) -> Stage {
+    let key = |address, scopes, locations| Wanted { address, scopes, locations };
+    let [a, b, c, u, d] = *sinks;
+    let limit_u32 = u32::try_from(limit).expect("a small number");
+    let before = WorldManifest::new(
+        &[key("prod/updated", &["mail.send"], u), key("prod/deleted", &["mail.send"], d)],
+        limit_u32,
+    );
+    let after = WorldManifest::new(
+        &[
+            key("prod/a", &["mail.send"], a),
+            key("prod/b", &["stats.read"], b),
+            key("prod/c", &["mail.send", "templates.read"], c),
+            key("prod/updated", &["mail.send", "stats.read"], u),
+        ],
+        limit_u32,
+    );
+    let world = World::new(limit);
+    let scopes = Scopes::new([Scope::new("mail.send")].into()).expect("one scope");
+    for number in 0..2 {
+        world.lock().make(format!("foreign {number}"), Access::Restricted(scopes.clone()), true);
+    }
+    world.pass(Duration::from_secs(3600));
+    let ended = block_on(world.run(1, &before, &RunOptions::default()));
+    assert!(matches!(ended, Ended::Applied(_)), "{ended:?}");
+    world.pass(OVERLAP * 2);
+    world.lock().effects.clear();
+    Stage { name, world, manifest: after }
+}
+
+fn stages(limit: usize) -> [Stage; 3] {
+    [
+        stage("readable", &READABLE[0], limit),
+        stage("write-only", &[&["wa"], &["wb"], &["wc"], &["wu"], &["wd"]], limit),
+        stage("mixed", &[&["ra", "wa"], &["wb", "rb"], &["wc"], &["ru", "wu"], &["rd", "wd"]], limit),
+    ]
+}
+
+/// Runs until the schedule is used up, then once more undisturbed; says what is still broken.
+fn check(stage: &Stage, schedule: BTreeMap<usize, Fault>, stale: bool) -> Result<(), String> {
+    block_on(async {
+        let world = stage.world.fork();
+        world.lock().schedule = schedule.clone();
+        world.lock().stale = stale;
+        let options = RunOptions::default();
+        let mut number = 2;
+        loop {
+            world.run(number, &stage.manifest, &options).await;
+            number += 1;
+            if world.lock().schedule.is_empty() || number > 6 {
+                break;
+            }
+        }
+        world.lock().schedule.clear();
+        world.pass(Duration::from_secs(1));
+        world.run(number, &stage.manifest, &options).await;
+        // Reads trail what the run just did; the promise is about what is so.
+        world.pass(READ_LAG);
+        let plan = world.plan(&stage.manifest, &options).await;
+        let late = schedule.values().any(|fault| *fault == Fault::VeryLate);
+        if !late {
+            report(&world, stage, &schedule, broken(&world, &stage.manifest, &plan, false))?;
+        }
+        // What retires does so after its overlap, and what came very late is put right by the first run
+        // that sees it.
+        for _ in 0..2 {
+            world.pass(OVERLAP + READ_LAG);
+            number += 1;
+            world.run(number, &stage.manifest, &options).await;
+        }
+        world.pass(READ_LAG);
+        let plan = world.plan(&stage.manifest, &options).await;
+        report(&world, stage, &schedule, broken(&world, &stage.manifest, &plan, true))
+    })
+}
+
+fn report(
+    world: &World,
+    stage: &Stage,
+    schedule: &BTreeMap<usize, Fault>,
+    broken: Vec<String>,
+) -> Result<(), String> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let trace = world.lock().trace.join("\n  ");
+    Err(format!("{} {schedule:?}:\n- {}\n  {trace}", stage.name, broken.join("\n- ")))
+}
+
+/// How many effects an undisturbed run has.
+fn effects(stage: &Stage) -> usize {
+    let world = stage.world.fork();
+    let ended = block_on(world.run(2, &stage.manifest, &RunOptions::default()));
+    assert!(matches!(ended, Ended::Applied(_)), "{ended:?}");
+    let count = world.lock().effects.len();
+    count
+}
+
+/// Checks every schedule, on every core, and shows the shortest trace of those that break a promise.
+fn check_all(what: &str, stages: &[Stage], schedules: Vec<(usize, BTreeMap<usize, Fault>, bool)>) {
+    let next = AtomicUsize::new(0);
+    let failures: Mutex<Vec<String>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some((stage, schedule, stale)) = schedules.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    if let Err(failure) = check(&stages[*stage], schedule.clone(), *stale) {
+                        failures.lock().unwrap().push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort_by_key(String::len);
+    println!("{what}: {} schedules", schedules.len());
+    assert!(
+        failures.is_empty(),
+        "{what}: {} of {} schedules break a promise; the shortest:\n{}",
+        failures.len(),
+        schedules.len(),
+        failures[0],
+    );
+}
+
+#[test]
+fn an_undisturbed_run_keeps_every_promise() {
+    let stages = stages(100);
+    let schedules = (0..stages.len()).map(|stage| (stage, BTreeMap::new(), false)).collect();
+    check_all("undisturbed", &stages, schedules);
+}
+
+#[test]
+fn every_effect_may_fail_in_every_way() {
+    let stages = stages(100);
+    let mut schedules = Vec::new();
+    for (index, stage) in stages.iter().enumerate() {
+        for effect in 0..effects(stage) {
+            for fault in Fault::ALL.into_iter().chain([Fault::Stalled]) {
+                for stale in [false, true] {
+                    schedules.push((index, BTreeMap::from([(effect, fault)]), stale));
+                }
+            }
+        }
+    }
+    check_all("single faults", &stages, schedules);
+}
+
+#[test]
+fn every_pair_of_effects_may_fail() {
+    let stages = stages(100);
+    let mut schedules = Vec::new();
+    for (index, stage) in stages.iter().enumerate() {
+        let count = effects(stage);
+        for first in 0..count {
+            // The second fault may come in the run that puts the first one right.
+            for second in first + 1..count + 4 {
+                for one in Fault::EVERYWHERE {
+                    for other in Fault::EVERYWHERE {
+                        schedules.push((index, BTreeMap::from([(first, one), (second, other)]), false));
+                    }
+                }
+            }
+        }
+    }
+    check_all("pairs of faults", &stages, schedules);
+}
+
+#[test]
+fn random_schedules_with_lag_keep_every_promise() {
+    // The last limit leaves no slot but those that the run needs.
+    let stages: Vec<Stage> = [100, 6].into_iter().flat_map(stages).collect();
+    let mut random = StdRng::seed_from_u64(20_261_123);
+    let schedules = (0..2_400)
+        .map(|_| {
+            let stage = random.random_range(0..stages.len());
+            let faults = random.random_range(1..=4);
+            let all: Vec<Fault> = Fault::ALL.into_iter().chain([Fault::Stalled]).collect();
+            let schedule = (0..faults)
+                .map(|_| (random.random_range(0..45), all[random.random_range(0..all.len())]))
+                .collect();
+            (stage, schedule, random.random_bool(0.7))
+        })
+        .collect();
+    check_all("random schedules", &stages, schedules);
+}

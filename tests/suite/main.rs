@@ -1,0 +1,3 @@
+//! The tests of gridkey as a whole: crashes, properties, scenarios.
+
+mod crash;

@@ -7,6 +7,8 @@
 
 pub mod access;
 pub mod address;
+pub mod catalogue;
+pub mod diagnostic;
 pub mod identity;
 pub mod inventory;
 pub mod key;

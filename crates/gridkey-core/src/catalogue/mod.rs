@@ -1,0 +1,237 @@
+//! The catalogue: the scopes that SendGrid is known to have, and what patterns of scopes stand for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::Scope;
+
+/// The scopes that SendGrid is known to have. What an account can grant is for the account to say
+/// (`GET /v3/scopes`); an account can know scopes that the catalogue does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalogue {
+    /// The day the catalogue was put together.
+    version: String,
+    entries: BTreeMap<Scope, Entry>,
+}
+
+/// A scope of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    pub scope: Scope,
+    pub kind: ScopeKind,
+    pub level: Level,
+    /// The part of SendGrid that it is about.
+    pub group: String,
+    /// Where SendGrid's own page for API keys shows it, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+}
+
+/// Which keys may hold a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeKind {
+    /// Any key that is not for billing.
+    Restricted,
+    /// Billing keys, and they hold nothing else.
+    Billing,
+    /// Put on keys by SendGrid itself; never sent.
+    Automatic,
+    /// Seen on accounts and on other kinds of keys. It can be written out, and no pattern covers it.
+    Unassignable,
+}
+
+/// What a scope allows: SendGrid's page offers "Read Access" and "Full Access" for each category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Read,
+    Write,
+    /// Neither: it marks an account.
+    Flag,
+}
+
+/// Why a pattern stands for no scopes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExpandError {
+    #[error("`{0}` is no pattern of scopes")]
+    Form(String),
+    #[error("unknown level `{level}` in `{pattern}`")]
+    Level { pattern: String, level: String },
+    #[error("`{0}` would be every scope there is, and a key with everything is `access: full`")]
+    Everything(String),
+    #[error("`{0}` stands for billing scopes, which have to be written out")]
+    Billing(String),
+    #[error("`{pattern}` stands for no scope{}", .meant.as_ref().map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default())]
+    Nothing { pattern: String, meant: Option<String> },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: String,
+    scopes: Vec<Entry>,
+}
+
+impl Catalogue {
+    /// The catalogue that this build carries.
+    pub fn builtin() -> &'static Self {
+        static BUILTIN: OnceLock<Catalogue> = OnceLock::new();
+        BUILTIN.get_or_init(|| {
+            let File { version, scopes } = serde_json::from_str(include_str!("scopes.json"))
+                .expect("the committed catalogue is of its own form");
+            let entries = scopes.into_iter().map(|entry| (entry.scope.clone(), entry)).collect();
+            Self { version, entries }
+        })
+    }
+
+    /// The day the catalogue was put together.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// All scopes, in order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    pub fn get(&self, scope: &str) -> Option<&Entry> {
+        self.entries.get(scope)
+    }
+
+    pub fn contains(&self, scope: &Scope) -> bool {
+        self.entries.contains_key(scope)
+    }
+
+    pub fn kind(&self, scope: &Scope) -> Option<ScopeKind> {
+        self.entries.get(scope).map(|entry| entry.kind)
+    }
+
+    /// Whether a text of a manifest's `scopes` is a pattern rather than a scope or `set:NAME`.
+    pub fn is_pattern(text: &str) -> bool {
+        text.contains(['*', ':']) && !text.starts_with("set:")
+    }
+
+    /// The scopes that a pattern stands for, never for billing, automatic or unassignable ones.
+    ///
+    /// | pattern | stands for |
+    /// |---|---|
+    /// | `PREFIX.*` | all scopes that start with `PREFIX.` |
+    /// | `PREFIX:full` | the same: "Full Access" to what is under the prefix |
+    /// | `PREFIX:read` | those of them that only read: "Read Access" |
+    /// | `all:read` | all that only read |
+    ///
+    /// # Errors
+    /// [`ExpandError`], where it stands for nothing.
+    pub fn expand(&self, pattern: &str) -> Result<BTreeSet<Scope>, ExpandError> {
+        let form = || ExpandError::Form(pattern.to_string());
+        let (prefix, reads_only) = match pattern.rsplit_once(':') {
+            Some((prefix, "read")) => (prefix, true),
+            Some((prefix, "full")) => (prefix, false),
+            Some((_, level)) => {
+                return Err(ExpandError::Level { pattern: pattern.to_string(), level: level.to_string() });
+            }
+            None => (pattern.strip_suffix(".*").ok_or_else(form)?, false),
+        };
+        if prefix.contains(['*', ':']) || prefix.is_empty() {
+            return Err(form());
+        }
+        if prefix == "all" && !reads_only {
+            return Err(ExpandError::Everything(pattern.to_string()));
+        }
+        let under = |scope: &Scope| {
+            let rest = scope.as_str().strip_prefix(prefix);
+            prefix == "all" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let scopes: BTreeSet<Scope> = self
+            .entries()
+            .filter(|entry| entry.kind == ScopeKind::Restricted && under(&entry.scope))
+            .filter(|entry| !reads_only || entry.level == Level::Read)
+            .map(|entry| entry.scope.clone())
+            .collect();
+        if !scopes.is_empty() {
+            return Ok(scopes);
+        }
+        if self.entries().any(|entry| entry.kind == ScopeKind::Billing && under(&entry.scope)) {
+            return Err(ExpandError::Billing(pattern.to_string()));
+        }
+        let meant = self.closest_prefix(prefix).map(|meant| format!("{meant}{}", &pattern[prefix.len()..]));
+        Err(ExpandError::Nothing { pattern: pattern.to_string(), meant })
+    }
+
+    fn closest_prefix(&self, prefix: &str) -> Option<String> {
+        let restricted = self.entries().filter(|entry| entry.kind == ScopeKind::Restricted);
+        let prefixes = restricted.flat_map(|entry| {
+            let scope = entry.scope.as_str();
+            scope.match_indices('.').map(|(at, _)| &scope[..at])
+        });
+        let prefixes: BTreeSet<_> = prefixes.collect();
+        crate::manifest::closest(prefix, prefixes)
+    }
+
+    /// The scope that an unknown text most probably meant.
+    pub fn suggest(&self, text: &str) -> Option<Scope> {
+        let known = self.entries().filter(|entry| entry.kind != ScopeKind::Automatic);
+        crate::manifest::closest(text, known.map(|entry| entry.scope.as_str())).map(Scope::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(pattern: &str) -> Vec<String> {
+        let scopes = Catalogue::builtin().expand(pattern);
+        scopes.map(|scopes| scopes.iter().map(Scope::to_string).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn kinds_agree_with_what_a_scope_says_of_itself() {
+        let catalogue = Catalogue::builtin();
+        assert!(catalogue.entries().count() > 250);
+        for entry in catalogue.entries() {
+            assert_eq!(entry.kind == ScopeKind::Billing, entry.scope.is_billing(), "{}", entry.scope);
+            assert_eq!(entry.kind == ScopeKind::Automatic, entry.scope.is_automatic(), "{}", entry.scope);
+        }
+    }
+
+    #[test]
+    fn levels_expand_as_the_page_groups_them() {
+        assert_eq!(
+            expand("templates:read"),
+            ["templates.read", "templates.versions.activate.read", "templates.versions.read"]
+        );
+        assert_eq!(expand("mail.batch.*").len(), 4);
+        assert_eq!(expand("templates:full"), expand("templates.*"));
+        assert_eq!(expand("mail.send:full"), ["mail.send"]);
+    }
+
+    #[test]
+    fn no_pattern_covers_billing_automatic_or_unassignable_scopes() {
+        let all = expand("all:read");
+        assert!(all.contains(&"stats.read".to_string()));
+        for scope in &all {
+            assert_eq!(Catalogue::builtin().get(scope).map(|entry| entry.kind), Some(ScopeKind::Restricted));
+        }
+        let refused = |pattern: &str| Catalogue::builtin().expand(pattern).unwrap_err();
+        assert!(matches!(refused("billing.*"), ExpandError::Billing(_)));
+        assert!(matches!(refused("sender_verification_eligible:full"), ExpandError::Nothing { .. }));
+        assert!(matches!(refused("all:full"), ExpandError::Everything(_)));
+        assert!(matches!(refused("all.*"), ExpandError::Everything(_)));
+        assert!(matches!(refused("mail.*.read"), ExpandError::Form(_)));
+        assert!(matches!(refused("*"), ExpandError::Form(_)));
+        assert!(matches!(refused("mail:write"), ExpandError::Level { .. }));
+    }
+
+    #[test]
+    fn a_misspelt_scope_or_prefix_is_recognised() {
+        let catalogue = Catalogue::builtin();
+        assert_eq!(catalogue.suggest("mail.sent"), Some(Scope::new("mail.send")));
+        assert_eq!(catalogue.suggest("entirely.different.words"), None);
+        let error = catalogue.expand("template:read").unwrap_err();
+        assert_eq!(error.to_string(), "`template:read` stands for no scope, did you mean `templates:read`?");
+    }
+}

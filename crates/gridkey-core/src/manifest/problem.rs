@@ -1,0 +1,157 @@
+//! Collects what is wrong with a manifest while it is read.
+
+use crate::diagnostic::{Diagnostic, DiagnosticSeverity, Label, clean};
+use crate::manifest::Position;
+use crate::manifest::node::Site;
+
+/// The problems found so far.
+pub(crate) struct Problems {
+    files: Vec<String>,
+    found: Vec<Diagnostic>,
+    /// Scopes that the catalogue does not have; an account may know them all the same.
+    unknown_scopes: Vec<Diagnostic>,
+}
+
+/// A problem that was just added, to be given more words.
+pub(crate) struct Report<'a> {
+    files: &'a [String],
+    diagnostic: &'a mut Diagnostic,
+}
+
+/// What was found, sorted and without repetitions.
+pub(crate) struct Found {
+    pub errors: Vec<Diagnostic>,
+    pub warnings: Vec<Diagnostic>,
+    pub unknown_scopes: Vec<Diagnostic>,
+}
+
+impl Problems {
+    pub fn new(files: Vec<String>) -> Self {
+        Self { files, found: Vec::new(), unknown_scopes: Vec::new() }
+    }
+
+    pub fn error(&mut self, code: &'static str, site: Site, message: impl AsRef<str>) -> Report<'_> {
+        push(&self.files, &mut self.found, DiagnosticSeverity::Error, code, site, message.as_ref())
+    }
+
+    pub fn warning(&mut self, code: &'static str, site: Site, message: impl AsRef<str>) -> Report<'_> {
+        push(&self.files, &mut self.found, DiagnosticSeverity::Warning, code, site, message.as_ref())
+    }
+
+    pub fn unknown_scope(&mut self, site: Site, message: impl AsRef<str>) -> Report<'_> {
+        let error = DiagnosticSeverity::Error;
+        push(&self.files, &mut self.unknown_scopes, error, "unknown_scope", site, message.as_ref())
+    }
+
+    /// An error that no place in a source stands for.
+    pub fn error_nowhere(&mut self, code: &'static str, message: impl AsRef<str>, help: &str) {
+        self.found.push(Diagnostic {
+            severity: DiagnosticSeverity::Error,
+            code,
+            message: clean(message.as_ref()),
+            labels: Vec::new(),
+            help: Some(clean(help)),
+        });
+    }
+
+    pub fn position(&self, site: Site) -> Position {
+        position(&self.files, site)
+    }
+
+    /// How many problems there are so far.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|diagnostic| diagnostic.severity == DiagnosticSeverity::Error)
+    }
+
+    pub fn into_found(self) -> Found {
+        let (errors, warnings) =
+            self.found.into_iter().partition(|found| found.severity == DiagnosticSeverity::Error);
+        Found {
+            errors: in_order(errors),
+            warnings: in_order(warnings),
+            unknown_scopes: in_order(self.unknown_scopes),
+        }
+    }
+}
+
+/// One mistake in a key is met once in every environment that has the key, and said once.
+fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by(|a, b| a.order().cmp(&b.order()));
+    diagnostics.dedup_by(|a, b| a.order() == b.order());
+    diagnostics
+}
+
+fn push<'a>(
+    files: &'a [String],
+    list: &'a mut Vec<Diagnostic>,
+    severity: DiagnosticSeverity,
+    code: &'static str,
+    site: Site,
+    message: &str,
+) -> Report<'a> {
+    let labels = vec![label(files, site, "")];
+    let diagnostic = Diagnostic { severity, code, message: clean(message), labels, help: None };
+    Report { files, diagnostic: list.push_mut(diagnostic) }
+}
+
+fn label(files: &[String], site: Site, text: &str) -> Label {
+    Label {
+        file: files[site.file].clone(),
+        span: site.start..site.end,
+        position: position(files, site),
+        text: clean(text),
+    }
+}
+
+fn position(files: &[String], site: Site) -> Position {
+    Position { file: files[site.file].clone(), line: site.line, column: site.column }
+}
+
+impl Report<'_> {
+    /// What to do about it.
+    pub fn help(self, text: impl AsRef<str>) -> Self {
+        self.diagnostic.help = Some(clean(text.as_ref()));
+        self
+    }
+
+    /// What to say at the place itself.
+    pub fn here(self, text: impl AsRef<str>) -> Self {
+        self.diagnostic.labels[0].text = clean(text.as_ref());
+        self
+    }
+
+    /// Another place that it is about.
+    pub fn also(self, site: Site, text: impl AsRef<str>) -> Self {
+        self.diagnostic.labels.push(label(self.files, site, text.as_ref()));
+        self
+    }
+}
+
+/// Names in backticks, for messages.
+pub(crate) fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// `, did you mean …?` where one of the known names is close, else nothing.
+pub(crate) fn did_you_mean<S: AsRef<str>>(text: &str, known: impl IntoIterator<Item = S>) -> String {
+    match closest(text, known) {
+        Some(name) => format!(", did you mean `{name}`?"),
+        None => String::new(),
+    }
+}
+
+/// The known name that a text most probably meant.
+pub(crate) fn closest<S: AsRef<str>>(text: &str, known: impl IntoIterator<Item = S>) -> Option<String> {
+    // A quarter of the letters, and one typo in any case: more is another word.
+    let allowed = (text.chars().count() / 4).clamp(1, 4);
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(text, name.as_ref()), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.as_ref().cmp(y.as_ref())))
+        .map(|(_, name)| name.as_ref().to_string())
+}

@@ -1,0 +1,144 @@
+//! Whether `moved`, `import`, `removed` and `policy` speak of things that can be.
+
+use std::collections::BTreeMap;
+
+use crate::address::Address;
+use crate::manifest::document::Document;
+use crate::manifest::model::{Account, ImportKey, RemovedWhat, WantedKey};
+use crate::manifest::node::Site;
+use crate::manifest::problem::Problems;
+use crate::manifest::resolve::unknown;
+use crate::name::Name;
+use crate::plan::matches_pattern;
+
+type Wanted = BTreeMap<Address, WantedKey>;
+
+pub(crate) fn check(
+    document: &Document,
+    wanted: &Wanted,
+    samples: &Wanted,
+    accounts: &BTreeMap<Name, Account>,
+    problems: &mut Problems,
+) {
+    // With errors elsewhere, a key that could not be resolved would be said to be missing.
+    if !problems.has_errors() {
+        imports(document, wanted, samples, problems);
+        moves(document, wanted, problems);
+        removals(document, wanted, problems);
+        selectors(document, wanted, accounts, problems);
+    }
+    for sink in &document.required_sinks {
+        if !document.sinks.contains_key(&sink.value) {
+            unknown("sink", sink.as_str(), sink.site, document.sinks.keys().map(Name::as_str), problems);
+        }
+    }
+}
+
+fn imports(document: &Document, wanted: &Wanted, samples: &Wanted, problems: &mut Problems) {
+    let mut targets: BTreeMap<&Address, Site> = BTreeMap::new();
+    let mut sources: BTreeMap<String, Site> = BTreeMap::new();
+    for import in &document.import {
+        let to = &import.value.to;
+        if !wanted.contains_key(to) && !comes_from_pattern(document, to, samples) {
+            let known: Vec<_> = wanted.keys().map(Address::to_string).collect();
+            unknown("key", &to.to_string(), import.site, known.iter().map(String::as_str), problems);
+        }
+        if let Some(first) = targets.insert(to, import.site) {
+            problems
+                .error("imported_twice", import.site, format!("two keys are imported as `{to}`"))
+                .also(first, "the other entry")
+                .help("an address is one key: take one of the entries out");
+        }
+        let source = match &import.value.key {
+            ImportKey::Id(id) => format!("id `{id}`"),
+            ImportKey::Name(name) => format!("name `{name}` in account of `{to}`"),
+        };
+        if let Some(first) = sources.insert(source, import.site) {
+            problems
+                .error("imported_twice", import.site, "one key is imported at two addresses")
+                .also(first, "the other entry")
+                .help("a key has one address: take one of the entries out");
+        }
+    }
+}
+
+/// Whether an address is in an environment that a pattern can make, of a key that exists there.
+fn comes_from_pattern(document: &Document, address: &Address, samples: &Wanted) -> bool {
+    let Some(environment) = &address.environment else { return false };
+    let pattern = document.patterns.keys().find(|pattern| matches_pattern(pattern, environment.as_str()));
+    pattern.is_some_and(|pattern| {
+        samples.keys().any(|sample| {
+            let made =
+                sample.environment.as_ref().is_some_and(|name| matches_pattern(pattern, name.as_str()));
+            made && sample.account == address.account && sample.key == address.key
+        })
+    })
+}
+
+fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
+    let mut seen: BTreeMap<&str, Site> = BTreeMap::new();
+    for moved in &document.moved {
+        let from = &moved.value.from;
+        if let Some(first) = seen.insert(from, moved.site) {
+            problems
+                .error("moved_twice", moved.site, format!("`{from}` is moved twice"))
+                .also(first, "first here")
+                .help("take one of the entries out");
+        }
+        if let Some(still) = wanted.keys().find(|address| matches_pattern(from, &address.to_string())) {
+            problems
+                .warning(
+                    "moved_and_wanted",
+                    moved.site,
+                    format!("`{still}` is moved away, and the manifest still has it"),
+                )
+                .help("the key would be moved, and another made in its place; take the entry or the key out");
+        }
+    }
+}
+
+fn removals(document: &Document, wanted: &Wanted, problems: &mut Problems) {
+    for removed in &document.removed {
+        let still = match &removed.value.what {
+            RemovedWhat::Address(pattern) => {
+                wanted.keys().find(|address| matches_pattern(pattern, &address.to_string()))
+            }
+            RemovedWhat::Account(account) => {
+                wanted.values().find(|key| key.account == *account).map(|key| &key.address)
+            }
+        };
+        if let Some(still) = still {
+            problems
+                .error(
+                    "removed_and_wanted",
+                    removed.site,
+                    format!("`{still}` is removed, and the manifest still has it"),
+                )
+                .help("take the entry or the key out");
+        }
+    }
+}
+
+/// A rule for something that does not exist is a typo, or a leftover.
+fn selectors(
+    document: &Document,
+    wanted: &Wanted,
+    accounts: &BTreeMap<Name, Account>,
+    problems: &mut Problems,
+) {
+    for selector in &document.selectors {
+        let names = accounts.keys().chain(document.environments.keys()).map(|name| name.to_string());
+        let mut known = names.chain(wanted.keys().map(Address::to_string));
+        // A pattern environment's addresses are those of any name it matches.
+        let may_be_made = !document.patterns.is_empty();
+        if !known.any(|name| matches_pattern(selector, &name)) && !may_be_made {
+            problems
+                .warning(
+                    "unmatched_selector",
+                    selector.site,
+                    format!("`{selector}` is no address, environment or account"),
+                )
+                .help("the rule holds for nothing; see whether it is spelt right");
+        }
+    }
+}

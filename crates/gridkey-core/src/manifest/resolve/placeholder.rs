@@ -1,0 +1,230 @@
+//! Placeholders: `{environment}` and its like, in the names of keys and the settings of sinks.
+
+use crate::manifest::document::{Document, Setting, SinkTemplate};
+use crate::manifest::node::{At, Site};
+use crate::manifest::problem::{Problems, did_you_mean, list};
+use crate::name::Name;
+
+/// What placeholders stand for, for one key.
+pub(crate) struct Values<'a> {
+    pub environment: Option<&'a str>,
+    pub account: &'a Name,
+    pub subuser: Option<&'a str>,
+    pub key: &'a Name,
+    pub owner: Option<&'a str>,
+    /// The key in the words of messages.
+    pub what: String,
+}
+
+/// The placeholders there are. In upper case the value is too, with `_` for all but letters and digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Placeholder {
+    Environment,
+    Account,
+    Subuser,
+    Key,
+    Owner,
+}
+
+const ALL: [(&str, Placeholder); 5] = [
+    ("environment", Placeholder::Environment),
+    ("account", Placeholder::Account),
+    ("subuser", Placeholder::Subuser),
+    ("key", Placeholder::Key),
+    ("owner", Placeholder::Owner),
+];
+
+/// A piece of a text.
+enum Piece<'t> {
+    Text(&'t str),
+    Placeholder {
+        name: &'t str,
+        known: Option<(Placeholder, bool)>,
+    },
+    /// A brace that is neither doubled nor closed.
+    Brace,
+}
+
+/// Takes a text apart. `{{` and `}}` stand for braces.
+fn pieces(mut text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    while let Some(at) = text.find(['{', '}']) {
+        if at > 0 {
+            pieces.push(Piece::Text(&text[..at]));
+        }
+        let rest = &text[at..];
+        let (piece, length) = if rest.starts_with("{{") || rest.starts_with("}}") {
+            (Piece::Text(&rest[..1]), 2)
+        } else if let Some(end) = rest.find('}').filter(|end| *end > 0) {
+            let name = &rest[1..end];
+            let known = ALL.iter().find_map(|(known, placeholder)| {
+                let upper = name == known.to_ascii_uppercase();
+                (name == *known || upper).then_some((*placeholder, upper))
+            });
+            (Piece::Placeholder { name, known }, end + 1)
+        } else {
+            (Piece::Brace, 1)
+        };
+        pieces.push(piece);
+        text = &rest[length..];
+    }
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text));
+    }
+    pieces
+}
+
+/// Fills a text in. `None` where it cannot be, which is among the problems then.
+pub(crate) fn fill(text: &str, site: Site, values: &Values<'_>, problems: &mut Problems) -> Option<String> {
+    let mut filled = Some(String::new());
+    for piece in pieces(text) {
+        let value = match piece {
+            Piece::Text(text) => Some(text.to_string()),
+            Piece::Brace => {
+                unknown(None, site, problems);
+                None
+            }
+            Piece::Placeholder { name, known: None } => {
+                unknown(Some(name), site, problems);
+                None
+            }
+            Piece::Placeholder { name, known: Some((placeholder, upper)) } => {
+                let value = values.get(placeholder);
+                if value.is_none() {
+                    let why = values.why_not(placeholder);
+                    problems
+                        .error(
+                            "placeholder_without_value",
+                            site,
+                            format!("`{{{name}}}` has no value for {}", values.what),
+                        )
+                        .help(why);
+                }
+                value.map(|value| if upper { upper_case(value) } else { value.to_string() })
+            }
+        };
+        filled = filled.zip(value).map(|(filled, value)| filled + &value);
+    }
+    filled
+}
+
+/// Fills in every text of a sink's settings.
+pub(crate) fn fill_template(
+    template: &SinkTemplate,
+    values: &Values<'_>,
+    problems: &mut Problems,
+) -> Option<SinkTemplate> {
+    let mut filled = SinkTemplate { kind: template.kind, fields: Default::default() };
+    let mut complete = true;
+    for (name, setting) in &template.fields {
+        let value = match &setting.value {
+            Setting::Text(text) => fill(text, setting.site, values, problems).map(Setting::Text),
+            Setting::List(items) => {
+                let items: Vec<_> =
+                    items.iter().map(|item| fill(item, setting.site, values, problems)).collect();
+                items.into_iter().collect::<Option<Vec<_>>>().map(Setting::List)
+            }
+            Setting::Credential(credential) => Some(Setting::Credential(credential.clone())),
+        };
+        match value {
+            Some(value) => {
+                filled.fields.insert(name.clone(), At::new(value, setting.site));
+            }
+            None => complete = false,
+        }
+    }
+    complete.then_some(filled)
+}
+
+/// Reports unknown placeholders in sinks, whether or not a key uses them.
+pub(crate) fn check_templates(document: &Document, problems: &mut Problems) {
+    let templates = document.sinks.values().filter_map(|block| block.value.as_ref());
+    for setting in templates.flat_map(|template| template.fields.values()) {
+        let texts = match &setting.value {
+            Setting::Text(text) => std::slice::from_ref(text),
+            Setting::List(items) => items,
+            Setting::Credential(_) => &[],
+        };
+        for piece in texts.iter().flat_map(|text| pieces(text)) {
+            match piece {
+                Piece::Placeholder { name, known: None } => unknown(Some(name), setting.site, problems),
+                Piece::Brace => unknown(None, setting.site, problems),
+                Piece::Text(_) | Piece::Placeholder { .. } => {}
+            }
+        }
+    }
+}
+
+fn unknown(name: Option<&str>, site: Site, problems: &mut Problems) {
+    let names = ALL.iter().map(|(name, _)| *name);
+    let message = match name {
+        Some(name) => {
+            format!(
+                "unknown placeholder `{{{name}}}`{}",
+                did_you_mean(&name.to_ascii_lowercase(), names.clone())
+            )
+        }
+        None => "a brace here belongs to no placeholder".to_string(),
+    };
+    let known = list(names.map(|name| format!("{{{name}}}")));
+    problems.error("unknown_placeholder", site, message).help(format!(
+        "the placeholders are {known}, in lower or upper case; a brace that is meant as such is doubled: `{{{{`"
+    ));
+}
+
+impl<'a> Values<'a> {
+    fn get(&self, placeholder: Placeholder) -> Option<&'a str> {
+        match placeholder {
+            Placeholder::Environment => self.environment,
+            Placeholder::Account => Some(self.account.as_str()),
+            Placeholder::Subuser => self.subuser,
+            Placeholder::Key => Some(self.key.as_str()),
+            Placeholder::Owner => self.owner,
+        }
+    }
+
+    fn why_not(&self, placeholder: Placeholder) -> String {
+        match placeholder {
+            Placeholder::Environment => "the manifest has no environments".to_string(),
+            Placeholder::Subuser => {
+                format!("account `{}` is no subuser; `{{account}}` has a value everywhere", self.account)
+            }
+            Placeholder::Owner => "add `owner` to the key, its environment or `defaults`".to_string(),
+            Placeholder::Account | Placeholder::Key => "this cannot be".to_string(),
+        }
+    }
+}
+
+fn upper_case(value: &str) -> String {
+    value.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str) -> Option<String> {
+        let (account, key) = (Name::new("acme-prod").unwrap(), Name::new("mailer").unwrap());
+        let values = Values {
+            environment: Some("pr-1"),
+            account: &account,
+            subuser: None,
+            key: &key,
+            owner: Some("Team Größe"),
+            what: "a key".to_string(),
+        };
+        fill(text, Site::default(), &values, &mut Problems::new(vec!["a.yaml".into()]))
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        assert_eq!(filled("a/{environment}/{key}").as_deref(), Some("a/pr-1/mailer"));
+        assert_eq!(filled("SENDGRID_{ACCOUNT}_{KEY}").as_deref(), Some("SENDGRID_ACME_PROD_MAILER"));
+        assert_eq!(filled("{OWNER}").as_deref(), Some("TEAM_GR__E"));
+        assert_eq!(filled("{{key}}").as_deref(), Some("{key}"));
+        assert_eq!(filled("plain").as_deref(), Some("plain"));
+        for wrong in ["{keys}", "{Key}", "{", "}", "{}", "{subuser}", "{key"] {
+            assert_eq!(filled(wrong), None, "{wrong}");
+        }
+    }
+}

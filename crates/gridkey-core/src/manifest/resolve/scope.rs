@@ -1,0 +1,240 @@
+//! Scopes: sets, patterns and levels, over the catalogue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::access::{AccessKind, Scope};
+use crate::catalogue::{Catalogue, ExpandError};
+use crate::manifest::model::WantedScopes;
+use crate::manifest::node::{At, Site};
+use crate::manifest::problem::Problems;
+use crate::manifest::resolve::unknown;
+use crate::name::Name;
+
+type Sets = BTreeMap<Name, At<Vec<At<String>>>>;
+
+/// Resolves lists of scopes, each once however many keys share it.
+pub(crate) struct ScopeBook<'d> {
+    sets: &'d Sets,
+    catalogue: &'static Catalogue,
+    known: BTreeMap<(Site, AccessKind), Option<WantedScopes>>,
+}
+
+/// A list being resolved.
+struct Resolving {
+    kind: AccessKind,
+    wanted: WantedScopes,
+    visited: BTreeSet<Name>,
+    good: bool,
+}
+
+impl<'d> ScopeBook<'d> {
+    pub fn new(sets: &'d Sets) -> Self {
+        Self { sets, catalogue: Catalogue::builtin(), known: BTreeMap::new() }
+    }
+
+    /// Reports what is wrong with the sets, whether or not a key uses them.
+    pub fn check_sets(&self, problems: &mut Problems) {
+        for (name, set) in self.sets {
+            for item in &set.value {
+                self.check_item(item, problems);
+            }
+            duplicates(&set.value, problems);
+            self.check_cycle(name, problems);
+        }
+    }
+
+    fn check_item(&self, item: &At<String>, problems: &mut Problems) {
+        if let Some(set) = item.strip_prefix("set:") {
+            self.set(set, item.site, problems);
+        } else if Catalogue::is_pattern(item) {
+            self.expand(item, problems);
+        } else if !self.catalogue.contains(&Scope::new(item.value.as_str())) {
+            self.unknown(item, problems);
+        }
+    }
+
+    /// A cycle is reported at the set of it that comes first.
+    fn check_cycle(&self, start: &Name, problems: &mut Problems) {
+        let mut path = vec![start.clone()];
+        if let Some(site) = self.find_cycle(start, &mut path, &mut BTreeSet::new()) {
+            if path.iter().any(|name| name < start) {
+                return;
+            }
+            path.push(start.clone());
+            let shown: Vec<_> = path.iter().map(|name| format!("`{name}`")).collect();
+            problems
+                .error(
+                    "scope_set_cycle",
+                    site,
+                    format!("scope sets refer to each other in a circle: {}", shown.join(" → ")),
+                )
+                .help("take one of these references out");
+        }
+    }
+
+    /// Follows references until one leads back to the start of the path.
+    fn find_cycle(&self, start: &Name, path: &mut Vec<Name>, seen: &mut BTreeSet<Name>) -> Option<Site> {
+        let current = path.last()?.clone();
+        for item in &self.sets.get(&current)?.value {
+            let Some(next) = item.strip_prefix("set:").and_then(|set| Name::new(set).ok()) else { continue };
+            if next == *start {
+                return Some(item.site);
+            }
+            if seen.insert(next.clone()) {
+                path.push(next);
+                if let Some(site) = self.find_cycle(start, path, seen) {
+                    return Some(site);
+                }
+                path.pop();
+            }
+        }
+        None
+    }
+
+    /// What a list of scopes comes to for a kind of access that has scopes.
+    pub fn resolve(
+        &mut self,
+        scopes: &At<Vec<At<String>>>,
+        kind: AccessKind,
+        problems: &mut Problems,
+    ) -> Option<WantedScopes> {
+        if let Some(known) = self.known.get(&(scopes.site, kind)) {
+            return known.clone();
+        }
+        let mut resolving =
+            Resolving { kind, wanted: WantedScopes::default(), visited: BTreeSet::new(), good: true };
+        duplicates(&scopes.value, problems);
+        self.items(&scopes.value, &mut resolving, problems);
+        let Resolving { wanted: WantedScopes { written, mut expanded, unknown }, good, .. } = resolving;
+        expanded.retain(|scope, _| !written.contains(scope));
+        let wanted = WantedScopes { written, expanded, unknown };
+        let empty = wanted.written.is_empty() && wanted.expanded.is_empty() && wanted.unknown.is_empty();
+        if empty && good {
+            problems
+                .error("empty_scopes", scopes.site, "no scope is left of these")
+                .help("name at least one that SendGrid does not put on keys by itself");
+        }
+        let result = (good && !empty).then_some(wanted);
+        self.known.insert((scopes.site, kind), result.clone());
+        result
+    }
+
+    fn items(&self, items: &[At<String>], resolving: &mut Resolving, problems: &mut Problems) {
+        for item in items {
+            if let Some(set) = item.strip_prefix("set:") {
+                match self.set(set, item.site, problems) {
+                    Some((name, members)) => {
+                        if resolving.visited.insert(name.clone()) {
+                            self.items(members, resolving, problems);
+                        }
+                    }
+                    None => resolving.good = false,
+                }
+            } else if Catalogue::is_pattern(item) {
+                match self.expand(item, problems) {
+                    Some(scopes) if resolving.kind != AccessKind::Billing => {
+                        let scopes = scopes.into_iter().map(|scope| (scope, item.value.clone()));
+                        scopes.for_each(|(scope, pattern)| {
+                            resolving.wanted.expanded.entry(scope).or_insert(pattern);
+                        });
+                    }
+                    Some(_) => {
+                        mixed(item, problems);
+                        resolving.good = false;
+                    }
+                    None => resolving.good = false,
+                }
+            } else {
+                self.literal(item, resolving, problems);
+            }
+        }
+    }
+
+    fn literal(&self, item: &At<String>, resolving: &mut Resolving, problems: &mut Problems) {
+        let scope = Scope::new(item.value.as_str());
+        if scope.is_automatic() {
+            problems
+                .warning("automatic_scope", item.site, format!("SendGrid puts `{scope}` on keys by itself"))
+                .help("it is never sent and never compared; take it out");
+        } else if scope.is_billing() != (resolving.kind == AccessKind::Billing) {
+            mixed(item, problems);
+            resolving.good = false;
+        } else if self.catalogue.contains(&scope) {
+            resolving.wanted.written.insert(scope);
+        } else {
+            let meant = self.unknown(item, problems);
+            resolving.wanted.unknown.insert(scope, meant);
+        }
+    }
+
+    /// The members of a set.
+    fn set(&self, name: &str, site: Site, problems: &mut Problems) -> Option<(&'d Name, &'d [At<String>])> {
+        match self.sets.get_key_value(name) {
+            Some((name, set)) => Some((name, &set.value)),
+            None => {
+                unknown("scope set", name, site, self.sets.keys().map(Name::as_str), problems);
+                None
+            }
+        }
+    }
+
+    fn expand(&self, item: &At<String>, problems: &mut Problems) -> Option<BTreeSet<Scope>> {
+        let error = match self.catalogue.expand(item) {
+            Ok(scopes) => return Some(scopes),
+            Err(error) => error,
+        };
+        let (code, help) = match &error {
+            ExpandError::Form(_) | ExpandError::Level { .. } => (
+                "invalid_scope_pattern",
+                "write `PREFIX.*`, `PREFIX:read`, `PREFIX:full`, `all:read`, `set:NAME` or a scope",
+            ),
+            ExpandError::Everything(_) => {
+                ("invalid_scope_pattern", "list what the key needs, or write `access: full`")
+            }
+            ExpandError::Billing(_) => {
+                ("billing_pattern", "write each of them out, on a key with `access: billing`")
+            }
+            ExpandError::Nothing { .. } => {
+                ("empty_scope_pattern", "`gridkey scopes list` shows the scopes there are")
+            }
+        };
+        problems.error(code, item.site, error.to_string()).help(help);
+        None
+    }
+
+    fn unknown(&self, item: &At<String>, problems: &mut Problems) -> Option<Scope> {
+        let meant = self.catalogue.suggest(item);
+        let question = meant.as_ref().map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
+        problems
+            .unknown_scope(item.site, format!("unknown scope `{item}`{question}"))
+            .help("`gridkey scopes list` shows those that are known; an account may have others, which a plan finds out");
+        meant
+    }
+}
+
+fn mixed(item: &At<String>, problems: &mut Problems) {
+    let billing = item.starts_with("billing");
+    let (message, help) = if billing {
+        (
+            format!("`{item}` is a billing scope, and the key is not `access: billing`"),
+            "a key holds billing scopes or others, never both: make it two keys",
+        )
+    } else {
+        (
+            format!("`{item}` is no billing scope, and the key is `access: billing`"),
+            "a billing key holds billing scopes alone, each written out: make it two keys",
+        )
+    };
+    problems.error("billing_mixed", item.site, message).help(help);
+}
+
+fn duplicates(items: &[At<String>], problems: &mut Problems) {
+    let mut seen: BTreeMap<&str, Site> = BTreeMap::new();
+    for item in items {
+        if let Some(first) = seen.insert(item.as_str(), item.site) {
+            problems
+                .warning("duplicate_scope", item.site, format!("`{item}` is listed twice"))
+                .also(first, "first here");
+        }
+    }
+}

@@ -75,6 +75,8 @@ pub(crate) struct SinkUse {
 pub(crate) struct Settings {
     pub account: Option<At<Name>>,
     pub sinks: Option<At<Vec<SinkUse>>>,
+    /// The field is there and could not be read.
+    pub sinks_unclear: bool,
     /// `Some(None)` is `never`.
     pub rotate: Option<Option<Rotation>>,
     pub protect: Option<bool>,

@@ -124,6 +124,11 @@ fn shown(sources: &[SourceFile], trees: &[Node]) -> Sources {
             redact(&String::from_utf8_lossy(bytes))
         })
         .collect();
+    for (index, text) in texts.iter_mut().enumerate() {
+        if !trees.iter().any(|tree| tree.site.file == index) {
+            hide_by_line(text);
+        }
+    }
     let mut literals = Vec::new();
     trees.iter().for_each(|tree| literal_credentials(tree, &mut literals));
     for site in literals {
@@ -134,6 +139,21 @@ fn shown(sources: &[SourceFile], trees: &[Node]) -> Sources {
         shown.insert(&source.name, text);
     }
     shown
+}
+
+/// In a file that could not be read, what follows `api_key:` on its line may be a credential.
+fn hide_by_line(text: &mut String) {
+    let mut literals = Vec::new();
+    for (at, key) in text.match_indices("api_key:") {
+        let from = at + key.len();
+        let line = text[from..].lines().next().unwrap_or_default();
+        let value = line.trim();
+        if !value.is_empty() && !value.starts_with('{') {
+            let start = from + (line.len() - line.trim_start().len());
+            literals.push(start..start + value.len());
+        }
+    }
+    literals.into_iter().for_each(|literal| hide(text, literal));
 }
 
 /// Values that stand where a manifest says where a credential is found.

@@ -68,14 +68,30 @@ impl Problems {
     }
 
     pub fn into_found(self) -> Found {
+        let found = without_echoes(self.found);
         let (errors, warnings) =
-            self.found.into_iter().partition(|found| found.severity == DiagnosticSeverity::Error);
+            found.into_iter().partition(|found| found.severity == DiagnosticSeverity::Error);
         Found {
             errors: in_order(errors),
             warnings: in_order(warnings),
             unknown_scopes: in_order(self.unknown_scopes),
         }
     }
+}
+
+/// A secret is also no name, no variable and so on, which is not worth saying.
+fn without_echoes(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let is_secret = |diagnostic: &Diagnostic| diagnostic.code == "secret_in_manifest";
+    let secrets: Vec<_> =
+        found.iter().filter(|found| is_secret(found)).flat_map(|found| found.labels.clone()).collect();
+    let echoes = |label: &Label| {
+        secrets.iter().any(|secret| {
+            secret.file == label.file
+                && secret.span.start < label.span.end
+                && label.span.start < secret.span.end
+        })
+    };
+    found.into_iter().filter(|found| is_secret(found) || !found.labels.first().is_some_and(&echoes)).collect()
 }
 
 /// One mistake in a key is met once in every environment that has the key, and said once.
@@ -134,6 +150,17 @@ impl Report<'_> {
 /// Names in backticks, for messages.
 pub(crate) fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// Some names in backticks, and how many more there are.
+pub(crate) fn some_of<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    const SHOWN: usize = 12;
+    let names: Vec<S> = names.into_iter().collect();
+    let shown = list(names.iter().take(SHOWN));
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// `, did you mean …?` where one of the known names is close, else nothing.

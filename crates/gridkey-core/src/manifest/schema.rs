@@ -1,14 +1,14 @@
 //! The manifest's shape: its fields, their descriptions and the JSON Schema. The parser takes the names of
 //! fields, and which of them are required, from here.
 
-use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
 
 use crate::identity::Region;
-use crate::manifest::model::{AtLimit, Credential, OnDelete, StoreSettings, Vanished, Verdict};
+use crate::manifest::model::{AtLimit, OnDelete, StoreSettings, Vanished, Verdict};
 use crate::name::Name;
 use crate::plan::Code;
 use crate::sink::SinkSettings;
@@ -29,11 +29,28 @@ fn shape() -> &'static Value {
         settings.inline_subschemas = false;
         let mut schema = settings.into_generator().into_root_schema_for::<ManifestFile>().to_value();
         without_null(&mut schema);
+        let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten();
+        definitions.filter(|(name, _)| name.ends_with("Settings")).for_each(|(_, block)| not_empty(block));
         if let Some(root) = schema.as_object_mut() {
             root.insert("title".into(), json!("gridkey manifest"));
         }
         schema
     })
+}
+
+/// No text or list in the settings of a sink or store is empty.
+fn not_empty(block: &mut Value) {
+    let fields = block.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, field) in fields {
+        match field.get("type").and_then(Value::as_str) {
+            Some("string") => field["pattern"] = json!(NON_EMPTY),
+            Some("array") => {
+                field["minItems"] = json!(1);
+                field["items"]["pattern"] = json!(NON_EMPTY);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// YAML's `null` is never a value here, while an optional field of Rust is one that may be null.
@@ -126,7 +143,9 @@ macro_rules! text {
     )* };
 }
 
-pub(crate) const NAME: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+const NON_EMPTY: &str = r"\S";
+
+const NAME: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 
 text! {
     Length, r"^[0-9]{1,6}[wdhms]$", "A length of time: `45s`, `90m`, `24h`, `30d` or `2w`.";
@@ -136,8 +155,26 @@ text! {
     EnvironmentChoice, r"^!?[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?$", "The name of an environment, a pattern, or either with `!` in front to leave it out.";
     AddressText, format!("^({NAME}/){{0,2}}{NAME}$"), "An address: `key`, `environment/key` or `environment/account/key`.";
     AddressPattern, r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$", "An address, or a pattern of addresses with `*`.";
-    ScopeText, r"^\S+$", "A scope (`mail.send`), `set:NAME`, `PREFIX.*`, `PREFIX:read`, `PREFIX:full` or `all:read`.";
-    NonEmpty, r"\S", "Text that is not empty.";
+    ScopeText, NON_EMPTY, "A scope (`mail.send`), `set:NAME`, `PREFIX.*`, `PREFIX:read`, `PREFIX:full` or `all:read`.";
+    Variable, "^[A-Za-z_][A-Za-z0-9_]*$", "The name of an environment variable.";
+    NonEmpty, NON_EMPTY, "Text that is not empty.";
+}
+
+/// Blocks by their names.
+struct Named<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Named{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "By name: up to 63 of `a-z`, `0-9` and `-`.",
+            "type": "object",
+            "patternProperties": { format!("^{NAME}$"): generator.subschema_for::<T>() },
+            "additionalProperties": false,
+        })
+    }
 }
 
 /// How many keys.
@@ -169,17 +206,17 @@ mod blocks {
         /// Where state is kept; a local folder where nothing is said.
         pub state: Option<StoreSettings>,
         /// The SendGrid accounts, by the names they have here.
-        pub accounts: Option<BTreeMap<Name, AccountBlock>>,
+        pub accounts: Option<Named<AccountBlock>>,
         /// Where secrets can be delivered, by the names they have here.
-        pub sinks: Option<BTreeMap<Name, SinkSettings>>,
+        pub sinks: Option<Named<SinkSettings>>,
         /// Lists of scopes to be used as `set:NAME`. They may refer to each other.
-        pub scope_sets: Option<BTreeMap<Name, ScopeList>>,
+        pub scope_sets: Option<Named<ScopeList>>,
         /// What holds for every key, where nothing nearer says otherwise.
         pub defaults: Option<DefaultsBlock>,
         /// The environments, by name. A name with `*` is a pattern, whose environments exist when they are asked for.
         pub environments: Option<EnvironmentMap>,
         /// The keys, by name. Each exists once in every environment, unless it says otherwise.
-        pub keys: Option<BTreeMap<Name, KeyBlock>>,
+        pub keys: Option<Named<KeyBlock>>,
         /// Addresses that were renamed; the keys stay the same.
         pub moved: Option<Vec<MovedBlock>>,
         /// Live keys to adopt.
@@ -201,9 +238,9 @@ mod blocks {
     )]
     pub struct AccountBlock {
         /// The managing key: where it is found, never the key itself.
-        pub api_key: Option<Credential>,
+        pub api_key: Option<CredentialBlock>,
         /// A key that may only read, for `plan`, `drift` and `audit`.
-        pub plan_api_key: Option<Credential>,
+        pub plan_api_key: Option<CredentialBlock>,
         /// The account whose managing key acts for this one.
         pub parent: Option<Name>,
         /// The subuser's user name; requests are sent on its behalf.
@@ -216,6 +253,18 @@ mod blocks {
         pub key_limit: Option<KeyCount>,
         /// How many of them this project may hold.
         pub max_keys: Option<KeyCount>,
+    }
+
+    /// Where a credential is found; never the credential itself.
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "snake_case")]
+    pub enum CredentialBlock {
+        /// An environment variable.
+        Env(Variable),
+        /// A file, relative to the manifest's folder.
+        File(NonEmpty),
+        /// A program and its arguments, which prints the credential. It is not run through a shell.
+        Command(#[schemars(length(min = 1))] Vec<NonEmpty>),
     }
 
     /// What holds for every key, where nothing nearer says otherwise.
@@ -493,6 +542,11 @@ mod blocks {
 
 use blocks::{EnvironmentBlock, ExceptionBlock, ManifestFile, PatternBlock, RotateBlock};
 
+fn with_description(mut schema: Schema, description: &str) -> Schema {
+    schema.insert("description".into(), json!(description));
+    schema
+}
+
 fn full_with_scopes() -> Value {
     json!({ "properties": { "access": { "const": "full" } }, "required": ["access", "scopes"] })
 }
@@ -568,7 +622,7 @@ schema! {
     RuleBlock => |generator| json_schema!({
         "description": "A verdict by `default`, and others by address, environment, account, or pattern of an address.",
         "type": "object",
-        "properties": { "default": generator.subschema_for::<Verdict>() },
+        "properties": { "default": with_description(generator.subschema_for::<Verdict>(), "What holds for all others.") },
         "patternProperties": {
             r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$": generator.subschema_for::<Verdict>(),
         },

@@ -307,7 +307,11 @@ fn report(file: usize, text: &str, error: &Error, problems: &mut Problems) {
         }
         other => {
             let words = other.to_string();
-            let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+            let words = words.split_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+            // Inside what an alias repeats, the parser hands its limits on as text.
+            if words.starts_with("alias") && words.contains("limit exceeded") {
+                return too_much(problems, "repetition by aliases");
+            }
             problems.error("invalid_yaml", site, format!("this is not YAML: {words}")).help(
                 "text that holds `: `, ` #`, or starts with one of `*&!|>%@{[` and a backtick, has to be quoted",
             );

@@ -34,6 +34,8 @@ pub(crate) fn accounts(document: &Document, problems: &mut Problems) -> BTreeMap
                 .error("max_keys_over_limit", max_keys.site, message)
                 .help("lower it, or set `key_limit` to what SendGrid allows in this account");
         }
+        // The two go together: an account with its own managing key has its own key for reading, or none.
+        let inherited = parent.filter(|_| block.api_key.is_none());
         let Some(api_key) = block.api_key.clone().or_else(|| parent?.api_key.clone()) else { continue };
         let subuser = block.subuser.as_ref().map(|name| OnBehalfOf::Subuser(name.value.clone()));
         let customer = block.account_id.as_ref().map(|id| OnBehalfOf::AccountId(id.value.clone()));
@@ -41,7 +43,7 @@ pub(crate) fn accounts(document: &Document, problems: &mut Problems) -> BTreeMap
             name: name.clone(),
             parent: block.parent.as_ref().map(|parent| parent.value.clone()),
             api_key,
-            plan_api_key: block.plan_api_key.clone().or_else(|| parent?.plan_api_key.clone()),
+            plan_api_key: block.plan_api_key.clone().or_else(|| inherited?.plan_api_key.clone()),
             on_behalf_of: subuser.or(customer),
             region: block.region,
             key_limit,
@@ -96,6 +98,8 @@ fn one_block_each(document: &Document, accounts: &BTreeMap<Name, Account>, probl
     for (name, account) in accounts {
         let identity = match (&account.parent, &account.on_behalf_of) {
             (Some(parent), Some(child)) => format!("{parent} {child}"),
+            // That it says nothing of whose behalf it is on is said where the block is read.
+            (Some(_), None) => continue,
             // A parent is whatever its managing key belongs to.
             _ => serde_json::json!([account.api_key, account.region]).to_string(),
         };

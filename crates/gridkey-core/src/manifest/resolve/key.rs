@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::AccessKind;
 use crate::address::Address;
-use crate::identity::OnBehalfOf;
-use crate::manifest::document::{Document, ExceptionTarget, KeyBlock, SinkUse};
+use crate::manifest::document::{Document, ExceptionTarget, KeyBlock, Settings, SinkUse};
 use crate::manifest::model::{Account, WantedAccess, WantedKey};
 use crate::manifest::node::At;
-use crate::manifest::problem::{Problems, list};
+use crate::manifest::problem::{Problems, some_of};
 use crate::manifest::resolve::layers::Layers;
 use crate::manifest::resolve::place::Place;
 use crate::manifest::resolve::placeholder::{Values, fill, fill_template};
@@ -33,23 +32,70 @@ pub(crate) struct Keys<'d, 'p> {
 }
 
 impl<'d> Keys<'d, '_> {
-    /// Reports what is wrong with keys and exceptions apart from their values: names that lead nowhere.
+    /// Reports names that lead nowhere, in blocks of keys that exist nowhere too.
     pub fn check_blocks(&mut self, places: &[Place<'d>]) {
-        for (name, key) in &self.document.keys {
-            if let Some(choices) = &key.environments {
-                self.check_choices(name, choices, places);
+        let document = self.document;
+        self.check_settings(&document.defaults);
+        for environment in document.environments.values().chain(document.patterns.values()) {
+            self.check_settings(&environment.settings);
+            for exception in environment.exceptions.values() {
+                self.check_key(&exception.key);
+            }
+        }
+        let mut unclear = BTreeSet::new();
+        for (name, key) in &document.keys {
+            self.check_key(key);
+            if let Some(choices) = &key.environments
+                && !self.check_choices(name, choices, places)
+            {
+                unclear.insert(name);
             }
         }
         for place in places {
-            let Some(block) = place.block else { continue };
-            for (target, exception) in &block.exceptions {
+            let exceptions = place.block.into_iter().flat_map(|block| &block.exceptions);
+            for (target, exception) in exceptions.filter(|(target, _)| !unclear.contains(&target.key)) {
                 self.check_exception(place, target, exception.site);
             }
         }
     }
 
+    fn check_key(&mut self, key: &KeyBlock) {
+        self.check_settings(&key.settings);
+        if let Some(scopes) = &key.scopes {
+            self.book.check_list(&scopes.value, self.problems);
+        }
+    }
+
+    fn check_settings(&mut self, settings: &Settings) {
+        let document = self.document;
+        if let Some(account) =
+            settings.account.as_ref().filter(|name| !document.accounts.contains_key(&name.value))
+        {
+            unknown(
+                "account",
+                account.as_str(),
+                account.site,
+                document.accounts.keys().map(Name::as_str),
+                self.problems,
+            );
+        }
+        for used in settings.sinks.iter().flat_map(|sinks| &sinks.value) {
+            match document.sinks.get(&used.sink.value) {
+                None => {
+                    let known = document.sinks.keys().map(Name::as_str);
+                    unknown("sink", used.sink.as_str(), used.sink.site, known, self.problems);
+                }
+                Some(block) => {
+                    if let Some(template) = &block.value {
+                        with_overrides(template, used, self.problems);
+                    }
+                }
+            }
+        }
+    }
+
     /// Every environment that a key names exists, or can come from a pattern.
-    fn check_choices(&mut self, key: &Name, choices: &At<Vec<At<String>>>, places: &[Place<'d>]) {
+    fn check_choices(&mut self, key: &Name, choices: &At<Vec<At<String>>>, places: &[Place<'d>]) -> bool {
         let document = self.document;
         if document.environments.is_empty() && document.patterns.is_empty() {
             self.problems
@@ -59,10 +105,11 @@ impl<'d> Keys<'d, '_> {
                     format!("key `{key}` names environments, and the manifest has none"),
                 )
                 .help("add `environments:`, or take the field out: the key then exists once");
-            return;
+            return false;
         }
         let named = document.environments.keys().map(Name::as_str);
         let known = named.chain(document.patterns.keys().map(String::as_str));
+        let before = self.problems.count();
         for choice in &choices.value {
             let text = choice.strip_prefix('!').unwrap_or(choice);
             let exists = known.clone().any(|name| name == text || matches_pattern(text, name))
@@ -71,15 +118,18 @@ impl<'d> Keys<'d, '_> {
                 unknown("environment", text, choice.site, known.clone(), self.problems);
             }
         }
+        let all_known = self.problems.count() == before;
         let none = !places.iter().any(|place| place.is_chosen(&choices.value));
+        // A name that only some environments of a pattern have chooses no sample of it.
         let by_name = choices
             .iter()
             .any(|choice| document.patterns.keys().any(|pattern| matches_pattern(pattern, choice)));
-        if none && !by_name && !self.problems.has_errors() {
+        if none && !by_name && all_known {
             self.problems
                 .error("no_environment_left", choices.site, format!("key `{key}` exists in no environment"))
                 .help("what `!name` leaves out is all that was chosen; take the key out if that is meant");
         }
+        all_known
     }
 
     fn check_exception(
@@ -158,18 +208,14 @@ impl<'d> Keys<'d, '_> {
         };
         // Each part is looked at whatever became of the others, so that all errors are told.
         let access = self.access(&layers, name, key);
-        let account = self.account(place, fanned, &layers, name)?;
+        let account = self.account(place, fanned, &layers, name);
         let owner = layers.nearest(|settings| settings.owner.clone());
-        let on_behalf_of = self.accounts.get(&account).and_then(|account| account.on_behalf_of.as_ref());
+        let resolved = account.as_ref().and_then(|account| self.accounts.get(account));
         let shown = [place.label(), fanned.map(Name::as_str), Some(name.as_str())];
         let shown = shown.into_iter().flatten().collect::<Vec<_>>().join("/");
         let values = Values {
             environment: place.origin.name().map(Name::as_str),
-            account: &account,
-            subuser: on_behalf_of.and_then(|child| match child {
-                OnBehalfOf::Subuser(name) => Some(name.as_str()),
-                OnBehalfOf::AccountId(_) => None,
-            }),
+            account: resolved,
             key: name,
             owner: owner.as_deref(),
             what: format!("key `{shown}`"),
@@ -192,7 +238,7 @@ impl<'d> Keys<'d, '_> {
             on_delete,
             position: self.problems.position(key.site),
             owner,
-            account,
+            account: account?,
         })
     }
 
@@ -229,21 +275,12 @@ impl<'d> Keys<'d, '_> {
         }
         let named = layers.nearest(|settings| settings.account.as_ref());
         if let Some(named) = named {
-            if document.accounts.contains_key(&named.value) {
-                return Some(named.value.clone());
-            }
-            unknown(
-                "account",
-                named.as_str(),
-                named.site,
-                document.accounts.keys().map(Name::as_str),
-                self.problems,
-            );
-            return None;
+            let known = document.accounts.contains_key(&named.value);
+            return known.then(|| named.value.clone());
         }
         let own = place.own_account(document);
         if own.is_none() && !document.accounts.is_empty() {
-            let known = list(document.accounts.keys().map(Name::as_str));
+            let known = some_of(document.accounts.keys().map(Name::as_str));
             let (site, what) = match (place.label(), place.block) {
                 (Some(label), Some(block)) => (block.site, format!("environment `{label}`")),
                 _ => (self.document.keys.get(name)?.site, format!("key `{name}`")),
@@ -306,6 +343,9 @@ impl<'d> Keys<'d, '_> {
         key: &At<KeyBlock>,
         values: &Values<'_>,
     ) -> Option<Vec<SinkLocation>> {
+        if layers.sinks_unclear() {
+            return None;
+        }
         let uses = layers.nearest(|settings| settings.sinks.as_ref());
         let uses = uses.map(|uses| uses.value.as_slice()).unwrap_or_default();
         if uses.is_empty() && !self.imported.contains(address) {
@@ -320,11 +360,7 @@ impl<'d> Keys<'d, '_> {
 
     fn location(&mut self, used: &SinkUse, values: &Values<'_>) -> Option<SinkLocation> {
         let document = self.document;
-        let Some(block) = document.sinks.get(&used.sink.value) else {
-            let known = document.sinks.keys().map(Name::as_str);
-            unknown("sink", used.sink.as_str(), used.sink.site, known, self.problems);
-            return None;
-        };
+        let block = document.sinks.get(&used.sink.value)?;
         let template = with_overrides(block.value.as_ref()?, used, self.problems)?;
         let filled = fill_template(&template, values, self.problems)?;
         let what = format!("sink `{}`", used.sink.value);

@@ -7,6 +7,9 @@ use crate::manifest::problem::Problems;
 use crate::manifest::resolve::place::Place;
 use crate::name::Name;
 
+/// A list of scopes as it is written.
+type ScopeList = At<Vec<At<String>>>;
+
 /// The blocks that speak about one key in one place.
 pub(crate) struct Layers<'d> {
     /// Exceptions and the key itself, nearest first.
@@ -44,6 +47,11 @@ impl<'d> Layers<'d> {
         self.settings.iter().find_map(|settings| value(settings))
     }
 
+    /// Whether sinks are said somewhere in a way that could not be read.
+    pub fn sinks_unclear(&self) -> bool {
+        self.settings.iter().any(|settings| settings.sinks_unclear)
+    }
+
     /// The nearest value of a field that only keys and exceptions have.
     pub fn of_key<T>(&self, value: impl Fn(&'d KeyBlock) -> Option<T>) -> Option<T> {
         self.keys.iter().find_map(|key| value(key))
@@ -62,7 +70,7 @@ impl<'d> Layers<'d> {
         name: &Name,
         site: Site,
         problems: &mut Problems,
-    ) -> Option<(AccessKind, Option<&'d At<Vec<At<String>>>>)> {
+    ) -> Option<(AccessKind, Option<&'d ScopeList>)> {
         if self.keys.iter().any(|key| key.access_unclear) {
             return None;
         }
@@ -78,7 +86,7 @@ impl<'d> Layers<'d> {
             (AccessKind::Full, Some(at), Some(scopes)) if at < said_at => {
                 problems
                     .error(
-                        "full_with_scopes",
+                        "access_conflict",
                         scopes.site,
                         format!("key `{name}` has `access: full`, and `scopes` here"),
                     )

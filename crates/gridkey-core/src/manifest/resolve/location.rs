@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::document::{Document, SinkTemplate};
+use crate::manifest::document::{Document, Setting, SinkTemplate};
 use crate::manifest::model::WantedKey;
 use crate::manifest::node::Site;
 use crate::manifest::problem::Problems;
@@ -141,10 +141,25 @@ pub(crate) fn check(filled: &SinkTemplate, at: &SinkSettings, what: &str, proble
     let mut good = true;
     for (field, help) in faults.into_iter().filter(|(_, help)| !help.is_empty()) {
         let site = filled.fields.get(field).map(|setting| setting.site).unwrap_or_default();
-        problems.error("invalid_location", site, format!("`{field}` of {what} cannot be used")).help(help);
+        problems
+            .error(
+                "invalid_location",
+                site,
+                format!("`{field}` of {what} cannot be {}", value(filled, field)),
+            )
+            .help(help);
         good = false;
     }
     good
+}
+
+/// A setting as it is once placeholders are filled in.
+fn value(filled: &SinkTemplate, field: &str) -> String {
+    match filled.fields.get(field).map(|setting| &setting.value) {
+        Some(Setting::Text(text)) => format!("`{text}`"),
+        Some(Setting::List(items)) => format!("`{items:?}`"),
+        Some(Setting::Credential(_)) | None => "used".to_string(),
+    }
 }
 
 const VARIABLE: &str = "the name of a variable holds letters, digits and `_`, and starts with no digit; placeholders in \

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::address::Address;
 use crate::manifest::document::Document;
 use crate::manifest::model::{Environment, Manifest, PatternEnvironment, StoreSettings, WantedKey};
-use crate::manifest::problem::{Problems, did_you_mean, list};
+use crate::manifest::problem::{Problems, did_you_mean, some_of};
 use crate::manifest::resolve::key::Keys;
 use crate::manifest::resolve::location::Locations;
 use crate::manifest::resolve::place::{Origin, Place, places};
@@ -154,7 +154,7 @@ pub(crate) fn unknown<'a>(
     let meant = did_you_mean(name, known.clone());
     let report = problems.error(noun_code(noun), site, format!("unknown {noun} `{name}`{meant}"));
     if known.clone().next().is_some() {
-        report.help(format!("the manifest has {}", list(known)));
+        report.help(format!("the manifest has {}", some_of(known)));
     } else {
         report.help(format!("the manifest has no {noun} yet"));
     }

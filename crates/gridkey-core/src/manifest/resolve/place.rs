@@ -2,7 +2,7 @@
 
 use crate::manifest::document::{Document, EnvironmentBlock};
 use crate::manifest::node::{At, Site};
-use crate::manifest::problem::{Problems, did_you_mean, list};
+use crate::manifest::problem::{Problems, did_you_mean, list, some_of};
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
 use crate::plan::matches_pattern;
@@ -156,7 +156,7 @@ fn unknown_request(document: &Document, name: &Name, problems: &mut Problems) {
     let known: Vec<_> = named.chain(document.patterns.keys().map(String::as_str)).collect();
     let help = match known.is_empty() {
         true => "the manifest has no environments".to_string(),
-        false => format!("the manifest has {}", list(&known)),
+        false => format!("the manifest has {}", some_of(&known)),
     };
     let meant = did_you_mean(name.as_str(), &known);
     problems.error_nowhere("unknown_environment", format!("unknown environment `{name}`{meant}"), &help);
@@ -172,7 +172,7 @@ fn fan_out(document: &Document, block: &EnvironmentBlock, problems: &mut Problem
         if matching.is_empty() && pattern.contains('*') {
             problems
                 .error("no_account_matches", pattern.site, format!("no account matches `{pattern}`"))
-                .help(format!("the manifest has {}", list(known.map(Name::as_str))));
+                .help(format!("the manifest has {}", some_of(known.map(Name::as_str))));
         } else if matching.is_empty() {
             unknown("account", pattern, pattern.site, known.map(Name::as_str), problems);
         }

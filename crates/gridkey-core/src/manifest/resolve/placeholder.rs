@@ -1,6 +1,8 @@
 //! Placeholders: `{environment}` and its like, in the names of keys and the settings of sinks.
 
+use crate::identity::OnBehalfOf;
 use crate::manifest::document::{Document, Setting, SinkTemplate};
+use crate::manifest::model::Account;
 use crate::manifest::node::{At, Site};
 use crate::manifest::problem::{Problems, did_you_mean, list};
 use crate::name::Name;
@@ -8,8 +10,9 @@ use crate::name::Name;
 /// What placeholders stand for, for one key.
 pub(crate) struct Values<'a> {
     pub environment: Option<&'a str>,
-    pub account: &'a Name,
-    pub subuser: Option<&'a str>,
+    /// `None` where the key's account could not be resolved. That is said elsewhere, so what is about
+    /// accounts stands for their placeholder then.
+    pub account: Option<&'a Account>,
     pub key: &'a Name,
     pub owner: Option<&'a str>,
     /// The key in the words of messages.
@@ -159,10 +162,9 @@ fn unknown(name: Option<&str>, site: Site, problems: &mut Problems) {
     let names = ALL.iter().map(|(name, _)| *name);
     let message = match name {
         Some(name) => {
-            format!(
-                "unknown placeholder `{{{name}}}`{}",
-                did_you_mean(&name.to_ascii_lowercase(), names.clone())
-            )
+            let braced = names.clone().map(|name| format!("{{{name}}}"));
+            let meant = did_you_mean(&format!("{{{}}}", name.to_ascii_lowercase()), braced);
+            format!("unknown placeholder `{{{name}}}`{meant}")
         }
         None => "a brace here belongs to no placeholder".to_string(),
     };
@@ -176,8 +178,14 @@ impl<'a> Values<'a> {
     fn get(&self, placeholder: Placeholder) -> Option<&'a str> {
         match placeholder {
             Placeholder::Environment => self.environment,
-            Placeholder::Account => Some(self.account.as_str()),
-            Placeholder::Subuser => self.subuser,
+            Placeholder::Account => Some(self.account.map_or("account", |account| account.name.as_str())),
+            Placeholder::Subuser => match self.account {
+                None => Some("subuser"),
+                Some(account) => match account.on_behalf_of.as_ref()? {
+                    OnBehalfOf::Subuser(name) => Some(name),
+                    OnBehalfOf::AccountId(_) => None,
+                },
+            },
             Placeholder::Key => Some(self.key.as_str()),
             Placeholder::Owner => self.owner,
         }
@@ -187,7 +195,7 @@ impl<'a> Values<'a> {
         match placeholder {
             Placeholder::Environment => "the manifest has no environments".to_string(),
             Placeholder::Subuser => {
-                format!("account `{}` is no subuser; `{{account}}` has a value everywhere", self.account)
+                "its account is no subuser; `{account}` has a value everywhere".to_string()
             }
             Placeholder::Owner => "add `owner` to the key, its environment or `defaults`".to_string(),
             Placeholder::Account | Placeholder::Key => "this cannot be".to_string(),
@@ -202,13 +210,25 @@ fn upper_case(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Region;
+    use crate::manifest::model::{Credential, Position};
 
     fn filled(text: &str) -> Option<String> {
         let (account, key) = (Name::new("acme-prod").unwrap(), Name::new("mailer").unwrap());
+        let account = Account {
+            name: account,
+            parent: None,
+            api_key: Credential::Env("KEY".into()),
+            plan_api_key: None,
+            on_behalf_of: None,
+            region: Region::Global,
+            key_limit: 100,
+            max_keys: None,
+            position: Position { file: "a.yaml".into(), line: 1, column: 1 },
+        };
         let values = Values {
             environment: Some("pr-1"),
-            account: &account,
-            subuser: None,
+            account: Some(&account),
             key: &key,
             owner: Some("Team Größe"),
             what: "a key".to_string(),

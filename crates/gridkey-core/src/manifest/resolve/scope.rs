@@ -35,12 +35,15 @@ impl<'d> ScopeBook<'d> {
     /// Reports what is wrong with the sets, whether or not a key uses them.
     pub fn check_sets(&self, problems: &mut Problems) {
         for (name, set) in self.sets {
-            for item in &set.value {
-                self.check_item(item, problems);
-            }
-            duplicates(&set.value, problems);
+            self.check_list(&set.value, problems);
             self.check_cycle(name, problems);
         }
+    }
+
+    /// Reports names and patterns in a list that stand for nothing.
+    pub fn check_list(&self, items: &[At<String>], problems: &mut Problems) {
+        items.iter().for_each(|item| self.check_item(item, problems));
+        duplicates(items, problems);
     }
 
     fn check_item(&self, item: &At<String>, problems: &mut Problems) {
@@ -111,7 +114,7 @@ impl<'d> ScopeBook<'d> {
         let empty = wanted.written.is_empty() && wanted.expanded.is_empty() && wanted.unknown.is_empty();
         if empty && good {
             problems
-                .error("empty_scopes", scopes.site, "no scope is left of these")
+                .error("no_scope_left", scopes.site, "no scope is left of these")
                 .help("name at least one that SendGrid does not put on keys by itself");
         }
         let result = (good && !empty).then_some(wanted);

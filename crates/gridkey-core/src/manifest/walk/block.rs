@@ -1,5 +1,6 @@
 //! Reads blocks and single values, and reports every field that is unknown, missing or of another type.
 
+use crate::diagnostic::clean;
 use crate::manifest::node::{At, Entry, Node, Site, Value};
 use crate::manifest::problem::{Problems, closest, did_you_mean, list};
 use crate::manifest::schema::Shape;
@@ -47,7 +48,9 @@ impl<'n> Block<'n> {
             }
         }
         let block = Self { entries, known, what, site };
-        for name in shape.required().filter(|name| block.get(name).is_none()) {
+        // `version` is checked in each file before they are merged.
+        let required = shape.required().filter(|name| *name != "version");
+        for name in required.filter(|name| block.get(name).is_none()) {
             // A field that was misspelt is said already.
             if !block.misspells(name) {
                 problems
@@ -114,7 +117,8 @@ impl<'n> Field<'n> {
         match self.node.value {
             Value::Bool(value) => Some(value),
             _ => {
-                wrong_type(self.node, &self.what, "`true` or `false`", problems);
+                wrong_type(self.node, &self.what, "`true` or `false`", problems)
+                    .help("write it without quotes");
                 None
             }
         }
@@ -262,7 +266,10 @@ pub(crate) fn name_of(text: &At<String>, problems: &mut Problems) -> Option<At<N
 }
 
 pub(crate) fn bad_name(text: &At<String>, error: NameError, problems: &mut Problems) {
-    let tidy = tidy_name(text).map(|name| format!(", such as `{name}`")).unwrap_or_default();
+    // A tidied secret would no longer look like one.
+    let secret = clean(text) != text.value;
+    let tidy =
+        tidy_name(text).filter(|_| !secret).map(|name| format!(", such as `{name}`")).unwrap_or_default();
     problems
         .error("invalid_name", text.site, format!("`{text}` is not a name: {error}"))
         .help(format!("use up to 63 of `a-z`, `0-9` and `-`, with a letter or digit at both ends{tidy}"));

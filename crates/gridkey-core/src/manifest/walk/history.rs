@@ -1,6 +1,6 @@
 //! What became of keys: `moved`, `import` and `removed`.
 
-use crate::address::Address;
+use crate::address::{Address, AddressError};
 use crate::key::KeyId;
 use crate::manifest::model::{Import, ImportKey, Moved, Removed, RemovedWhat};
 use crate::manifest::node::{At, Node};
@@ -111,13 +111,24 @@ pub(crate) fn removed(field: Option<Field<'_>>, problems: &mut Problems) -> Vec<
     })
 }
 
+fn reason(error: &AddressError) -> String {
+    match error {
+        AddressError::Segments(_) => "it has more than three parts".to_string(),
+        AddressError::Name { address: _, segment: _, source } => source.to_string(),
+    }
+}
+
 /// An address without `*`.
 pub(crate) fn address(text: &At<String>, problems: &mut Problems) -> Option<Address> {
     match text.parse::<Address>() {
         Ok(address) => Some(address),
         Err(error) => {
             problems
-                .error("invalid_address", text.site, error.to_string())
+                .error(
+                    "invalid_address",
+                    text.site,
+                    format!("`{text}` is not an address: {}", reason(&error)),
+                )
                 .help("an address is `key`, `environment/key` or `environment/account/key`");
             None
         }

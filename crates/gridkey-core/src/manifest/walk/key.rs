@@ -3,19 +3,21 @@
 use crate::access::AccessKind;
 use crate::manifest::document::{ExceptionBlock, KeyBlock, Settings};
 use crate::manifest::model::{AtLimit, OnDelete, Rotation};
-use crate::manifest::node::{Entry, Value};
+use crate::manifest::node::{At, Entry, Value};
 use crate::manifest::problem::Problems;
 use crate::manifest::walk::block::{Block, Field};
 use crate::manifest::walk::tagged::sink_uses;
-use crate::manifest::walk::value::length;
+use crate::manifest::walk::value::{length, name_pattern};
 use crate::plan::DEFAULT_OVERLAP;
 
 /// What can be said at every level. A field that the block does not have is simply not there.
 pub(crate) fn settings(block: &Block<'_>, problems: &mut Problems) -> Settings {
     let on_delete = [("clear", OnDelete::Clear), ("keep", OnDelete::Keep)];
+    let sinks = block.get("sinks").and_then(|field| sink_uses(&field, problems));
     Settings {
         account: block.name("account", problems),
-        sinks: block.get("sinks").and_then(|field| sink_uses(&field, problems)),
+        sinks_unclear: block.misspells("sinks") || (sinks.is_none() && block.get("sinks").is_some()),
+        sinks,
         rotate: block.get("rotate").and_then(|field| rotate(&field, problems)),
         protect: block.bool("protect", problems),
         owner: block.text("owner", problems).map(|owner| owner.value),
@@ -114,7 +116,7 @@ fn fields(block: &Block<'_>, problems: &mut Problems) -> KeyBlock {
         description: block
             .get("description")
             .and_then(|field| super::block::text(field.node, &field.what, problems).map(|text| text.value)),
-        environments: block.get("environments").and_then(|field| field.some_texts(problems)),
+        environments: environments(block, problems),
         access,
         scopes,
     };
@@ -126,10 +128,17 @@ fn fields(block: &Block<'_>, problems: &mut Problems) -> KeyBlock {
     key
 }
 
-fn scopes(
-    field: &Field<'_>,
-    problems: &mut Problems,
-) -> Option<crate::manifest::node::At<Vec<crate::manifest::node::At<String>>>> {
+/// Names and patterns of environments, with `!` in front of those to leave out.
+fn environments(block: &Block<'_>, problems: &mut Problems) -> Option<At<Vec<At<String>>>> {
+    let choices = block.get("environments")?.some_texts(problems)?;
+    let good = choices.value.into_iter().filter(|choice| {
+        let name = At::new(choice.strip_prefix('!').unwrap_or(choice).to_string(), choice.site);
+        name_pattern(&name, problems).is_some()
+    });
+    Some(At::new(good.collect(), choices.site))
+}
+
+fn scopes(field: &Field<'_>, problems: &mut Problems) -> Option<At<Vec<At<String>>>> {
     if field.items(problems)?.is_empty() {
         problems
             .error("empty_scopes", field.node.site, format!("{} is empty", field.what))

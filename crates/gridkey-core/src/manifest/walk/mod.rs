@@ -193,9 +193,9 @@ fn environment(
             .error("two_accounts", accounts.key.site, format!("{what} has both `account` and `accounts`"))
             .help("`account` is where its keys live; with `accounts` each key exists once in each of them");
     }
-    let accounts = block.get("accounts").and_then(|field| field.some_texts(problems)).map(|texts| {
-        let named: Vec<_> = texts.iter().filter_map(|text| name_pattern(text, problems)).collect();
-        At::new(named, texts.site)
+    let accounts = block.get("accounts").map(|field| {
+        let texts = field.some_texts(problems).map(|texts| texts.value).unwrap_or_default();
+        At::new(texts.iter().filter_map(|text| name_pattern(text, problems)).collect(), field.key.site)
     });
     let max_keys = block.get("max_keys").and_then(|field| field.integer(1..=MOST_KEYS, problems));
     let ttl = block.get("ttl").and_then(|field| length(&field, problems));

@@ -126,13 +126,10 @@ fn typed<T: serde::de::DeserializeOwned>(
 
 /// A list of sinks: names, or names with what differs.
 pub(crate) fn sink_uses(field: &Field<'_>, problems: &mut Problems) -> Option<At<Vec<SinkUse>>> {
-    let mut uses = Vec::new();
-    for node in field.items(problems)? {
-        if let Some(found) = sink_use(node, &field.what, problems) {
-            uses.push(found);
-        }
-    }
-    Some(At::new(uses, field.site()))
+    let items = field.items(problems)?;
+    let uses: Vec<_> = items.iter().filter_map(|node| sink_use(node, &field.what, problems)).collect();
+    // A list that lost items is not the list that was meant.
+    (uses.len() == items.len()).then(|| At::new(uses, field.site()))
 }
 
 fn sink_use(node: &Node, what: &str, problems: &mut Problems) -> Option<SinkUse> {
@@ -206,7 +203,7 @@ pub(crate) fn with_overrides(
             let meant = did_you_mean(name, &known);
             problems
                 .error(
-                    "unknown_field",
+                    "unknown_setting",
                     name.site,
                     format!("unknown field `{name}` in sink `{}`, of kind `{kind}`{meant}", *used.sink),
                 )
@@ -215,7 +212,7 @@ pub(crate) fn with_overrides(
         } else if !fits {
             let expected = if wanted == Some("array") { "a list of texts" } else { "text" };
             problems.error(
-                "wrong_type",
+                "invalid_setting",
                 value.site,
                 format!("`{name}` of sink `{}` must be {expected}, and not empty", *used.sink),
             );

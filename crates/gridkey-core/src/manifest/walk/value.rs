@@ -10,7 +10,7 @@ use crate::name::Name;
 
 /// A length of time: `45s`, `90m`, `24h`, `30d`, `2w`.
 pub(crate) fn length(field: &Field<'_>, problems: &mut Problems) -> Option<At<Duration>> {
-    let text = field.text(problems)?;
+    let text = with_unit(field, "invalid_duration", "30d", problems)?;
     match parse_length(&text) {
         Some(length) => Some(At::new(length, text.site)),
         None => {
@@ -43,9 +43,25 @@ fn parse_length(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.parse::<u64>().ok()? * seconds))
 }
 
+/// A number with a unit; one without is a mistake of its own.
+fn with_unit(
+    field: &Field<'_>,
+    code: &'static str,
+    example: &str,
+    problems: &mut Problems,
+) -> Option<At<String>> {
+    if let Value::Integer(_) = field.node.value {
+        problems
+            .error(code, field.node.site, format!("{} has no unit", field.what))
+            .help(format!("write it with one, such as `{example}`"));
+        return None;
+    }
+    field.text(problems)
+}
+
 /// A share in percent: `30%`.
 pub(crate) fn percent(field: &Field<'_>, problems: &mut Problems) -> Option<u8> {
-    let text = field.text(problems)?;
+    let text = with_unit(field, "invalid_share", "30%", problems)?;
     let number = text.strip_suffix('%').filter(|number| {
         !number.is_empty()
             && number.bytes().all(|byte| byte.is_ascii_digit())

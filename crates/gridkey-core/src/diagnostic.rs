@@ -124,7 +124,12 @@ impl Sources {
 
     /// The line that a label points at, and the carets below it.
     fn quote(&self, label: &Label) -> Option<(String, String)> {
-        let line = self.get(&label.file)?.lines().nth(label.position.line.checked_sub(1)?)?;
+        let text = self.get(&label.file).filter(|text| !text.is_empty())?;
+        // By the span and not by counting lines: a large file can have many errors.
+        let (before, after) = text.split_at_checked(label.span.start)?;
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let end = after.find('\n').map_or(text.len(), |at| label.span.start + at);
+        let line = text[start..end].trim_end_matches('\r');
         let column = label.position.column.saturating_sub(1);
         let left = line.chars().count().saturating_sub(column);
         let wanted = label.span.end.saturating_sub(label.span.start);

@@ -1,7 +1,9 @@
 //! Merges the files of a folder into one tree; what is said twice shows both places.
 
+use std::collections::BTreeMap;
+
 use crate::manifest::node::{At, Entry, Node, Site, Value};
-use crate::manifest::problem::{Problems, Report};
+use crate::manifest::problem::Problems;
 
 /// The version of the format that this code reads.
 const VERSION: i64 = 1;
@@ -76,10 +78,16 @@ fn section(into: &mut Vec<Entry>, entry: Entry, problems: &mut Problems) {
 /// A section of named blocks: a name has one block.
 fn named(known: &mut Entry, node: Node, problems: &mut Problems) {
     let (Value::Map(into), Value::Map(entries)) = (&mut known.node.value, node.value) else { return };
+    let places: BTreeMap<String, Site> =
+        into.iter().map(|entry| (entry.key.value.clone(), entry.key.site)).collect();
     for Entry { key, node } in entries {
-        match into.iter().find(|entry| entry.key.value == key.value) {
+        match places.get(&key.value) {
             Some(first) => {
-                twice(first.key.site, &key, problems).help("take one of them out, or give it another name");
+                problems
+                    .error("defined_twice", key.site, format!("`{key}` is defined twice"))
+                    .here("again here")
+                    .also(*first, "first here")
+                    .help("take one of them out, or give it another name");
             }
             None => into.push(Entry { key, node }),
         }
@@ -129,11 +137,4 @@ fn same(
             .also(first.site, "one value here")
             .help("leave it in one file");
     }
-}
-
-fn twice<'a>(first: Site, second: &At<String>, problems: &'a mut Problems) -> Report<'a> {
-    problems
-        .error("defined_twice", second.site, format!("`{second}` is defined twice"))
-        .here("again here")
-        .also(first, "first here")
 }

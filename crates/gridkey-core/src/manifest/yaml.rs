@@ -69,7 +69,6 @@ fn options() -> Options {
     let limits = serde_yaml::budget! {
         max_nodes: MAX_NODES,
         max_depth: MAX_DEPTH,
-        flow_nesting_limit: MAX_DEPTH,
         max_anchors: MAX_ANCHORS,
         max_aliases: MAX_ALIASES,
         enforce_alias_anchor_ratio: false,
@@ -83,6 +82,7 @@ fn options() -> Options {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
+        reject_unsupported_tags: true,
         with_snippet: false,
     }
 }
@@ -272,6 +272,20 @@ pub(crate) fn site_of_range(file: usize, text: &str, range: std::ops::Range<usiz
     Site { file, line, column, start: range.start, end: range.end }
 }
 
+/// `!staging` without quotes is a tag of YAML, and what is left of the value is nothing.
+fn unexpected_tag(near: Site, text: &str, problems: &mut Problems) {
+    let start = text[..near.start].rfind('!').unwrap_or(near.start);
+    let length = text[start..].find([' ', ',', ']', '}', '\n', '\r']).unwrap_or(text.len() - start);
+    let tag = &text[start..start + length];
+    problems
+        .error(
+            "unexpected_tag",
+            site_of_range(near.file, text, start..start + length),
+            format!("`{tag}` is a tag to YAML, and a manifest has none"),
+        )
+        .help(format!("text that starts with `!` has to be quoted: `\"{tag}\"`"));
+}
+
 /// Puts the parser's error into our words.
 fn report(file: usize, text: &str, error: &Error, problems: &mut Problems) {
     let site = error.location().map_or(Site { file, line: 1, column: 1, start: 0, end: 0 }, |location| {
@@ -308,9 +322,15 @@ fn report(file: usize, text: &str, error: &Error, problems: &mut Problems) {
         other => {
             let words = other.to_string();
             let words = words.split_once(" at line ").map_or(words.as_str(), |(words, _)| words);
-            // Inside what an alias repeats, the parser hands its limits on as text.
+            if words.starts_with("unsupported tag") {
+                return unexpected_tag(site, text, problems);
+            }
+            // Some limits the parser hands on as text only.
             if words.starts_with("alias") && words.contains("limit exceeded") {
                 return too_much(problems, "repetition by aliases");
+            }
+            if words.starts_with("recursion limit") {
+                return too_much(problems, "levels");
             }
             problems.error("invalid_yaml", site, format!("this is not YAML: {words}")).help(
                 "text that holds `: `, ` #`, or starts with one of `*&!|>%@{[` and a backtick, has to be quoted",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::corpus::cases;
 
 /// Errors that a schema can see: in the form of one block, whatever stands elsewhere.
-const OF_FORM: [&str; 30] = [
+const OF_FORM: [&str; 31] = [
     "empty_list",
     "empty_scopes",
     "empty_override",
@@ -34,6 +34,7 @@ const OF_FORM: [&str; 30] = [
     "two_identities",
     "two_imports",
     "two_removals",
+    "unexpected_tag",
     "unknown_code",
     "unknown_field",
     "unknown_kind",

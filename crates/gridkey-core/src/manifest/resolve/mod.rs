@@ -22,6 +22,9 @@ use crate::manifest::resolve::scope::ScopeBook;
 use crate::manifest::walk::tagged::sink_settings;
 use crate::name::Name;
 
+/// Five thousand full accounts. Environments times accounts times keys can be much more in a small file.
+const MAX_KEYS: usize = 500_000;
+
 /// Makes the manifest. Where there are errors it is not complete, and not to be used.
 pub(crate) fn resolve(document: &Document, requested: &[Name], problems: &mut Problems) -> Manifest {
     let accounts = account::accounts(document, problems);
@@ -42,6 +45,11 @@ pub(crate) fn resolve(document: &Document, requested: &[Name], problems: &mut Pr
         locations.add(place, &found, document, keys.problems);
         if let Some(environment) = environment(place, document, &found, keys.problems) {
             environments.insert(environment.name.clone(), environment);
+        }
+        if wanted.len() + samples.len() + found.len() > MAX_KEYS {
+            let message = format!("the manifest comes to more than {MAX_KEYS} keys");
+            keys.problems.error_nowhere("too_many_keys", message, "make it several projects");
+            break;
         }
         let into = if place.origin.is_sample() { &mut samples } else { &mut wanted };
         into.extend(found.into_iter().map(|key| (key.address.clone(), key)));

@@ -79,11 +79,8 @@ impl Place<'_> {
         let meets = |choice: &str| match &self.origin {
             Origin::Nowhere => true,
             Origin::Named(name) => matches_pattern(choice, name.as_str()),
-            Origin::Pattern { name, pattern, sample: false } => {
-                choice == *pattern || matches_pattern(choice, name.as_str())
-            }
-            // Of what a pattern can make, a name chooses some.
-            Origin::Pattern { name, pattern, sample: true } => {
+            // A pattern chooses what it is written for, and a name one of what it can make.
+            Origin::Pattern { name, pattern, .. } => {
                 choice == *pattern || matches_pattern(choice, name.as_str())
             }
         };

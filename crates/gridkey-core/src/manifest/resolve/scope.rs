@@ -12,6 +12,9 @@ use crate::name::Name;
 
 type Sets = BTreeMap<Name, At<Vec<At<String>>>>;
 
+/// Deeper references than this are no help to anyone, and would cost stack.
+const MAX_NESTING: usize = 32;
+
 /// Resolves lists of scopes, each once however many keys share it.
 pub(crate) struct ScopeBook<'d> {
     sets: &'d Sets,
@@ -24,6 +27,8 @@ struct Resolving {
     kind: AccessKind,
     wanted: WantedScopes,
     visited: BTreeSet<Name>,
+    /// How many sets lie between the list and what is being looked at.
+    depth: usize,
     good: bool,
 }
 
@@ -34,9 +39,10 @@ impl<'d> ScopeBook<'d> {
 
     /// Reports what is wrong with the sets, whether or not a key uses them.
     pub fn check_sets(&self, problems: &mut Problems) {
+        let mut done = BTreeSet::new();
         for (name, set) in self.sets {
             self.check_list(&set.value, problems);
-            self.check_cycle(name, problems);
+            self.follow(&mut vec![name], &mut done, problems);
         }
     }
 
@@ -56,42 +62,38 @@ impl<'d> ScopeBook<'d> {
         }
     }
 
-    /// A cycle is reported at the set of it that comes first.
-    fn check_cycle(&self, start: &Name, problems: &mut Problems) {
-        let mut path = vec![start.clone()];
-        if let Some(site) = self.find_cycle(start, &mut path, &mut BTreeSet::new()) {
-            if path.iter().any(|name| name < start) {
-                return;
-            }
-            path.push(start.clone());
-            let shown: Vec<_> = path.iter().map(|name| format!("`{name}`")).collect();
-            problems
-                .error(
-                    "scope_set_cycle",
-                    site,
-                    format!("scope sets refer to each other in a circle: {}", shown.join(" → ")),
-                )
-                .help("take one of these references out");
-        }
-    }
-
-    /// Follows references until one leads back to the start of the path.
-    fn find_cycle(&self, start: &Name, path: &mut Vec<Name>, seen: &mut BTreeSet<Name>) -> Option<Site> {
-        let current = path.last()?.clone();
-        for item in &self.sets.get(&current)?.value {
-            let Some(next) = item.strip_prefix("set:").and_then(|set| Name::new(set).ok()) else { continue };
-            if next == *start {
-                return Some(item.site);
-            }
-            if seen.insert(next.clone()) {
+    /// Follows the references of a set, and reports those that lead back to where they came from.
+    fn follow(&self, path: &mut Vec<&'d Name>, done: &mut BTreeSet<&'d Name>, problems: &mut Problems) {
+        let Some(current) = path.last().copied().filter(|name| !done.contains(name)) else { return };
+        for item in self.sets.get(current).map(|set| &set.value).into_iter().flatten() {
+            let set = item.strip_prefix("set:").and_then(|name| self.sets.get_key_value(name));
+            let Some((next, _)) = set else { continue };
+            if let Some(from) = path.iter().position(|name| *name == next) {
+                let circle: Vec<_> =
+                    path[from..].iter().chain([&next]).map(|name| format!("`{name}`")).collect();
+                let circle = circle.join(" → ");
+                problems
+                    .error(
+                        "scope_set_cycle",
+                        item.site,
+                        format!("scope sets refer to each other in a circle: {circle}"),
+                    )
+                    .help("take one of these references out");
+            } else if path.len() >= MAX_NESTING {
+                problems
+                    .error(
+                        "scope_set_nesting",
+                        item.site,
+                        format!("scope sets refer to each other more than {MAX_NESTING} deep"),
+                    )
+                    .help("list the scopes nearer to where they are used");
+            } else {
                 path.push(next);
-                if let Some(site) = self.find_cycle(start, path, seen) {
-                    return Some(site);
-                }
+                self.follow(path, done, problems);
                 path.pop();
             }
         }
-        None
+        done.insert(current);
     }
 
     /// What a list of scopes comes to for a kind of access that has scopes.
@@ -104,8 +106,13 @@ impl<'d> ScopeBook<'d> {
         if let Some(known) = self.known.get(&(scopes.site, kind)) {
             return known.clone();
         }
-        let mut resolving =
-            Resolving { kind, wanted: WantedScopes::default(), visited: BTreeSet::new(), good: true };
+        let mut resolving = Resolving {
+            kind,
+            wanted: WantedScopes::default(),
+            visited: BTreeSet::new(),
+            depth: 0,
+            good: true,
+        };
         duplicates(&scopes.value, problems);
         self.items(&scopes.value, &mut resolving, problems);
         let Resolving { wanted: WantedScopes { written, mut expanded, unknown }, good, .. } = resolving;
@@ -126,9 +133,12 @@ impl<'d> ScopeBook<'d> {
         for item in items {
             if let Some(set) = item.strip_prefix("set:") {
                 match self.set(set, item.site, problems) {
+                    // Sets that nest deeper are reported where they are defined.
                     Some((name, members)) => {
-                        if resolving.visited.insert(name.clone()) {
+                        if resolving.visited.insert(name.clone()) && resolving.depth < MAX_NESTING {
+                            resolving.depth += 1;
                             self.items(members, resolving, problems);
+                            resolving.depth -= 1;
                         }
                     }
                     None => resolving.good = false,

@@ -183,6 +183,9 @@ pub(crate) fn with_overrides(
     used: &SinkUse,
     problems: &mut Problems,
 ) -> Option<SinkTemplate> {
+    if used.overrides.is_empty() {
+        return Some(template.clone());
+    }
     let mut merged = template.clone();
     let kind = template.kind.as_str();
     let choices = Shape::of("SinkSettings");

@@ -65,10 +65,15 @@ pub enum ExpandError {
     Everything(String),
     #[error("`{0}` stands for billing scopes, which have to be written out")]
     Billing(String),
-    #[error("`{pattern}` stands for no scope{}", .meant.as_ref().map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default())]
+    #[error("`{pattern}` stands for no scope{}", question(.meant.as_deref()))]
     Nothing { pattern: String, meant: Option<String> },
 }
 
+fn question(meant: Option<&str>) -> String {
+    meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default()
+}
+
+/// The committed file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

@@ -333,7 +333,8 @@ fn report(file: usize, text: &str, error: &Error, problems: &mut Problems) {
                 return too_much(problems, "levels");
             }
             problems.error("invalid_yaml", site, format!("this is not YAML: {words}")).help(
-                "text that holds `: `, ` #`, or starts with one of `*&!|>%@{[` and a backtick, has to be quoted",
+                "text that holds `: `, ` #`, or starts with one of `*&!|>%@{[` and a backtick, has to \
+                    be quoted",
             );
         }
     }

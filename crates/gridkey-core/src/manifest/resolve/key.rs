@@ -161,7 +161,8 @@ impl<'d> Keys<'d, '_> {
             }
             (Some(account), None) => {
                 let message = format!(
-                    "environment `{within}` does not fan out over accounts, so `{account}/{key}` is no key of it"
+                    "environment `{within}` does not fan out over accounts, so `{account}/{key}` is no \
+                        key of it"
                 );
                 self.problems
                     .error("no_fan_out", site, message)
@@ -351,7 +352,10 @@ impl<'d> Keys<'d, '_> {
         if uses.is_empty() && !self.imported.contains(address) {
             self.problems
                 .error("no_sink", key.site, format!("key `{}` has no sink{}", address.key, place.within()))
-                .help("SendGrid shows a secret once: say where it goes with `sinks: [NAME]` here, in its environment or in `defaults`");
+                .help(
+                    "SendGrid shows a secret once: say where it goes with `sinks: [NAME]` here, in \
+                    its environment or in `defaults`",
+                );
             return None;
         }
         let locations: Vec<_> = uses.iter().map(|used| self.location(used, values)).collect();

@@ -102,9 +102,10 @@ impl<'d> Layers<'d> {
             _ => {
                 let site =
                     self.keys.get(said_at).and_then(|key| key.access.as_ref()).map_or(site, |said| said.site);
-                problems
-                    .error("missing_scopes", site, format!("key `{name}` has no `scopes`"))
-                    .help("list what it may do (`scopes: [mail.send]`); everything there is has to be asked for with `access: full`");
+                problems.error("missing_scopes", site, format!("key `{name}` has no `scopes`")).help(
+                    "list what it may do (`scopes: [mail.send]`); everything there is has to be \
+                        asked for with `access: full`",
+                );
                 None
             }
         }

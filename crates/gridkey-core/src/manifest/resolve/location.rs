@@ -58,7 +58,8 @@ impl Locations {
                 let report =
                     if first.site == site { report } else { report.also(first.site, "the other key") };
                 report.help(
-                    "tell the places apart with `{environment}`, `{account}` or `{key}` in the sink's settings, or with \
+                    "tell the places apart with `{environment}`, `{account}` or `{key}` in the sink's \
+                        settings, or with \
                      what differs for one key: `sinks: [{ NAME: { path: … } }]`",
                 );
             }
@@ -78,7 +79,8 @@ pub(crate) fn check(filled: &SinkTemplate, at: &SinkSettings, what: &str, proble
                 "pointer",
                 unless(
                     is_pointer(&settings.pointer),
-                    "a JSON Pointer starts with `/`, and `~` stands only in `~0` and `~1`: `/sendgrid/api_key`",
+                    "a JSON Pointer starts with `/`, and `~` stands only in `~0` and `~1`: \
+                        `/sendgrid/api_key`",
                 ),
             ),
             ("path", path(&settings.path)),
@@ -98,7 +100,11 @@ pub(crate) fn check(filled: &SinkTemplate, at: &SinkSettings, what: &str, proble
         }
         SinkSettings::Command(settings) => {
             let program = |words: &[String]| {
-                unless(words.first().is_some_and(|word| !word.trim().is_empty()), "it starts with a program")
+                unless(
+                    words.first().is_some_and(|word| !word.trim().is_empty()),
+                    "it starts with a \
+                    program",
+                )
             };
             let optional = |words: &Option<Vec<String>>| words.as_deref().map_or("", program);
             vec![
@@ -162,7 +168,8 @@ fn value(filled: &SinkTemplate, field: &str) -> String {
     }
 }
 
-const VARIABLE: &str = "the name of a variable holds letters, digits and `_`, and starts with no digit; placeholders in \
+const VARIABLE: &str = "the name of a variable holds letters, digits and `_`, and starts with no digit; \
+    placeholders in \
                         upper case (`{KEY}`) fit";
 
 /// The help where something is not so; nothing where it is.

@@ -170,7 +170,8 @@ fn unknown(name: Option<&str>, site: Site, problems: &mut Problems) {
     };
     let known = list(names.map(|name| format!("{{{name}}}")));
     problems.error("unknown_placeholder", site, message).help(format!(
-        "the placeholders are {known}, in lower or upper case; a brace that is meant as such is doubled: `{{{{`"
+        "the placeholders are {known}, in lower or upper case; a brace that is meant as such is \
+            doubled: `{{{{`"
     ));
 }
 

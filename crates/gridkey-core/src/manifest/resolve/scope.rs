@@ -218,9 +218,10 @@ impl<'d> ScopeBook<'d> {
     fn unknown(&self, item: &At<String>, problems: &mut Problems) -> Option<Scope> {
         let meant = self.catalogue.suggest(item);
         let question = meant.as_ref().map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
-        problems
-            .unknown_scope(item.site, format!("unknown scope `{item}`{question}"))
-            .help("`gridkey scopes list` shows those that are known; an account may have others, which a plan finds out");
+        problems.unknown_scope(item.site, format!("unknown scope `{item}`{question}")).help(
+            "`gridkey scopes list` shows those that are known; an account may have others, which \
+                a plan finds out",
+        );
         meant
     }
 }

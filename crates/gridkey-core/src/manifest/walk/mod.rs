@@ -124,7 +124,8 @@ fn kinship(block: &Block<'_>, what: &str, problems: &mut Problems) {
         (Some(_), None, None) => {
             let message = format!("{what} has a parent, and neither `subuser` nor `account_id`");
             problems.error("no_identity", block.site, message).help(
-                "add `subuser: NAME` or `account_id: ID`: without it the requests would reach the parent itself",
+                "add `subuser: NAME` or `account_id: ID`: without it the requests would reach the \
+                    parent itself",
             );
         }
         (None, Some(child), None) | (None, None, Some(child)) => {

@@ -122,31 +122,20 @@ fn allowances(field: &Field<'_>, problems: &mut Problems) -> Vec<Allowance> {
 fn allowance(node: &Node, problems: &mut Problems) -> Option<Allowance> {
     let block = Block::read(node, node.site, "an entry of `allow`", "AllowBlock", problems)?;
     let code = block.text("code", problems).and_then(|text| code(&text, problems));
-    let address = block.text("address", problems).map(|text| address(&text, problems));
+    let address = block.text("address", problems).and_then(|text| address(&text, problems));
     let reason = block.text("reason", problems);
-    let until = block.text("until", problems).map(|text| date(&text, problems));
+    let until = block.text("until", problems).and_then(|text| date(&text, problems));
+    // An exception that lost its address or its last day would let more pass than was meant.
+    let narrowed = (block.get("address").is_none() || address.is_some())
+        && (block.get("until").is_none() || until.is_some());
+    narrowed.then_some(())?;
     Some(Allowance {
         code: code?.as_str().to_string(),
-        address: address.transpose_known()?,
+        address,
         reason: reason?.value,
-        until: until.transpose_known()?,
+        until,
         position: problems.position(node.site),
     })
-}
-
-/// A field that may be missing, and must be right where it is not.
-trait TransposeKnown<T> {
-    fn transpose_known(self) -> Option<Option<T>>;
-}
-
-impl<T> TransposeKnown<T> for Option<Option<T>> {
-    fn transpose_known(self) -> Option<Option<T>> {
-        match self {
-            None => Some(None),
-            Some(None) => None,
-            Some(Some(value)) => Some(Some(value)),
-        }
-    }
 }
 
 fn code(text: &At<String>, problems: &mut Problems) -> Option<Code> {

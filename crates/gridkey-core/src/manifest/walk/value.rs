@@ -79,7 +79,8 @@ pub(crate) fn percent(field: &Field<'_>, problems: &mut Problems) -> Option<u8> 
 /// Where a credential is found. A credential itself is an error, and is not quoted.
 pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Option<Credential> {
     const KINDS: [&str; 3] = ["env", "file", "command"];
-    let help = "say where it is found: `{ env: SENDGRID_API_KEY }`, `{ file: PATH }` or `{ command: [PROGRAM, ARGUMENT] }`";
+    let help = "say where it is found: `{ env: SENDGRID_API_KEY }`, `{ file: PATH }` or `{ command: \
+        [PROGRAM, ARGUMENT] }`";
     let entry = match &node.value {
         Value::Map(entries) if entries.len() == 1 => &entries[0],
         Value::Text(_) | Value::Integer(_) | Value::Number => {
@@ -99,8 +100,19 @@ pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Op
             let variable = field.text(problems)?;
             if !is_variable(&variable) {
                 problems
-                    .error("invalid_variable", variable.site, format!("{} is no name of a variable", field.what))
-                    .help("it holds letters, digits and `_`, and starts with no digit; the value itself never stands here");
+                    .error(
+                        "invalid_variable",
+                        variable.site,
+                        format!(
+                            "{} is no name of a \
+                        variable",
+                            field.what
+                        ),
+                    )
+                    .help(
+                        "it holds letters, digits and `_`, and starts with no digit; the value itself \
+                        never stands here",
+                    );
                 return None;
             }
             Some(Credential::Env(variable.value))
@@ -148,7 +160,10 @@ pub(crate) fn address_pattern(text: &At<String>, problems: &mut Problems) -> Opt
                 reason.map_or("it has more than three parts".to_string(), |reason| reason.to_string());
             problems
                 .error("invalid_address", text.site, format!("`{text}` is not an address: {reason}"))
-                .help("an address is `key`, `environment/key` or `environment/account/key`; `*` stands for any characters");
+                .help(
+                    "an address is `key`, `environment/key` or `environment/account/key`; `*` stands \
+                    for any characters",
+                );
             None
         }
     }

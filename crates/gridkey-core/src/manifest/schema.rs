@@ -130,7 +130,7 @@ impl Shape {
 
 /// A text of a certain form, as the schema knows it.
 macro_rules! text {
-    ($($(#[$doc:meta])* $name:ident, $pattern:expr, $description:expr;)*) => { $(
+    ($($name:ident, $pattern:expr, $description:expr;)*) => { $(
         struct $name;
         impl JsonSchema for $name {
             fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -151,11 +151,15 @@ text! {
     Length, r"^[0-9]{1,6}[wdhms]$", "A length of time: `45s`, `90m`, `24h`, `30d` or `2w`.";
     Percent, r"^([0-9]|[1-9][0-9]|100)%$", "A share in percent, such as `30%`.";
     Day, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "A day, such as `2027-01-31`.";
-    NamePattern, r"^[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?$", "A name, or a pattern in which `*` stands for any characters.";
-    EnvironmentChoice, r"^!?[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?$", "The name of an environment, a pattern, or either with `!` in front to leave it out.";
-    AddressText, format!("^({NAME}/){{0,2}}{NAME}$"), "An address: `key`, `environment/key` or `environment/account/key`.";
+    NamePattern, r"^[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?$",
+        "A name, or a pattern in which `*` stands for any characters.";
+    EnvironmentChoice, r"^!?[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?$",
+        "The name of an environment, a pattern, or either with `!` in front to leave it out.";
+    AddressText, format!("^({NAME}/){{0,2}}{NAME}$"),
+        "An address: `key`, `environment/key` or `environment/account/key`.";
     AddressPattern, r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$", "An address, or a pattern of addresses with `*`.";
-    ScopeText, NON_EMPTY, "A scope (`mail.send`), `set:NAME`, `PREFIX.*`, `PREFIX:read`, `PREFIX:full` or `all:read`.";
+    ScopeText, NON_EMPTY,
+        "A scope (`mail.send`), `set:NAME`, `PREFIX.*`, `PREFIX:read`, `PREFIX:full` or `all:read`.";
     Variable, "^[A-Za-z_][A-Za-z0-9_]*$", "The name of an environment variable.";
     NonEmpty, NON_EMPTY, "Text that is not empty.";
 }
@@ -213,7 +217,7 @@ mod blocks {
         pub scope_sets: Option<Named<ScopeList>>,
         /// What holds for every key, where nothing nearer says otherwise.
         pub defaults: Option<DefaultsBlock>,
-        /// The environments, by name. A name with `*` is a pattern, whose environments exist when they are asked for.
+        /// The environments, by name. A name with `*` is a pattern, whose environments exist when asked for.
         pub environments: Option<EnvironmentMap>,
         /// The keys, by name. Each exists once in every environment, unless it says otherwise.
         pub keys: Option<Named<KeyBlock>>,
@@ -579,7 +583,7 @@ schema! {
         "items": generator.subschema_for::<ScopeText>(),
     });
     SinkList => |generator| json_schema!({
-        "description": "Names of sinks. One whose settings differ here is written as `{ NAME: { field: value } }`.",
+        "description": "Names of sinks; one whose settings differ here is written `{ NAME: { field: value } }`.",
         "type": "array",
         "items": { "anyOf": [generator.subschema_for::<Name>(), generator.subschema_for::<SinkOverride>()] },
     });
@@ -620,9 +624,11 @@ schema! {
         "additionalProperties": false,
     });
     RuleBlock => |generator| json_schema!({
-        "description": "A verdict by `default`, and others by address, environment, account, or pattern of an address.",
+        "description": "A verdict by `default`, others by address, environment, account, or pattern of an address.",
         "type": "object",
-        "properties": { "default": with_description(generator.subschema_for::<Verdict>(), "What holds for all others.") },
+        "properties": {
+            "default": with_description(generator.subschema_for::<Verdict>(), "What holds for all others."),
+        },
         "patternProperties": {
             r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$": generator.subschema_for::<Verdict>(),
         },

@@ -104,6 +104,54 @@ fn schema_and_parser_are_of_one_mind() {
     }
 }
 
+/// Blocks of the schema, and where in a manifest each can stand.
+const BLOCKS: [(&str, &str); 17] = [
+    ("ManifestFile", ""),
+    ("AccountBlock", "accounts: {acme: {@}}"),
+    ("DefaultsBlock", "defaults: {@}"),
+    ("EnvironmentBlock", "environments: {prod: {@}}"),
+    ("PatternBlock", "environments: {\"pr-*\": {@}}"),
+    ("ExceptionBlock", "environments: {prod: {keys: {mailer: {@}}}}"),
+    ("KeyBlock", "keys: {mailer: {@}}"),
+    ("RotateBlock", "keys: {mailer: {rotate: {@}}}"),
+    ("MovedBlock", "moved: [{@}]"),
+    ("ImportBlock", "import: [{@}]"),
+    ("RemovedBlock", "removed: [{@}]"),
+    ("PolicyBlock", "policy: {@}"),
+    ("ShareBlock", "policy: {max_deletions: {@}}"),
+    ("AllowBlock", "policy: {allow: [{@}]}"),
+    ("RequireRotationBlock", "policy: {require_rotation: {@}}"),
+    ("ForeignBlock", "policy: {foreign: {@}}"),
+    ("CredentialBlock", ""),
+];
+
+/// Every block is in the table, and every field of it is looked at: nonsense in it is refused.
+#[test]
+fn the_parser_reads_every_field_of_the_schema() {
+    let schema = manifest_schema();
+    let blocks = schema["$defs"].as_object().unwrap().keys().filter(|name| name.ends_with("Block"));
+    for block in blocks.filter(|name| *name != "RuleBlock" && !name.starts_with("Named")) {
+        assert!(BLOCKS.iter().any(|(known, _)| known == block), "`{block}` is not in the table");
+    }
+    for (block, place) in BLOCKS {
+        let definition = if block == "ManifestFile" { &schema } else { &schema["$defs"][block] };
+        let fields = definition.get("properties").and_then(Value::as_object).into_iter().flatten();
+        for (field, _) in fields.filter(|(field, _)| *field != "version") {
+            let nonsense = format!("{field}:\n    {{Of No Use: {{}}}}");
+            let text = match place {
+                "" => format!("version: 1\n{nonsense}\n"),
+                place => format!("version: 1\n{}\n", place.replace('@', &nonsense)),
+            };
+            let source = SourceFile { name: "gridkey.yaml".to_string(), bytes: text.clone().into_bytes() };
+            let found = load(&[source], &[]).expect_err("it is nonsense");
+            let lines =
+                found.errors.iter().filter_map(|error| error.position()).map(|position| position.line);
+            let seen = lines.into_iter().any(|line| line == 3);
+            assert!(seen, "`{field}` of `{block}` is not read:\n{text}\n{}", found.to_text());
+        }
+    }
+}
+
 /// A file as JSON, as an editor's language server sees it; `None` where it is no YAML.
 fn as_json(source: &SourceFile) -> Option<Value> {
     serde_yaml::from_slice(&source.bytes).ok()

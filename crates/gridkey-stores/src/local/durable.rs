@@ -1,0 +1,100 @@
+//! Replaces a file so that it is found whole after any crash: the old one or the new one.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// One thing that can fail while a file is replaced, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    MakeFolder,
+    MakeTemporary,
+    Write,
+    Sync,
+    Rename,
+    SyncFolder,
+}
+
+impl Effect {
+    #[cfg(test)]
+    pub const ALL: [Self; 6] =
+        [Self::MakeFolder, Self::MakeTemporary, Self::Write, Self::Sync, Self::Rename, Self::SyncFolder];
+}
+
+/// A replacement that failed, and how far it had come.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub at: Effect,
+    pub error: io::Error,
+}
+
+/// Asked before every effect; an error stands for the effect's own failure.
+pub(crate) type Before<'a> = &'a mut dyn FnMut(Effect) -> io::Result<()>;
+
+/// Replaces `path` by `bytes`, with mode 0600, making its folders with 0700.
+pub(crate) fn replace(path: &Path, bytes: &[u8], before: Before<'_>) -> Result<(), Failure> {
+    let mut step = |at, effect: &mut dyn FnMut() -> io::Result<()>| {
+        before(at).and_then(|()| effect()).map_err(|error| Failure { at, error })
+    };
+    let folder = folder_of(path);
+    step(Effect::MakeFolder, &mut || make_folders(folder))?;
+    let mut made = None;
+    step(Effect::MakeTemporary, &mut || {
+        // A temporary file of this crate has mode 0600 from its first moment.
+        made = Some(tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?);
+        Ok(())
+    })?;
+    let mut temporary = made.expect("the step before made it");
+    step(Effect::Write, &mut || temporary.write_all(bytes))?;
+    step(Effect::Sync, &mut || temporary.as_file().sync_all())?;
+    let mut temporary = Some(temporary);
+    step(Effect::Rename, &mut || {
+        let temporary = temporary.take().expect("it is renamed once");
+        temporary.persist(path).map(drop).map_err(|error| error.error)
+    })?;
+    step(Effect::SyncFolder, &mut || sync_folder(folder))
+}
+
+/// Makes a folder and those above it, with mode 0700, durably.
+pub(crate) fn make_folders(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !is_there(path)).collect();
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    for folder in missing.into_iter().rev() {
+        builder.create(folder)?;
+        sync_folder(folder_of(folder))?;
+    }
+    Ok(())
+}
+
+/// The file that a path means, behind links; a link whose target is missing names the missing file.
+pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    const MOST: usize = 32;
+    let mut path = path.to_path_buf();
+    for _ in 0..MOST {
+        match fs::read_link(&path) {
+            Ok(target) => path = folder_of(&path).join(target),
+            // It is no link, or not there.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("the links go round in a circle"))
+}
+
+fn is_there(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.exists()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A rename is durable once its folder is. Only Unix lets a folder be opened for that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}

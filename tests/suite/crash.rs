@@ -23,7 +23,7 @@ struct Stage {
     manifest: WorldManifest,
 }
 
-const READABLE: &[[&[&str]; 5]] = &[[&["ra"], &["rb"], &["rc"], &["ru"], &["rd"]]];
+const READABLE: &[&[&str]; 5] = &[&["ra"], &["rb"], &["rc"], &["ru"], &["rd"]];
 
 fn stage(name: &'static str, sinks: &[&'static [&'static str]; 5], limit: usize) -> Stage {
     let key = |address, scopes, locations| Wanted { address, scopes, locations };
@@ -57,18 +57,29 @@ fn stage(name: &'static str, sinks: &[&'static [&'static str]; 5], limit: usize)
 
 fn stages(limit: usize) -> [Stage; 3] {
     [
-        stage("readable", &READABLE[0], limit),
+        stage("readable", READABLE, limit),
         stage("write-only", &[&["wa"], &["wb"], &["wc"], &["wu"], &["wd"]], limit),
         stage("mixed", &[&["ra", "wa"], &["wb", "rb"], &["wc"], &["ru", "wu"], &["rd", "wd"]], limit),
     ]
 }
 
+/// Checks a schedule, and again with a trace where it breaks a promise.
+fn check(stage: &Stage, schedule: &BTreeMap<usize, Fault>, stale: bool) -> Result<(), String> {
+    run_and_check(stage, schedule, stale, false).or_else(|_| run_and_check(stage, schedule, stale, true))
+}
+
 /// Runs until the schedule is used up, then once more undisturbed; says what is still broken.
-fn check(stage: &Stage, schedule: BTreeMap<usize, Fault>, stale: bool) -> Result<(), String> {
+fn run_and_check(
+    stage: &Stage,
+    schedule: &BTreeMap<usize, Fault>,
+    stale: bool,
+    traced: bool,
+) -> Result<(), String> {
     block_on(async {
         let world = stage.world.fork();
         world.lock().schedule = schedule.clone();
         world.lock().stale = stale;
+        world.lock().traced = traced;
         let options = RunOptions::default();
         let mut number = 2;
         loop {
@@ -86,7 +97,7 @@ fn check(stage: &Stage, schedule: BTreeMap<usize, Fault>, stale: bool) -> Result
         let plan = world.plan(&stage.manifest, &options).await;
         let late = schedule.values().any(|fault| *fault == Fault::VeryLate);
         if !late {
-            report(&world, stage, &schedule, broken(&world, &stage.manifest, &plan, false))?;
+            report(&world, stage, schedule, broken(&world, &stage.manifest, &plan, false))?;
         }
         // What retires does so after its overlap, and what came very late is put right by the first run
         // that sees it.
@@ -97,7 +108,7 @@ fn check(stage: &Stage, schedule: BTreeMap<usize, Fault>, stale: bool) -> Result
         }
         world.pass(READ_LAG);
         let plan = world.plan(&stage.manifest, &options).await;
-        report(&world, stage, &schedule, broken(&world, &stage.manifest, &plan, true))
+        report(&world, stage, schedule, broken(&world, &stage.manifest, &plan, true))
     })
 }
 
@@ -132,7 +143,7 @@ fn check_all(what: &str, stages: &[Stage], schedules: Vec<(usize, BTreeMap<usize
             scope.spawn(|| {
                 while let Some((stage, schedule, stale)) = schedules.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    if let Err(failure) = check(&stages[*stage], schedule.clone(), *stale) {
+                    if let Err(failure) = check(&stages[*stage], schedule, *stale) {
                         failures.lock().unwrap().push(failure);
                     }
                 }
@@ -196,8 +207,10 @@ fn every_pair_of_effects_may_fail() {
 
 #[test]
 fn random_schedules_with_lag_keep_every_promise() {
-    // The last limit leaves no slot but those that the run needs.
-    let stages: Vec<Stage> = [100, 6].into_iter().flat_map(stages).collect();
+    // The last stage has no slot but those that the run needs. Write-only sinks are not put through that:
+    // a key that one may have then waits for a person's word, which a scenario of its own shows.
+    let mut stages: Vec<Stage> = stages(100).into();
+    stages.push(stage("readable, no spare slot", READABLE, 6));
     let mut random = StdRng::seed_from_u64(20_261_123);
     let schedules = (0..2_400)
         .map(|_| {

@@ -10,7 +10,7 @@ use gridkey_engine::ports::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
 };
 
-use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, OVERLAP, Process, READ_LAG, shown};
+use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, LATE, OVERLAP, Process, READ_LAG, shown};
 
 impl Inner {
     /// Makes a key.
@@ -18,7 +18,7 @@ impl Inner {
         self.made += 1;
         let id = KeyId::new(format!("key{:019}", self.made));
         let secret = format!("SG.{id}.{:043}", self.made * 7919);
-        self.log(format!("made {id} `{name}`"));
+        self.log(|| format!("made {id} `{name}`"));
         let born = self.now;
         self.keys.insert(id.clone(), Key { name, access, secret, foreign, born, revoked: None });
         if self.live_count() > self.limit {
@@ -43,12 +43,12 @@ impl Inner {
         if let Some(served) = self.served.get(id).copied().filter(|served| now < *served + OVERLAP) {
             self.break_promise(format!("outage: {id} was served until t{}, and revoked", served.as_secs()));
         }
-        self.log(format!("revoked {id}"));
+        self.log(|| format!("revoked {id}"));
     }
 
     /// Whether a read may still miss something that happened then.
     fn is_stale(&self, since: Duration) -> bool {
-        self.stale && self.now < since + READ_LAG
+        self.stale && self.now < since + (READ_LAG - LATE)
     }
 
     fn list(&self) -> Listing {
@@ -71,8 +71,7 @@ impl AccountReader for Process {
         let mut inner = self.live().await;
         let listing = inner.list();
         let run = self.run;
-        let names: Vec<_> = listing.keys.values().cloned().collect();
-        inner.log(format!("r{run} list {names:?}"));
+        inner.log(|| format!("r{run} list {:?}", listing.keys.values()));
         Ok(listing)
     }
 
@@ -139,7 +138,7 @@ impl AccountWriter for Process {
         };
         if unknown {
             let run = self.run;
-            self.live().await.log(format!("r{run} DELETE {id} 404"));
+            self.live().await.log(|| format!("r{run} DELETE {id} 404"));
             return Ok(Deleted::NotFound);
         }
         self.write(Effect::Delete, &format!("DELETE {id}"), Flight::Delete { id: id.clone() }).await?;

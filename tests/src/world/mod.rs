@@ -24,8 +24,11 @@ use jiff::Timestamp;
 pub use manifest::{Wanted, WorldManifest};
 pub use run::{Ended, RunOptions};
 
-/// How long SendGrid's reads may trail its writes in this world.
+/// How long it may take in this world until a read shows what a request asked for.
 pub const READ_LAG: Duration = Duration::from_secs(30);
+
+/// The half of it that the effect may take to come about; the other half is for replicas to hear of it.
+const LATE: Duration = Duration::from_secs(15);
 
 /// How long a sink's reads may trail its writes.
 pub const SINK_LAG: Duration = Duration::from_secs(5);
@@ -123,6 +126,20 @@ enum Flight {
     StateWrite { state: Box<AccountState>, expected: Option<u64> },
 }
 
+impl Flight {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Rename { .. } => "rename",
+            Self::Update { .. } => "update",
+            Self::Delete { .. } => "delete",
+            Self::Put { .. } => "put",
+            Self::Remove { .. } => "remove",
+            Self::StateWrite { .. } => "state write",
+        }
+    }
+}
+
 /// Everything there is, besides the runner.
 #[derive(Clone, Debug, Default)]
 pub struct Inner {
@@ -150,8 +167,9 @@ pub struct Inner {
     lock: Option<LockEntry>,
     /// Promises that were broken while something ran.
     pub broken: Vec<String>,
-    /// Everything that happened, for people who look at a broken promise.
+    /// Everything that happened, where `traced`: for people who look at a broken promise.
     pub trace: Vec<String>,
+    pub traced: bool,
     made: u64,
 }
 
@@ -278,12 +296,12 @@ impl Inner {
         self.effects.push(effect);
         let fault = self.schedule.remove(&number);
         match fault {
-            Some(fault) => self.log(format!("r{run} #{number} {what}: {fault:?}")),
-            None => self.log(format!("r{run} #{number} {what}")),
+            Some(fault) => self.log(|| format!("r{run} #{number} {what}: {fault:?}")),
+            None => self.log(|| format!("r{run} #{number} {what}")),
         }
         // What a sink was asked for comes about within the sink's own lag.
         let is_sink = matches!(flight, Flight::Put { .. } | Flight::Remove { .. });
-        let late = if is_sink { SINK_LAG / 2 } else { READ_LAG / 2 };
+        let late = if is_sink { SINK_LAG / 2 } else { LATE };
         let very_late = if is_sink { SINK_LAG } else { READ_LAG * 3 };
         match fault {
             None => {
@@ -322,24 +340,33 @@ impl Inner {
 }
 
 impl Inner {
-    pub fn log(&mut self, line: String) {
-        let at = self.now.as_secs();
-        self.trace.push(format!("t{at} {line}"));
+    pub fn log(&mut self, line: impl FnOnce() -> String) {
+        if self.traced {
+            let at = self.now.as_secs();
+            let line = line();
+            self.trace.push(format!("t{at} {line}"));
+        }
     }
 
     pub fn break_promise(&mut self, promise: String) {
-        self.log(format!("!! {promise}"));
+        self.log(|| format!("!! {promise}"));
         self.broken.push(promise);
     }
 
     /// Time passes, and what was on its way arrives.
     pub fn pass(&mut self, time: Duration) {
-        self.now += time;
-        while let Some(at) = self.flights.iter().position(|(due, _)| *due <= self.now) {
+        let end = self.now + time;
+        loop {
+            let due = self.flights.iter().enumerate().min_by_key(|(_, (due, _))| *due);
+            let Some((at, due)) = due.map(|(at, (due, _))| (at, *due)).filter(|(_, due)| *due <= end) else {
+                break;
+            };
+            self.now = self.now.max(due);
             let (_, flight) = self.flights.remove(at);
-            self.log(format!("late: {flight:?}").chars().take(100).collect());
+            self.log(|| format!("late: {}", flight.name()));
             self.land(flight);
         }
+        self.now = end;
     }
 
     fn land(&mut self, flight: Flight) {

@@ -50,7 +50,7 @@ impl World {
     pub async fn run(&self, number: u64, manifest: &WorldManifest, options: &RunOptions) -> Ended {
         let process = Process::new(self, number);
         self.lock().read_by_consumers = manifest.locations();
-        self.lock().log(format!("== run {number}"));
+        self.lock().log(|| format!("== run {number}"));
         let mut applying = Box::pin(self.apply(process.clone(), manifest, options));
         loop {
             let watched = poll_fn(|_| match process.is_dead() || process.is_stalled() {
@@ -61,13 +61,13 @@ impl World {
                 Either::Left((ended, _)) => return ended,
                 Either::Right(((), rest)) => {
                     if process.is_dead() {
-                        self.lock().log(format!("== run {number} was killed"));
+                        self.lock().log(|| format!("== run {number} was killed"));
                         return Ended::Killed;
                     }
-                    self.lock().log(format!("== run {number} stands still"));
+                    self.lock().log(|| format!("== run {number} stands still"));
                     self.pass(LEASE / 2);
                     self.run(number + 100, manifest, options).boxed_local().await;
-                    self.lock().log(format!("== run {number} goes on"));
+                    self.lock().log(|| format!("== run {number} goes on"));
                     process.resume();
                     applying = rest;
                 }
@@ -132,7 +132,7 @@ impl World {
         match outcome {
             Ok(outcome) => {
                 self.no_secrets("the outcome", &format!("{outcome:?}"));
-                self.lock().log(format!("== run {} applied: {:?}", process.run, outcome.failed));
+                self.lock().log(|| format!("== run {} applied: {:?}", process.run, outcome.failed));
                 Ended::Applied(outcome)
             }
             Err(error) => Ended::GaveUp(error.to_string()),

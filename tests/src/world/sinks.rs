@@ -27,7 +27,7 @@ impl Inner {
         let new = value.as_deref().and_then(KeyId::of_secret);
         let old = before.as_deref().and_then(KeyId::of_secret);
         if value.is_some() && old.is_some() && old != new && old != expected {
-            self.log(format!("{location} holds another value than expected; refused"));
+            self.log(|| format!("{location} holds another value than expected; refused"));
             return;
         }
         if before.as_deref().is_some_and(|before| old.is_none() && !before.is_empty()) {
@@ -47,7 +47,7 @@ impl Inner {
                 self.break_promise(format!("outage: the revoked key {new} was written to {location}"));
             }
         }
-        self.log(format!("{location} := {}", new.as_ref().map_or("-".to_string(), ToString::to_string)));
+        self.log(|| format!("{location} := {}", new.as_ref().map_or("-".to_string(), ToString::to_string)));
         self.changed.insert(location.clone(), (self.now, before));
         self.locations.insert(location.clone(), value);
     }
@@ -62,7 +62,7 @@ impl SinkReader for Process {
         }
         if inner.unreadable > 0 {
             inner.unreadable -= 1;
-            inner.log(format!("{location} cannot be read"));
+            inner.log(|| format!("{location} cannot be read"));
             return SinkObservation::Unreadable("connection refused".to_string());
         }
         let id = location.id();

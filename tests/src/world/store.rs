@@ -17,7 +17,7 @@ impl Inner {
         let current = self.state.as_ref().map(|_| self.version);
         let older = self.state.as_ref().is_some_and(|stored| stored.epoch > state.epoch);
         if current != expected || older {
-            self.log("state write refused".to_string());
+            self.log(|| "state write refused".to_string());
             return false;
         }
         self.version += 1;
@@ -66,7 +66,7 @@ impl StateWriter for Process {
         let left = inner.lock.as_ref().map(|entry| entry.until.saturating_sub(now));
         inner.lock = Some(LockEntry { run: self.run, until: now + left.unwrap_or_default() + LEASE });
         let run = self.run;
-        inner.log(format!("r{run} lock, waits {left:?}"));
+        inner.log(|| format!("r{run} lock, waits {left:?}"));
         let until = now + left.unwrap_or_default() + LEASE;
         Ok(Box::new(Lease { process: self.clone(), left, until: std::sync::Mutex::new(until) }))
     }
@@ -78,9 +78,8 @@ impl StateWriter for Process {
         expected: Option<&Version>,
     ) -> Result<Version, StoreWriteError> {
         let expected = expected.map(|version| version.0.parse().expect("a version of this store"));
-        let pending: Vec<_> = state.pending.keys().map(ToString::to_string).collect();
-        let keys: Vec<_> = state.keys.iter().map(|(address, key)| format!("{address}={}", key.id)).collect();
-        let what = format!("state {} keys {keys:?} pending {pending:?}", state.serial);
+        let ids = state.keys.iter().map(|(address, key)| (address.to_string(), key.id.as_str()));
+        let what = format!("state {} {:?} {:?}", state.serial, ids.collect::<Vec<_>>(), state.pending.keys());
         let before = self.live().await.version;
         let flight = Flight::StateWrite { state: Box::new(state.clone()), expected };
         match self.effect(Effect::StateWrite, &what, flight).await {

@@ -1,0 +1,79 @@
+//! What goes over the wire, seen by a server that answers as it is told.
+
+use std::sync::{Arc, Mutex};
+
+use gridkey_sendgrid::{Behalf, KeyAccess, Kind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::client;
+
+/// Answers every connection with the same bytes, and keeps what was asked.
+async fn scripted(answer: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut bytes = vec![0; 8192];
+            let length = stream.read(&mut bytes).await.unwrap_or(0);
+            kept.lock().unwrap().push(String::from_utf8_lossy(&bytes[..length]).into_owned());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (url, asked)
+}
+
+const KEY: &str = "SG.ngeVfQFYQlKU0ufo8x5d1A.managing-managing-managing-managing-managin";
+
+#[tokio::test]
+async fn the_header_is_spelled_on_behalf_of_in_title_case() {
+    let (url, asked) = scripted("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"result\":[]}").await;
+    let client = client(&url, KEY);
+    client.list(&Behalf::Subuser("shop".to_string())).await.unwrap();
+    client.list(&Behalf::AccountId("x1".to_string())).await.unwrap();
+    client.list(&Behalf::Own).await.unwrap();
+    let asked = asked.lock().unwrap();
+    assert!(asked[0].contains("\r\nOn-Behalf-Of: shop\r\n"), "{}", asked[0].replace(KEY, "…"));
+    assert!(asked[1].contains("\r\nOn-Behalf-Of: account-id x1\r\n"));
+    assert!(!asked[2].to_lowercase().contains("on-behalf-of"));
+    assert!(asked.iter().all(|request| request.contains(&format!("\r\nAuthorization: Bearer {KEY}\r\n"))));
+}
+
+#[tokio::test]
+async fn nothing_that_is_no_list_is_taken_for_an_empty_account() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"result\":[]",
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+        "garbage",
+        "",
+    ] {
+        let (url, _) = scripted(answer).await;
+        assert!(client(&url, KEY).list(&Behalf::Own).await.is_err(), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_a_creation_without_a_secret_is_unclear() {
+    for answer in [
+        "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 201 Created\r\nContent-Length: 200\r\n\r\n{\"api_key\":\"SG.a",
+        "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let (url, asked) = scripted(answer).await;
+        let error = client(&url, KEY).create(&Behalf::Own, "x", &KeyAccess::Full).await.unwrap_err();
+        assert!(!error.kind.is_definite(), "{answer:?}: {error:?}");
+        assert_eq!(asked.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_was_not_sent_and_names_no_key() {
+    let error =
+        client("http://127.0.0.1:1", KEY).create(&Behalf::Own, "x", &KeyAccess::Full).await.unwrap_err();
+    assert_eq!(error.kind, Kind::NotSent);
+    assert!(!format!("{error:?}{error}").contains("managing-managing"));
+}

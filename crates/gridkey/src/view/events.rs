@@ -1,0 +1,106 @@
+//! Events of the engine in words for standard error, and as lines of JSON.
+
+use gridkey_engine::{Event, Failure};
+
+use super::words::{doing, done, duration, safe};
+
+/// An event as one line; `None` for those that only a machine cares about.
+pub fn line(event: &Event) -> Option<String> {
+    let line = match event {
+        Event::WaitingForLock { account, holder } => {
+            format!("{account}: waiting for the lock, which {} holds", safe(holder))
+        }
+        Event::Observing { account } => format!("{account}: reading keys and sinks"),
+        Event::Settling { account, remaining } => format!(
+            "{account}: waiting {} until SendGrid shows what an earlier run did",
+            duration(*remaining)
+        ),
+        Event::Started { account, address, action } => {
+            format!("{account}: {address}: {}", doing(*action))
+        }
+        Event::Created { account, address, id } => format!("{account}: {address}: made key {id}"),
+        Event::Watching { account, address, remaining } => format!(
+            "{account}: {address}: SendGrid's answer was lost; looking for the key for {}",
+            duration(*remaining)
+        ),
+        Event::Delivered { address, id, location } => {
+            format!("{address}: delivered key {id} to {}", safe(location.to_string()))
+        }
+        Event::Recorded { account: _, address: _, id: _ } => return None,
+        Event::Renamed { account, address, id, name } => {
+            format!("{account}: {address}: renamed key {id} to \"{}\"", safe(name))
+        }
+        Event::Updated { account, address, id } => format!("{account}: {address}: updated key {id}"),
+        Event::Revoked { account, address, id } => format!("{account}: {address}: revoked key {id}"),
+        Event::Cleared { address, location } => {
+            format!("{address}: cleared {}", safe(location.to_string()))
+        }
+        Event::NotCleared { address, location, reason } => {
+            format!("{address}: left the value in {}: {}", safe(location.to_string()), safe(reason))
+        }
+        Event::Done { account, address, action } => format!("{account}: {address}: {}", done(*action)),
+        Event::Failed(Failure { account, address, action, message, help }) => {
+            let help = help.as_ref().map(|help| format!(" (help: {})", safe(help))).unwrap_or_default();
+            format!("{account}: {address}: failed to {action}: {}{help}", safe(message))
+        }
+        Event::AccountStopped { account, reason } => {
+            format!("{account}: nothing more is done here: {}", safe(reason))
+        }
+        Event::Interrupted => {
+            "interrupted: what is under way is finished, nothing new is started".to_string()
+        }
+    };
+    Some(line)
+}
+
+/// An event as one line of JSON, named by its field `event`.
+pub fn json(event: &Event) -> String {
+    serde_json::to_string(event).expect("an event is plain data with text keys")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gridkey_core::plan::Action;
+    use gridkey_core::{KeyId, Name};
+
+    use super::*;
+
+    fn account() -> Name {
+        Name::new("acme").expect("a name")
+    }
+
+    #[test]
+    fn a_failure_says_what_why_and_the_way_out() {
+        let event = Event::Failed(Failure {
+            account: account(),
+            address: "prod/mailer".parse().expect("an address"),
+            action: Action::Create,
+            message: "SendGrid refused the scopes".into(),
+            help: Some("grant them to the managing key".into()),
+        });
+        assert_eq!(
+            line(&event).expect("words"),
+            "acme: prod/mailer: failed to create: SendGrid refused the scopes (help: grant them to the managing key)"
+        );
+        assert!(json(&event).starts_with(r#"{"event":"failed","account":"acme","#), "{}", json(&event));
+    }
+
+    #[test]
+    fn waits_say_for_what_and_how_long() {
+        let event = Event::Settling { account: account(), remaining: Duration::from_millis(2_900) };
+        assert_eq!(
+            line(&event).expect("words"),
+            "acme: waiting 2.9 s until SendGrid shows what an earlier run did"
+        );
+    }
+
+    #[test]
+    fn records_of_state_are_for_machines_alone() {
+        let address = "prod/mailer".parse().expect("an address");
+        let event = Event::Recorded { account: account(), address, id: KeyId::new("id") };
+        assert_eq!(line(&event), None);
+        assert!(json(&event).contains(r#""event":"recorded""#));
+    }
+}

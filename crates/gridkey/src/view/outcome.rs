@@ -1,0 +1,128 @@
+//! What became of a plan, in the form that people read after apply.
+
+use std::collections::BTreeMap;
+
+use gridkey_core::plan::Action;
+use gridkey_core::{Address, Name};
+use gridkey_engine::{Failure, Outcome};
+
+use super::style::{Style, Tone};
+use super::table::{Cell, Table};
+use super::words::{COUNTED, count, done as done_word, safe};
+
+/// Failures, what was not started, and one sentence that sums up.
+pub fn text(outcome: &Outcome, style: Style) -> String {
+    let Outcome { done: _, failed, not_started, interrupted: _ } = outcome;
+    let mut text = String::new();
+    if !failed.is_empty() {
+        let mut table = Table::new();
+        for Failure { account, address, action, message, help } in failed {
+            let mut below = vec![Cell::new(safe(message))];
+            below.extend(help.as_ref().map(|help| Cell::new(format!("help: {}", safe(help)))));
+            table.row(cells(account, address, *action, Tone::Bad), below);
+        }
+        text.push_str(&section(style, Tone::Bad, "Failed:", &table));
+    }
+    if !not_started.is_empty() {
+        let mut table = Table::new();
+        for (account, address, action) in not_started {
+            table.row(cells(account, address, *action, Tone::Faint), Vec::new());
+        }
+        text.push_str(&section(style, Tone::Strong, "Not started:", &table));
+    }
+    text.push_str(&style.paint(Tone::Strong, summary(outcome)));
+    text.push('\n');
+    text
+}
+
+fn section(style: Style, tone: Tone, title: &str, table: &Table) -> String {
+    format!("{}\n{}\n", style.paint(tone, title), table.to_text(style, "  "))
+}
+
+fn cells(account: &Name, address: &Address, action: Action, tone: Tone) -> Vec<Cell> {
+    vec![
+        Cell::toned(tone, format!("{} {address}", action.sign())),
+        Cell::toned(tone, action.as_str()),
+        Cell::new(account.to_string()),
+    ]
+}
+
+/// The outcome in one sentence, without a line break.
+pub fn summary(outcome: &Outcome) -> String {
+    let Outcome { done, failed, not_started, interrupted } = outcome;
+    if *interrupted || !failed.is_empty() || !not_started.is_empty() {
+        let word = if *interrupted { "Interrupted" } else { "Applied in part" };
+        let mut parts = vec![format!("{} done", count(done.len(), "change"))];
+        if !failed.is_empty() {
+            parts.push(format!("{} failed", failed.len()));
+        }
+        if !not_started.is_empty() {
+            parts.push(format!("{} not started", not_started.len()));
+        }
+        let again = match (failed.is_empty(), not_started.is_empty()) {
+            (true, true) => "",
+            _ => " Run again: `gridkey apply` does what is left.",
+        };
+        return format!("{word}: {}.{again}", parts.join(", "));
+    }
+    if done.is_empty() {
+        return "Applied: nothing was to be done.".to_string();
+    }
+    let mut by_action: BTreeMap<Action, usize> = BTreeMap::new();
+    for (_, _, action) in done {
+        *by_action.entry(*action).or_default() += 1;
+    }
+    let parts = COUNTED
+        .iter()
+        .filter_map(|action| by_action.get(action).map(|number| format!("{number} {}", done_word(*action))));
+    format!("Applied: {}.", parts.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(address: &str, action: Action) -> (Name, Address, Action) {
+        (Name::new("acme").expect("a name"), address.parse().expect("an address"), action)
+    }
+
+    #[test]
+    fn a_whole_outcome_is_counted() {
+        let done = vec![
+            entry("prod/a", Action::Create),
+            entry("prod/b", Action::Create),
+            entry("prod/c", Action::Delete),
+        ];
+        let outcome = Outcome { done, ..Outcome::default() };
+        assert_eq!(text(&outcome, Style::Plain), "Applied: 2 created, 1 deleted.\n");
+    }
+
+    #[test]
+    fn an_interrupted_outcome_says_what_is_left_and_how_to_go_on() {
+        let (account, address, action) = entry("prod/b", Action::Update);
+        let outcome = Outcome {
+            done: vec![entry("prod/a", Action::Create)],
+            failed: vec![Failure {
+                account,
+                address,
+                action,
+                message: "SendGrid refused the scopes".into(),
+                help: Some("grant them to the managing key".into()),
+            }],
+            not_started: vec![entry("prod/c", Action::Delete), entry("prod/long", Action::Rotate)],
+            interrupted: true,
+        };
+        insta::assert_snapshot!(text(&outcome, Style::Plain), @"
+        Failed:
+          ~ prod/b   update   acme
+              SendGrid refused the scopes
+              help: grant them to the managing key
+
+        Not started:
+          - prod/c      delete   acme
+          ± prod/long   rotate   acme
+
+        Interrupted: 1 change done, 1 failed, 2 not started. Run again: `gridkey apply` does what is left.
+        ");
+    }
+}

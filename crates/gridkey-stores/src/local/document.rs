@@ -1,5 +1,6 @@
 //! The documents of one project: read with care, replaced under compare-and-swap.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -11,6 +12,9 @@ use gridkey_engine::ports::{StoreError, StoreWriteError, Stored, Version};
 
 use super::durable::{self, Effect, Failure};
 use super::failed;
+
+/// What a document's name ends in once another has taken its place.
+const BACKUP: &str = ".backup";
 
 /// The documents of one project.
 pub(crate) struct Documents {
@@ -49,7 +53,7 @@ impl Documents {
         Ok(Some(Read { stored: Stored { state, version }, bytes }))
     }
 
-    /// The accounts that have a document, in order.
+    /// The accounts that have a document, or had one that is gone: reading it says so.
     pub fn accounts(&self) -> Result<Vec<Name>, StoreError> {
         let cannot = |error: io::Error| StoreError::Failed(failed("read", &self.folder, &error));
         let entries = match fs::read_dir(&self.folder) {
@@ -57,15 +61,17 @@ impl Documents {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(cannot(error)),
         };
-        let mut accounts = Vec::new();
+        let mut accounts = BTreeSet::new();
         for entry in entries {
             let file = entry.map_err(cannot)?.file_name();
-            // Temporary files, locks and backups are no names before `.json`.
-            let stem = file.to_str().and_then(|file| file.strip_suffix(".json"));
-            accounts.extend(stem.and_then(|stem| Name::new(stem).ok()));
+            let document = |file: &str| -> Option<Name> {
+                let stem = file.strip_suffix(BACKUP).unwrap_or(file).strip_suffix(".json")?;
+                // Temporary files are no names before that.
+                Name::new(stem).ok()
+            };
+            accounts.extend(file.to_str().and_then(document));
         }
-        accounts.sort();
-        Ok(accounts)
+        Ok(accounts.into_iter().collect())
     }
 
     /// Replaces the document whose version is `expected`. The caller holds the account's lock.
@@ -130,7 +136,7 @@ impl Documents {
     }
 
     fn backup(&self, account: &Name) -> PathBuf {
-        self.folder.join(format!("{account}.json.backup"))
+        self.folder.join(format!("{account}.json{BACKUP}"))
     }
 
     /// A document that is not there although something says that it should be.

@@ -18,8 +18,8 @@ fn text_of(folder: &TempDir) -> String {
     fs::read_to_string(folder.path().join("state/mailing/acme.lock")).unwrap()
 }
 
-/// Another process that holds the lock of `acme` until its standard input ends.
-fn other_process(folder: &Path) -> Child {
+/// Another process that holds the lock of `acme` until its standard input ends, and what it says.
+fn other_process(folder: &Path) -> (Child, impl Iterator) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "lock::holds_a_lock_where_a_test_asks_it_to", "--nocapture"])
         .env(FOLDER, folder)
@@ -29,7 +29,7 @@ fn other_process(folder: &Path) -> Child {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("locked")), "the child said nothing");
-    child
+    (child, lines)
 }
 
 /// The child of the tests below; of no effect where it is run as a test.
@@ -48,7 +48,7 @@ async fn holds_a_lock_where_a_test_asks_it_to() {
 async fn a_lock_held_by_another_process_is_waited_for_then_named_and_dies_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
-    let mut child = other_process(folder.path());
+    let (mut child, _lines) = other_process(folder.path());
 
     let held = store.lock(&name("acme"), holder("mine"), Duration::from_millis(150)).await;
     let Err(LockError::Held { account, holder: other }) = held else { panic!("it is held") };
@@ -72,7 +72,7 @@ async fn a_lock_held_by_another_process_is_waited_for_then_named_and_dies_with_i
 async fn a_lock_left_by_a_dead_process_is_lifted_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
-    let mut child = other_process(folder.path());
+    let (mut child, _lines) = other_process(folder.path());
     child.kill().unwrap();
     child.wait().unwrap();
     let left = store.lift(&name("acme")).await.unwrap();

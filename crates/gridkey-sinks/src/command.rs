@@ -1,136 +1,372 @@
-//! Commands that store a secret. The secret goes to standard input, never to arguments or the environment.
+//! Commands that take a secret on standard input, and may show and remove it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use gridkey_core::inventory::SinkContent;
 use gridkey_core::sink::CommandSettings;
-use gridkey_engine::Secret;
 use gridkey_engine::ports::{PutError, SinkError};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-use zeroize::{Zeroize, Zeroizing};
+use gridkey_engine::secret::Secret;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use zeroize::Zeroizing;
 
-/// How long a command may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::format::{Held, Standing};
 
-/// How much of what a command says is quoted.
-const QUOTED: usize = 400;
+/// A command that stores a secret is one request to some service, and people wait for it.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// A command that gave no answer.
-enum CommandError {
-    /// It did not start.
+/// The longest that one call can be under way: a look before the put, the put, and a little.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(2 * TIME_LIMIT.as_secs() + 5);
+
+/// How much of each output is kept. A key has 69 bytes; what is longer is none.
+const MAX_OUTPUT: usize = 8 << 10;
+
+/// How much of what a command said goes into an error.
+const MAX_QUOTED: usize = 400;
+
+/// Runs the commands of command sinks.
+///
+/// *Guarantees*: no shell; the secret is on standard input, exactly, without a line end, and nowhere in
+/// arguments or environment. A command that takes too long, or whose caller goes away, is killed with
+/// the processes it started. What it prints is quoted in errors without anything like a key.
+/// *Caveats*: a command that fails may have stored the secret all the same, so its put is unclear.
+pub(crate) struct Commands {
+    /// Where commands run, and what a program's path is relative to.
+    folder: PathBuf,
+    /// Where programs without a path are looked for.
+    search_path: Vec<PathBuf>,
+    limit: Duration,
+}
+
+/// A command that has ended.
+struct Ended {
+    status: ExitStatus,
+    output: Zeroizing<Vec<u8>>,
+    errors: Zeroizing<Vec<u8>>,
+    /// Whether all of the input was taken.
+    fed: bool,
+}
+
+/// A command without a result.
+enum Unended {
     NotStarted(String),
-    /// It started, and what it did is not known.
-    Unknown(String),
+    Lost(String),
 }
 
-fn program(argv: &[String], base: &Path) -> Option<PathBuf> {
-    let program = argv.first()?;
-    Some(if program.contains('/') { base.join(program) } else { PathBuf::from(program) })
+/// The arguments of `remove`, where the sink has it.
+pub(crate) fn removal(settings: &CommandSettings) -> Result<&[String], SinkError> {
+    settings.remove.as_deref().ok_or_else(|| {
+        SinkError::Unsupported("the command sink has no `remove`, so the value stays where it is".to_string())
+    })
 }
 
-/// Whether the program can be found and run.
-pub(crate) fn check(settings: &CommandSettings, base: &Path, search_path: &[PathBuf]) -> Result<(), String> {
-    let program = program(&settings.put, base).ok_or("the command `put` is empty")?;
-    let candidates: Vec<PathBuf> = if program.components().count() > 1 {
-        vec![program.clone()]
-    } else {
-        search_path.iter().map(|folder| folder.join(&program)).collect()
-    };
-    let found = candidates.iter().any(|path| {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    });
-    if found {
+impl Commands {
+    pub fn new(folder: &Path, search_path: Vec<PathBuf>) -> Self {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        Self { folder, search_path, limit: TIME_LIMIT }
+    }
+
+    /// Whether every program is there and can be run.
+    pub fn check(&self, settings: &CommandSettings) -> Result<(), SinkError> {
+        let CommandSettings { put, read, remove } = settings;
+        for argv in [Some(put), read.as_ref(), remove.as_ref()].into_iter().flatten() {
+            let (program, _) = split(argv).map_err(SinkError::Failed)?;
+            if !self.candidates(program).iter().any(|path| is_executable(path)) {
+                let where_to = match program.contains('/') {
+                    true => format!("`{}` is no executable file", self.folder.join(program).display()),
+                    false => format!("`{program}` is in no folder of `PATH`"),
+                };
+                return Err(SinkError::Failed(format!(
+                    "{where_to}; install it, or correct the sink's command"
+                )));
+            }
+        }
         Ok(())
-    } else {
-        Err(format!("the program `{}` cannot be found, or not be run", program.display()))
     }
-}
 
-pub(crate) async fn put(settings: &CommandSettings, base: &Path, secret: &Secret) -> Result<(), PutError> {
-    match run(&settings.put, base, Some(secret)).await {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(PutError::Unclear(told(&settings.put, &output))),
-        Err(CommandError::NotStarted(reason)) => Err(PutError::Refused(reason)),
-        Err(CommandError::Unknown(reason)) => Err(PutError::Unclear(reason)),
+    /// What the `read` command prints, without one line end.
+    pub async fn read(&self, settings: &CommandSettings) -> Result<Held, SinkError> {
+        let Some(argv) = &settings.read else {
+            return Err(SinkError::Unsupported("the command sink has no `read`".to_string()));
+        };
+        let Ended { status, output, errors, fed: _ } = match self.run(argv, None).await {
+            Ok(ended) => ended,
+            Err(Unended::NotStarted(message) | Unended::Lost(message)) => {
+                return Err(SinkError::Failed(message));
+            }
+        };
+        if !status.success() {
+            return Err(SinkError::Failed(failure(argv, status, &errors, None)));
+        }
+        if output.len() > MAX_OUTPUT {
+            let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is no key", argv[0]);
+            return Err(SinkError::Failed(message));
+        }
+        let Ok(text) = std::str::from_utf8(&output) else {
+            return Err(SinkError::Failed(format!("`{}` printed something that is not UTF-8", argv[0])));
+        };
+        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+        Ok(if text.is_empty() { Held::Nothing } else { Held::Text(Zeroizing::new(text.to_string())) })
     }
-}
 
-/// What the command shows of the stored secret; `None` where it shows nothing.
-pub(crate) async fn read(
-    settings: &CommandSettings,
-    base: &Path,
-) -> Result<Option<Zeroizing<String>>, String> {
-    let Some(argv) = &settings.read else { return Err("the sink has no command to read with".to_string()) };
-    let mut output = match run(argv, base, None).await {
-        Ok(output) => output,
-        Err(CommandError::NotStarted(reason) | CommandError::Unknown(reason)) => return Err(reason),
-    };
-    if !output.status.success() {
-        output.stdout.zeroize();
-        return Err(told(argv, &output));
-    }
-    let text =
-        String::from_utf8(output.stdout).map_err(|_| format!("`{}` printed no UTF-8 text", argv[0]))?;
-    let text = Zeroizing::new(text);
-    let value = text.trim_end_matches(['\n', '\r']);
-    Ok((!value.is_empty()).then(|| Zeroizing::new(value.to_string())))
-}
-
-pub(crate) async fn remove(settings: &CommandSettings, base: &Path) -> Result<(), SinkError> {
-    let Some(argv) = &settings.remove else {
-        return Err(SinkError::Unsupported("the sink has no command to remove with".to_string()));
-    };
-    match run(argv, base, None).await {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(SinkError::Failed(told(argv, &output))),
-        Err(CommandError::NotStarted(reason) | CommandError::Unknown(reason)) => {
-            Err(SinkError::Failed(reason))
+    /// Hands the secret to the `put` command, after a look at what it would replace where that is possible.
+    pub async fn put(
+        &self,
+        settings: &CommandSettings,
+        secret: &Secret,
+        replaces: &SinkContent,
+    ) -> Result<(), PutError> {
+        if settings.read.is_some() {
+            let held = self.read(settings).await.map_err(|error| PutError::Refused(error.to_string()))?;
+            match held.standing(secret.expose(), Some(replaces)).map_err(PutError::Refused)? {
+                Standing::Same => return Ok(()),
+                Standing::Replaceable => {}
+            }
+        }
+        let ended = self.run(&settings.put, Some(secret)).await;
+        match ended {
+            Ok(Ended { status, fed: true, .. }) if status.success() => Ok(()),
+            Ok(Ended { status, .. }) if status.success() => {
+                let program = &settings.put[0];
+                Err(PutError::Unclear(format!("`{program}` ended well without reading the secret")))
+            }
+            Ok(Ended { status, errors, .. }) => {
+                Err(PutError::Unclear(failure(&settings.put, status, &errors, Some(secret))))
+            }
+            Err(Unended::NotStarted(message)) => Err(PutError::Refused(message)),
+            Err(Unended::Lost(message)) => Err(PutError::Unclear(message)),
         }
     }
-}
 
-async fn run(argv: &[String], base: &Path, secret: Option<&Secret>) -> Result<Output, CommandError> {
-    let Some(program) = program(argv, base) else {
-        return Err(CommandError::NotStarted("the command is empty".to_string()));
-    };
-    let name = program.display().to_string();
-    let mut child = Command::new(&program)
-        .args(&argv[1..])
-        .current_dir(base)
-        .stdin(if secret.is_some() { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| CommandError::NotStarted(format!("`{name}` could not be started: {error}")))?;
-    let input = child.stdin.take();
-    let talk = async {
-        if let (Some(mut input), Some(secret)) = (input, secret) {
-            // A program that closes its input early says with its exit code whether that was well.
-            let _ = input.write_all(secret.expose().as_bytes()).await;
+    /// Runs the `remove` command.
+    pub async fn remove(&self, settings: &CommandSettings) -> Result<(), SinkError> {
+        let argv = removal(settings)?;
+        match self.run(argv, None).await {
+            Ok(Ended { status, .. }) if status.success() => Ok(()),
+            Ok(Ended { status, errors, .. }) => Err(SinkError::Failed(failure(argv, status, &errors, None))),
+            Err(Unended::NotStarted(message) | Unended::Lost(message)) => Err(SinkError::Failed(message)),
         }
-        child.wait_with_output().await
-    };
-    match tokio::time::timeout(TIMEOUT, talk).await {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(CommandError::Unknown(format!("`{name}`: {error}"))),
-        Err(_) => Err(CommandError::Unknown(format!("`{name}` did not end within {} s", TIMEOUT.as_secs()))),
+    }
+
+    async fn run(&self, argv: &[String], input: Option<&Secret>) -> Result<Ended, Unended> {
+        let (program, arguments) = split(argv).map_err(Unended::NotStarted)?;
+        let path = if program.contains('/') { self.folder.join(program) } else { PathBuf::from(program) };
+        let mut command = Command::new(path);
+        command.args(arguments).current_dir(&self.folder).kill_on_drop(true);
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // In a group of its own, an interrupt at the terminal is for gridkey alone to act on.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command
+            .spawn()
+            .map_err(|error| Unended::NotStarted(format!("`{program}` could not be started: {error}")))?;
+        let group = Group::of(&child);
+        match tokio::time::timeout(self.limit, attend(&mut child, input)).await {
+            Ok(Ok(ended)) => {
+                group.leave();
+                Ok(ended)
+            }
+            Ok(Err(error)) => Err(Unended::Lost(format!("`{program}` was lost sight of: {error}"))),
+            Err(_) => {
+                let limit = self.limit.as_secs();
+                Err(Unended::Lost(format!("`{program}` did not end within {limit} seconds and was killed")))
+            }
+        }
+    }
+
+    /// Where a program may be.
+    fn candidates(&self, program: &str) -> Vec<PathBuf> {
+        if program.contains('/') {
+            return vec![self.folder.join(program)];
+        }
+        self.search_path.iter().map(|folder| self.folder.join(folder).join(program)).collect()
     }
 }
 
-/// What a command said as it failed, without anything that looks like a key.
-fn told(argv: &[String], output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
+/// Feeds a command, hears it out, and waits for its end.
+async fn attend(child: &mut Child, input: Option<&Secret>) -> std::io::Result<Ended> {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feed = async {
+        match (stdin, input) {
+            // The pipe is closed as it is dropped here, which ends the command's input.
+            (Some(mut stdin), Some(secret)) => stdin.write_all(secret.expose().as_bytes()).await.is_ok(),
+            _ => true,
+        }
+    };
+    let (status, fed, output, errors) = tokio::join!(child.wait(), feed, drain(stdout), drain(stderr));
+    Ok(Ended { status: status?, output: output?, errors: errors?, fed })
+}
+
+/// Reads to the end, so that the command never waits for us, and keeps a bounded beginning: one byte more
+/// than it may have, where there was more.
+async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut kept = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 1));
+    let Some(mut pipe) = pipe else { return Ok(kept) };
+    let mut chunk = Zeroizing::new([0; 1 << 10]);
+    loop {
+        let count = pipe.read(chunk.as_mut()).await?;
+        if count == 0 {
+            return Ok(kept);
+        }
+        let room = MAX_OUTPUT + 1 - kept.len();
+        kept.extend_from_slice(&chunk[..count.min(room)]);
+    }
+}
+
+fn split(argv: &[String]) -> Result<(&String, &[String]), String> {
+    argv.split_first().ok_or_else(|| "the command is empty; name a program".to_string())
+}
+
+/// What a command's failure is called, with the beginning of what it said.
+fn failure(argv: &[String], status: ExitStatus, errors: &[u8], secret: Option<&Secret>) -> String {
+    let program = &argv[0];
+    let ended = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
+    let said = redact(&String::from_utf8_lossy(errors), secret.map(Secret::expose));
     let said: String =
-        said.split_whitespace().map(hide).collect::<Vec<_>>().join(" ").chars().take(QUOTED).collect();
-    let code = output.status.code().map_or("a signal".to_string(), |code| format!("code {code}"));
-    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-    format!("`{}` ended with {code}{said}", argv.first().map_or("", String::as_str))
+        said.split(|c: char| c.is_whitespace() || c.is_control()).fold(String::new(), |mut said, word| {
+            if !said.is_empty() && !word.is_empty() {
+                said.push(' ');
+            }
+            said.push_str(word);
+            said
+        });
+    match said.char_indices().nth(MAX_QUOTED) {
+        _ if said.is_empty() => format!("`{program}` ended with {ended}"),
+        Some((end, _)) => format!("`{program}` ended with {ended}: {}…", &said[..end]),
+        None => format!("`{program}` ended with {ended}: {said}"),
+    }
 }
 
-fn hide(word: &str) -> &str {
-    if word.contains("SG.") { "SG.…" } else { word }
+/// The text without the secret, its private part, or anything else that begins like a key.
+fn redact(text: &str, secret: Option<&str>) -> String {
+    /// A private part shorter than this is a word that may stand anywhere.
+    const PRIVATE: usize = 16;
+    let mut text = text.to_string();
+    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "SG.…");
+        if let Some(private) = secret.rsplit('.').next().filter(|part| part.len() >= PRIVATE) {
+            text = text.replace(private, "…");
+        }
+    }
+    let mut parts = text.split("SG.");
+    let mut redacted = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let is_of_key = |c: char| c.is_ascii_alphanumeric() || "_-.…".contains(c);
+        redacted.push_str("SG.…");
+        redacted.push_str(part.trim_start_matches(is_of_key));
+    }
+    redacted
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Elsewhere, the file's name says what can be run.
+#[cfg(not(unix))]
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok() || fs::metadata(path.with_extension("exe")).is_ok()
+}
+
+/// The processes that a command started, killed together unless they are left alone.
+struct Group {
+    #[cfg(unix)]
+    leader: Option<rustix::process::Pid>,
+}
+
+#[cfg(unix)]
+impl Group {
+    fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self { leader: id.and_then(rustix::process::Pid::from_raw) }
+    }
+
+    /// The command has ended by itself; what it left running on purpose goes on.
+    fn leave(mut self) {
+        self.leader = None;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.leader {
+            // A group that has just ended by itself is what was wanted.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Elsewhere, the command alone is killed.
+#[cfg(not(unix))]
+impl Group {
+    fn of(_child: &Child) -> Self {
+        Self {}
+    }
+
+    fn leave(self) {}
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn put(script: &str) -> CommandSettings {
+        let put = ["sh", "-c", script].map(str::to_string).to_vec();
+        CommandSettings { put, read: None, remove: None }
+    }
+
+    #[tokio::test]
+    async fn a_slow_command_is_killed_and_its_put_is_unclear() {
+        let folder = tempfile::tempdir().unwrap();
+        let commands =
+            Commands { limit: Duration::from_millis(50), ..Commands::new(folder.path(), Vec::new()) };
+        let secret = Secret::from("SG.new".to_string());
+        let result = commands.put(&put("sleep 60 & wait"), &secret, &SinkContent::Empty).await;
+        let Err(PutError::Unclear(message)) = result else { panic!("it should be unclear: {result:?}") };
+        assert!(message.contains("did not end within"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_command_is_killed_with_what_it_started_when_its_caller_goes_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (opened, has_opened) = tokio::sync::oneshot::channel();
+        let reader = tokio::task::spawn_blocking(move || {
+            let mut pipe = fs::File::open(pipe).unwrap();
+            opened.send(()).unwrap();
+            // Ends once nobody is left who could write.
+            std::io::Read::read_to_end(&mut pipe, &mut Vec::new()).unwrap();
+        });
+        let commands = Commands::new(folder.path(), Vec::new());
+        let under_way = tokio::spawn(async move {
+            let secret = Secret::from("SG.new".to_string());
+            commands.put(&put("sleep 1000 > pipe & wait"), &secret, &SinkContent::Empty).await
+        });
+        has_opened.await.unwrap();
+        under_way.abort();
+        reader.await.unwrap();
+        assert!(under_way.await.unwrap_err().is_cancelled());
+    }
+
+    #[test]
+    fn nothing_like_a_key_is_quoted() {
+        let key = format!("SG.{}.{}", "a".repeat(22), "b".repeat(43));
+        for (said, shown) in [
+            ("nothing here", "nothing here"),
+            ("SG.", "SG.…"),
+            ("got SG.abc.def, sorry", "got SG.…, sorry"),
+            (&format!("'{key}' and {}", "b".repeat(43)), "'SG.…' and …"),
+            (&key[..40], "SG.…"),
+        ] {
+            assert_eq!(redact(said, Some(&key)), shown);
+        }
+    }
 }

@@ -1,0 +1,314 @@
+//! Secrets in files: read, compared, edited as text, and replaced whole.
+
+mod replace;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gridkey_core::inventory::SinkContent;
+use tokio::sync::Mutex as AsyncMutex;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::format::{Entry, FormatError, Held, Standing};
+use replace::{Effect, Failure};
+
+/// A file that people edit is smaller by far; one that is not is no file for a secret.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// How often an edit starts anew where another program changed the file meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// What `check` puts in the place of a secret when it tries the edit in memory.
+const PROBE: &str = "probe";
+
+/// The place of a secret in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct FilePlace {
+    pub path: PathBuf,
+    pub entry: Entry,
+    /// The folder that links may not lead out of.
+    pub bounds: Option<PathBuf>,
+}
+
+/// What a put writes.
+pub(crate) struct Put {
+    pub secret: Zeroizing<String>,
+    /// What must be there now; `None` where the place may not tell.
+    pub replaces: Option<SinkContent>,
+}
+
+/// A file that could not be used, in a message that names it and shows no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FileError {
+    /// Surely nothing was written.
+    #[error("{0}")]
+    Refused(String),
+    /// It was written, and might not survive a loss of power.
+    #[error("{0}")]
+    Unclear(String),
+}
+
+/// Files, with one editor at a time for each.
+#[derive(Default)]
+pub(crate) struct Files {
+    editing: Mutex<BTreeMap<PathBuf, Arc<AsyncMutex<()>>>>,
+}
+
+impl Files {
+    /// What the place holds. A file that is not there holds nothing.
+    pub async fn get(&self, place: FilePlace) -> Result<Held, FileError> {
+        blocking(move || Ok(place.load()?.1)).await
+    }
+
+    /// Whether the place can be read, edited and replaced; nothing of it is touched.
+    pub async fn check(&self, place: FilePlace) -> Result<(), FileError> {
+        blocking(move || place.check()).await
+    }
+
+    /// Writes the secret.
+    pub async fn put(&self, place: FilePlace, put: Put) -> Result<(), FileError> {
+        self.edit(place, move |place| place.put(&put, &mut |_| Ok(()))).await
+    }
+
+    /// Clears the place.
+    pub async fn remove(&self, place: FilePlace) -> Result<(), FileError> {
+        self.edit(place, |place| place.remove()).await
+    }
+
+    /// Edits of one file come one after another; each goes on to its end where its caller goes away.
+    async fn edit(
+        &self,
+        place: FilePlace,
+        work: impl FnOnce(FilePlace) -> Result<(), FileError> + Send + 'static,
+    ) -> Result<(), FileError> {
+        let real = replace::real(&place.path).unwrap_or_else(|_| place.path.clone());
+        let mine = {
+            let mut editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(editing.entry(real).or_default())
+        };
+        let alone = mine.lock_owned().await;
+        blocking(move || {
+            let _alone = alone;
+            work(place)
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        // Blocking work is never aborted, so it can only have panicked.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A file as it was read.
+struct Loaded {
+    /// Behind links.
+    path: PathBuf,
+    /// `None` where there is no file yet.
+    text: Option<Zeroizing<String>>,
+}
+
+impl Loaded {
+    fn text(&self) -> &str {
+        self.text.as_ref().map_or("", |text| text.as_str())
+    }
+}
+
+impl FilePlace {
+    fn load(&self) -> Result<(Loaded, Held), FileError> {
+        let path = replace::behind_links(&self.path).map_err(|error| self.cannot("be read", &error))?;
+        if let Some(bounds) = &self.bounds {
+            let leads = replace::real(&path).and_then(|path| Ok(path.starts_with(replace::real(bounds)?)));
+            if !leads.map_err(|error| self.cannot("be read", &error))? {
+                return Err(self.refused(format!("a link leads out of `{}`", bounds.display())));
+            }
+        }
+        let text = self.read(&path)?;
+        let held =
+            self.entry.get(text.as_ref().map_or("", |text| text)).map_err(|error| self.unfit(&error))?;
+        Ok((Loaded { path, text }, held))
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.cannot("be read", &error)),
+        };
+        if !metadata.is_file() {
+            let what = if metadata.is_dir() { "a folder" } else { "no regular file" };
+            return Err(self.refused(format!("it is {what}; name a file")));
+        }
+        if metadata.len() > MAX_BYTES {
+            return Err(self.refused(format!(
+                "it has {} MiB, and a file for a secret at most {}; name another file",
+                metadata.len() >> 20,
+                MAX_BYTES >> 20
+            )));
+        }
+        // One byte more, as a buffer that is full would grow once to find the end, and leave a copy.
+        let size = usize::try_from(metadata.len()).unwrap_or_default() + 1;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+        let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+        read.map_err(|error| self.cannot("be read", &error))?;
+        match String::from_utf8(std::mem::take(&mut *bytes)) {
+            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                error.into_bytes().zeroize();
+                Err(self.refused(format!("it is not UTF-8 text, from byte {at} on; save it as UTF-8")))
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), FileError> {
+        let (loaded, _) = self.load()?;
+        self.entry.set(loaded.text(), PROBE).map_err(|error| self.unfit(&error))?;
+        replace::probe(&loaded.path).map_err(|error| self.cannot("be written", &error))
+    }
+
+    fn put(
+        &self,
+        Put { secret, replaces }: &Put,
+        before: &mut dyn FnMut(Effect) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        self.edit(before, |loaded, held| {
+            let standing = held.standing(secret, replaces.as_ref());
+            match standing.map_err(|message| self.refused(format!("{}: {message}", self.entry)))? {
+                Standing::Same => return Ok(None),
+                Standing::Replaceable => {}
+            }
+            let after = self.entry.set(loaded.text(), secret).map_err(|error| self.unfit(&error))?;
+            Ok(Some(after))
+        })
+    }
+
+    fn remove(&self) -> Result<(), FileError> {
+        self.edit(&mut |_| Ok(()), |loaded, held| {
+            if loaded.text.is_none() || matches!(held, Held::Nothing) {
+                return Ok(None);
+            }
+            let after = self.entry.clear(loaded.text()).map_err(|error| self.unfit(&error))?;
+            Ok(Some(after))
+        })
+    }
+
+    /// Replaces the file by what `change` makes of it; `None` leaves it, and sees that it is safe as it is.
+    fn edit(
+        &self,
+        before: &mut dyn FnMut(Effect) -> io::Result<()>,
+        change: impl Fn(&Loaded, &Held) -> Result<Option<Zeroizing<String>>, FileError>,
+    ) -> Result<(), FileError> {
+        let mut attempt = 1;
+        loop {
+            let (loaded, held) = self.load()?;
+            let done = match change(&loaded, &held)? {
+                Some(after) => {
+                    let old = loaded.text.as_ref().map(|text| text.as_bytes());
+                    replace::replace(&loaded.path, old, after.as_bytes(), before)
+                }
+                None if loaded.text.is_none() => Ok(()),
+                None => replace::settle(&loaded.path),
+            };
+            match done {
+                Ok(()) => return Ok(()),
+                Err(Failure { at: Effect::Compare, error: _ }) if attempt < ATTEMPTS => attempt += 1,
+                Err(Failure { at: Effect::SyncFolder, error }) => {
+                    let message =
+                        format!("`{}` was written, and not confirmed: {error}", self.path.display());
+                    return Err(FileError::Unclear(message));
+                }
+                Err(Failure { at: _, error }) => return Err(self.cannot("be written", &error)),
+            }
+        }
+    }
+
+    fn refused(&self, message: String) -> FileError {
+        FileError::Refused(format!("`{}`: {message}", self.path.display()))
+    }
+
+    fn unfit(&self, error: &FormatError) -> FileError {
+        self.refused(error.to_string())
+    }
+
+    fn cannot(&self, what: &str, error: &io::Error) -> FileError {
+        let help = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; let this user read and write it and its folder",
+            io::ErrorKind::ReadOnlyFilesystem => "; name a file that is not on a read-only file system",
+            io::ErrorKind::NotADirectory => "; a part of the path is a file: name another path",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and run again",
+            _ => "",
+        };
+        FileError::Refused(format!("`{}` cannot {what}: {error}{help}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "A=1\nKEY=old\n";
+
+    fn place(folder: &tempfile::TempDir) -> FilePlace {
+        let path = folder.path().join(".env");
+        FilePlace { path, entry: Entry::Variable("KEY".to_string()), bounds: None }
+    }
+
+    fn put() -> Put {
+        Put { secret: Zeroizing::new("SG.new".to_string()), replaces: Some(SinkContent::Other) }
+    }
+
+    #[test]
+    fn a_write_that_breaks_off_anywhere_leaves_the_old_file_whole_and_says_what_is_sure() {
+        for effect in Effect::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let place = place(&folder);
+            fs::write(&place.path, OLD).unwrap();
+            let mut fail = |at| match at == effect {
+                true => Err(io::Error::other("pulled the plug")),
+                false => Ok(()),
+            };
+            let error = place.put(&put(), &mut fail).unwrap_err();
+            let held = fs::read_to_string(&place.path).unwrap();
+            let written = effect == Effect::SyncFolder;
+            assert_eq!(matches!(error, FileError::Unclear(_)), written, "{effect:?}");
+            assert_eq!(held, if written { "A=1\nKEY=SG.new\n" } else { OLD }, "{effect:?}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{effect:?} leaves nothing behind");
+            assert!(error.to_string().contains("pulled the plug") && !error.to_string().contains("SG.new"));
+            place.put(&put(), &mut |_| Ok(())).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_change_by_another_program_meanwhile_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        fs::write(&place.path, OLD).unwrap();
+        let mut changed = false;
+        let mut meanwhile = |at| {
+            if at == Effect::Compare && !std::mem::replace(&mut changed, true) {
+                fs::write(folder.path().join(".env"), "A=2\nKEY=old\n")?;
+            }
+            Ok(())
+        };
+        place.put(&put(), &mut meanwhile).unwrap();
+        assert_eq!(fs::read_to_string(&place.path).unwrap(), "A=2\nKEY=SG.new\n");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_cleared_away_and_what_a_live_one_uses_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (left, used) = (folder.path().join(".gridkey-a.tmp"), folder.path().join(".gridkey-b.tmp"));
+        fs::write(&left, "SG.old").unwrap();
+        let live = File::create(&used).unwrap();
+        live.try_lock().unwrap();
+        place(&folder).check().unwrap();
+        assert!(!left.exists() && used.exists());
+    }
+}

@@ -1,0 +1,225 @@
+//! Replaces a file so that its readers find it whole at every moment: the old one or the new one.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+/// One thing that can fail while a file is replaced, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    MakeFolder,
+    MakeTemporary,
+    Write,
+    Sync,
+    /// The file is looked at once more: another program may have changed it.
+    Compare,
+    Rename,
+    SyncFolder,
+}
+
+impl Effect {
+    #[cfg(test)]
+    pub const ALL: [Self; 7] = [
+        Self::MakeFolder,
+        Self::MakeTemporary,
+        Self::Write,
+        Self::Sync,
+        Self::Compare,
+        Self::Rename,
+        Self::SyncFolder,
+    ];
+}
+
+/// A replacement that failed, and how far it had come.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub at: Effect,
+    pub error: io::Error,
+}
+
+/// What temporary files are called. They hold secrets, so what a killed process left is cleared away.
+const PREFIX: &str = ".gridkey-";
+const SUFFIX: &str = ".tmp";
+
+/// Replaces `old`, which `path` held when it was read, by `new`, with mode 0600.
+///
+/// `before` is asked before every effect; its error stands for the effect's own failure.
+pub(crate) fn replace(
+    path: &Path,
+    old: Option<&[u8]>,
+    new: &[u8],
+    before: &mut dyn FnMut(Effect) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut step = |at, effect: &mut dyn FnMut() -> io::Result<()>| {
+        before(at).and_then(|()| effect()).map_err(|error| Failure { at, error })
+    };
+    let folder = folder_of(path);
+    step(Effect::MakeFolder, &mut || make_folders(folder))?;
+    let mut made = None;
+    step(Effect::MakeTemporary, &mut || {
+        sweep(folder);
+        made = Some(temporary_for(path)?);
+        Ok(())
+    })?;
+    let mut temporary = made.expect("the step before made it");
+    step(Effect::Write, &mut || temporary.write_all(new))?;
+    step(Effect::Sync, &mut || temporary.as_file().sync_all())?;
+    step(Effect::Compare, &mut || compare(path, old))?;
+    let mut temporary = Some(temporary);
+    step(Effect::Rename, &mut || {
+        let temporary = temporary.take().expect("it is renamed once");
+        temporary.persist(path).map(drop).map_err(|error| error.error)
+    })?;
+    step(Effect::SyncFolder, &mut || sync_folder(folder))
+}
+
+/// Sees that a file that already is as it should be is durable, and for its owner alone.
+pub(crate) fn settle(path: &Path) -> Result<(), Failure> {
+    let settled = || -> io::Result<()> {
+        let file = File::open(path)?;
+        restrict(&file)?;
+        file.sync_all()?;
+        sync_folder(folder_of(path))
+    };
+    settled().map_err(|error| Failure { at: Effect::SyncFolder, error })
+}
+
+/// Whether a file could be replaced: a temporary one is made beside it, or in the folder nearest to it
+/// that exists, and taken away.
+pub(crate) fn probe(path: &Path) -> io::Result<()> {
+    let folder = folder_of(path);
+    if folder.exists() {
+        sweep(folder);
+        return temporary_for(path).map(drop);
+    }
+    let nearest = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    temporary_in(nearest).map(drop)
+}
+
+/// The file that a path means, behind links; a link whose target is missing names the missing file.
+pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    const MOST: usize = 32;
+    let mut path = path.to_path_buf();
+    for _ in 0..MOST {
+        match fs::read_link(&path) {
+            Ok(target) => path = folder_of(&path).join(target),
+            // It is no link, or not there.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("the links go round in a circle"))
+}
+
+/// The one spelling of a path, whether or not all of it exists.
+pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(behind_links(path)?)?;
+    let there = path.ancestors().find(|part| part.exists()).unwrap_or(Path::new("/"));
+    let missing = path.strip_prefix(there).map_err(io::Error::other)?;
+    let there = there.canonicalize()?;
+    Ok(if missing.as_os_str().is_empty() { there } else { there.join(missing) })
+}
+
+/// A temporary file in a folder: mode 0600 from its first moment, and locked as long as it is in use.
+fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder)?;
+    // Where locks are unknown, nothing can be swept either.
+    let _ = temporary.as_file().try_lock();
+    Ok(temporary)
+}
+
+/// A temporary file that can take the place of `path`, for the same owner.
+fn temporary_for(path: &Path) -> io::Result<NamedTempFile> {
+    let temporary = temporary_in(folder_of(path))?;
+    #[cfg(unix)]
+    if let Ok(old) = fs::metadata(path) {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let new = temporary.as_file().metadata()?;
+        if old.uid() != new.uid() {
+            // Without this, a program that runs as another user would lose its own file.
+            fchown(temporary.as_file(), Some(old.uid()), Some(old.gid())).map_err(|error| {
+                let message =
+                    format!("it belongs to user {}, and could not be given back: {error}", old.uid());
+                io::Error::new(error.kind(), message)
+            })?;
+        }
+    }
+    Ok(temporary)
+}
+
+/// Clears away the temporary files that killed processes left; those of live ones are locked.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if ours && plain && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // What cannot be cleared away now is tried again with the next write.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn compare(path: &Path, old: Option<&[u8]>) -> io::Result<()> {
+    let now = match File::open(path) {
+        Ok(mut file) => {
+            let size = usize::try_from(file.metadata()?.len()).unwrap_or_default() + 1;
+            let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+            file.read_to_end(&mut bytes)?;
+            Some(bytes)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if now.as_ref().map(|now| now.as_slice()) == old {
+        return Ok(());
+    }
+    Err(io::Error::other("another program keeps changing it; run again once that is done"))
+}
+
+/// Makes a folder and those above it, with mode 0700, durably.
+fn make_folders(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !is_there(path)).collect();
+    let mut builder = DirBuilder::new();
+    // What another task made meanwhile is no error.
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    for folder in missing.into_iter().rev() {
+        builder.create(folder)?;
+        sync_folder(folder_of(folder))?;
+    }
+    Ok(())
+}
+
+fn is_there(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.exists()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A rename is durable once its folder is. Only Unix lets a folder be opened for that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(unix)]
+fn restrict(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata()?.permissions().mode() & 0o7777;
+    if mode == 0o600 { Ok(()) } else { file.set_permissions(fs::Permissions::from_mode(0o600)) }
+}
+
+/// Elsewhere, a file is for whom its folder is for.
+#[cfg(not(unix))]
+fn restrict(_file: &File) -> io::Result<()> {
+    Ok(())
+}

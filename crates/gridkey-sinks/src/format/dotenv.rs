@@ -1,0 +1,273 @@
+//! Dotenv files as people write them: comments, `export`, quotes, CRLF, and the last assignment wins.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::{FormatError, Held, is_plain, join, line_end, splice};
+
+/// `NAME=value`, as it stands in the text.
+struct Assignment<'t> {
+    name: &'t str,
+    /// The lines it takes, with their end.
+    lines: Range<usize>,
+    /// The value, inside its quotes.
+    value: Range<usize>,
+}
+
+/// What the variable is set to; quotes are taken off, and nothing in them is interpreted.
+pub(crate) fn get(text: &str, variable: &str) -> Result<Held, FormatError> {
+    check_name(variable)?;
+    let last = assignments(text).into_iter().rfind(|assignment| assignment.name == variable);
+    Ok(last.map_or(Held::Nothing, |last| Held::Text(Zeroizing::new(text[last.value].to_string()))))
+}
+
+/// Changes the assignment that counts, the last one, within the quotes it has; adds a line where there
+/// is none.
+pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<String>, FormatError> {
+    check_name(variable)?;
+    if !is_plain(value) {
+        return Err(FormatError::new("the secret has characters that dotenv files do not agree on"));
+    }
+    let before = assignments(text);
+    let after = match before.iter().rfind(|assignment| assignment.name == variable) {
+        Some(last) => splice(text, last.value.clone(), value),
+        None => {
+            let end = line_end(text);
+            let break_before = if text.is_empty() || text.ends_with('\n') { "" } else { end };
+            join(&[text, break_before, variable, "=", value, end])
+        }
+    };
+    verify(text, &after, variable, Some(value))?;
+    Ok(after)
+}
+
+/// Takes out every assignment of the variable, as an earlier one would count otherwise.
+pub(crate) fn clear(text: &str, variable: &str) -> Result<Zeroizing<String>, FormatError> {
+    check_name(variable)?;
+    let mut cleared = Zeroizing::new(String::with_capacity(text.len()));
+    let mut kept = 0;
+    for assignment in assignments(text).into_iter().filter(|assignment| assignment.name == variable) {
+        cleared.push_str(&text[kept..assignment.lines.start]);
+        kept = assignment.lines.end;
+    }
+    cleared.push_str(&text[kept..]);
+    verify(text, &cleared, variable, None)?;
+    Ok(cleared)
+}
+
+/// Every other variable must read as before, and this one as it was set.
+fn verify(before: &str, after: &str, variable: &str, value: Option<&str>) -> Result<(), FormatError> {
+    let others = |text: &'_ str| -> Zeroizing<Vec<String>> {
+        let all = assignments(text).into_iter().filter(|assignment| assignment.name != variable);
+        Zeroizing::new(all.flat_map(|one| [one.name.to_string(), text[one.value].to_string()]).collect())
+    };
+    let set = assignments(after).into_iter().rfind(|assignment| assignment.name == variable);
+    if others(before) == others(after) && set.map(|set| &after[set.value]) == value {
+        return Ok(());
+    }
+    Err(FormatError::new(format!(
+        "`{variable}` cannot be changed without changing other lines; look for a quote that is not closed"
+    )))
+}
+
+fn check_name(variable: &str) -> Result<(), FormatError> {
+    let starts = variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts && variable.chars().all(is_of_name) {
+        return Ok(());
+    }
+    Err(FormatError::new(format!(
+        "`{variable}` is no name of a variable: it has letters, digits and `_`, and starts with no digit"
+    )))
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_.-".contains(c)
+}
+
+fn is_blank(c: char) -> bool {
+    c == ' ' || c == '\t'
+}
+
+fn assignments(text: &str) -> Vec<Assignment<'_>> {
+    let mut found = Vec::new();
+    // Some editors begin a file with a byte order mark.
+    let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    while at < text.len() {
+        let assignment = assignment_at(text, at);
+        at = assignment.as_ref().map_or_else(|| next_line(text, at), |assignment| assignment.lines.end);
+        found.extend(assignment);
+    }
+    found
+}
+
+/// The assignment that starts on this line, which may go on over several where its value is quoted.
+fn assignment_at(text: &str, start: usize) -> Option<Assignment<'_>> {
+    let line = text[start..next_line(text, start)].trim_end_matches(['\r', '\n']);
+    let mut rest = line.trim_start_matches(is_blank);
+    if let Some(exported) = rest.strip_prefix("export").filter(|rest| rest.starts_with(is_blank)) {
+        rest = exported.trim_start_matches(is_blank);
+    }
+    let name = &rest[..rest.find(|c| !is_of_name(c)).unwrap_or(rest.len())];
+    let value = rest[name.len()..].trim_start_matches(is_blank).strip_prefix('=')?;
+    if name.is_empty() {
+        return None;
+    }
+    let after_equals = start + line.len() - value.len();
+    let raw = value.trim_start_matches(is_blank);
+    let raw_start = start + line.len() - raw.len();
+    let (value, end) = quoted(text, raw_start).unwrap_or_else(|| {
+        let value = &raw[..comment_in(raw, raw_start > after_equals).unwrap_or(raw.len())];
+        let value = value.trim_end_matches(is_blank);
+        let value_start = if value.is_empty() { after_equals } else { raw_start };
+        (value_start..value_start + value.len(), start + line.len())
+    });
+    Some(Assignment { name, lines: start..next_line(text, end), value })
+}
+
+/// The inside of a quoted value, and the end of it; `None` where the quote is never closed, or closed in
+/// the middle of something.
+fn quoted(text: &str, start: usize) -> Option<(Range<usize>, usize)> {
+    let quote = text[start..].chars().next().filter(|c| "\"'`".contains(*c))?;
+    let mut escaped = false;
+    let inside = text[start + 1..].find(|c| {
+        let closes = c == quote && !escaped;
+        escaped = c == '\\' && quote == '"' && !escaped;
+        closes
+    })?;
+    let end = start + 1 + inside;
+    let rest = text[end + 1..next_line(text, end)].trim();
+    (rest.is_empty() || rest.starts_with('#')).then_some((start + 1..end, end))
+}
+
+/// Where a comment starts in an unquoted value: at a `#` that follows a blank.
+fn comment_in(raw: &str, after_blank: bool) -> Option<usize> {
+    let mut blank = after_blank;
+    raw.find(|c| {
+        let starts = c == '#' && blank;
+        blank = is_blank(c);
+        starts
+    })
+}
+
+fn next_line(text: &str, from: usize) -> usize {
+    text[from..].find('\n').map_or(text.len(), |at| from + at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        match get(text, "KEY").expect("a good name") {
+            Held::Nothing => None,
+            Held::Text(text) => Some(text.to_string()),
+            Held::Other => panic!("a dotenv file holds text alone"),
+        }
+    }
+
+    #[test]
+    fn files_are_read_as_they_are_written() {
+        for (text, value) in [
+            ("", None),
+            ("# KEY=no\nKEYS=no\nNOT_KEY=no\nKEY\n", None),
+            ("KEY=v", Some("v")),
+            ("KEY=v\r\nA=b\r\n", Some("v")),
+            ("\u{feff}KEY=v\n", Some("v")),
+            ("  export KEY = v  # note\n", Some("v")),
+            ("exportKEY=v\n", None),
+            ("KEY=\n", Some("")),
+            ("KEY= # nothing yet\n", Some("")),
+            ("KEY=a#b\n", Some("a#b")),
+            ("KEY=\"v\" # note\n", Some("v")),
+            ("KEY='v'\n", Some("v")),
+            ("KEY=one\nKEY=two\n", Some("two")),
+            ("A=\"two\nKEY=inside\nlines\"\n", None),
+            ("A=\"an \\\" inside\"\nKEY=v\n", Some("v")),
+            ("A=\"never closed\nKEY=v\n", Some("v")),
+            ("A=don't\nKEY=v\nB=won't\n", Some("v")),
+        ] {
+            assert_eq!(read(text).as_deref(), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_value_changes_and_nothing_around_it() {
+        for (before, after) in [
+            ("", "KEY=new\n"),
+            ("A=1", "A=1\nKEY=new\n"),
+            ("A=1\r\n", "A=1\r\nKEY=new\r\n"),
+            ("KEY=", "KEY=new"),
+            ("KEY= # note\n", "KEY=new # note\n"),
+            ("export KEY = 'old' # note\r\nA=1\r\n", "export KEY = 'new' # note\r\nA=1\r\n"),
+            ("KEY=one\nKEY=two\n", "KEY=one\nKEY=new\n"),
+            ("KEY=\"two\nlines\"\nA=1\n", "KEY=\"new\"\nA=1\n"),
+        ] {
+            assert_eq!(set(before, "KEY", "new").expect("it can be set").as_str(), after, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn clearing_takes_out_every_assignment_and_no_other_line() {
+        for (before, after) in [
+            ("", ""),
+            ("KEY=old", ""),
+            ("# first\nKEY=one\nA=1\nexport KEY=\"two\nlines\"\r\n\nB=2", "# first\nA=1\n\nB=2"),
+        ] {
+            assert_eq!(clear(before, "KEY").expect("it can be cleared").as_str(), after, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_dotenv_file_cannot_hold_is_refused() {
+        for name in ["", "1A", "A B", "A=B", "A\nB", "Ä"] {
+            let error = set("", name, "new").expect_err("no name").to_string();
+            assert!(error.contains("is no name of a variable"), "{error}");
+        }
+        for value in ["", "a b", "a\nB=1", "$(rm)", "a\"b", "a#b"] {
+            let error = set("", "KEY", value).expect_err("no plain value").to_string();
+            assert!(value.is_empty() || !error.contains(value), "{error}");
+        }
+    }
+
+    /// Lines such as people write, and some that they should not.
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just(String::new()),
+            "# [ -~]{0,12}",
+            "(export )?[A-Z]{1,3} ?= ?[a-z#'\" ]{0,8}",
+            "(export )?KEY=['\"]?[a-zA-Z.]{0,8}['\"]?( # note)?",
+            "[A-Z]{1,3}=\"[a-z\\\\ ]{0,5}\"",
+            "[ -~]{0,16}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn other_lines_stay_as_they_were_byte_for_byte(
+            lines in proptest::collection::vec((line(), prop_oneof![Just("\n"), Just("\r\n")]), 0..8),
+            whole in any::<bool>(),
+        ) {
+            let mut text: String = lines.iter().flat_map(|(line, end)| [line.as_str(), end]).collect();
+            if !whole {
+                text.truncate(text.trim_end().len());
+            }
+            let had = read(&text).is_some();
+            let Ok(after) = set(&text, "KEY", "SG.new") else { return Ok(()) };
+            prop_assert_eq!(read(&after), Some("SG.new".to_string()));
+            let at = after.rfind("SG.new").expect("it was set");
+            if had {
+                let tail = &after[at + "SG.new".len()..];
+                prop_assert!(text.starts_with(&after[..at]) && text.ends_with(tail));
+            } else {
+                prop_assert!(after.starts_with(&text));
+            }
+            let again = set(&after, "KEY", "SG.new").expect("it was set");
+            prop_assert_eq!(&again, &after);
+            let cleared = clear(&after, "KEY").expect("it was set");
+            prop_assert_eq!(read(&cleared), None);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! JSON files, edited in place: the text around the value stays byte for byte.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::{FormatError, Held, join, line_end, pointer, splice};
+
+/// What the pointer leads to.
+enum Found {
+    Value(Member),
+    /// The innermost object there is, and how many of the names led to it.
+    Missing {
+        object: Range<usize>,
+        depth: usize,
+    },
+    /// The document is empty.
+    Blank,
+}
+
+/// A value, and where it stands among its object's.
+struct Member {
+    object: Range<usize>,
+    value: Range<usize>,
+    /// The end of the member before it.
+    before: Option<usize>,
+    last: bool,
+}
+
+pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
+    let names = pointer::parse(pointer)?;
+    match find(text, &names)? {
+        Found::Value(Member { value, .. }) => match text.as_bytes()[value.start] {
+            b'"' => {
+                let decoded = serde_json::from_str::<String>(&text[value]);
+                // A string can be JSON and hold half of a surrogate pair.
+                decoded
+                    .map(|text| Held::Text(Zeroizing::new(text)))
+                    .map_err(|_| FormatError::new(format!("`{pointer}` holds no Unicode text")))
+            }
+            b'n' => Ok(Held::Nothing),
+            _ => Ok(Held::Other),
+        },
+        Found::Missing { .. } | Found::Blank => Ok(Held::Nothing),
+    }
+}
+
+/// Changes the value, or adds it with the objects around it, in the style of the file.
+pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<String>, FormatError> {
+    let names = pointer::parse(pointer)?;
+    let quoted = Zeroizing::new(quote(value));
+    let after = match find(text, &names)? {
+        Found::Value(Member { value, .. }) => {
+            if text[value.clone()].starts_with(['{', '[']) {
+                return Err(FormatError::new(format!(
+                    "`{pointer}` holds an object or a list; take it out first"
+                )));
+            }
+            splice(text, value, &quoted)
+        }
+        Found::Missing { object, depth } => insert(text, object, &names[depth..], &quoted),
+        Found::Blank => {
+            let style = Style { step: "  ", end: line_end(text), colon: ": ", compact: false };
+            join(&[&style.objects(&names, &quoted, ""), style.end])
+        }
+    };
+    match get(&after, pointer)? {
+        Held::Text(held) if held.as_str() == value => Ok(after),
+        Held::Text(_) | Held::Nothing | Held::Other => {
+            Err(FormatError::new(format!("`{pointer}` cannot be changed safely")))
+        }
+    }
+}
+
+/// Takes the member out; the objects around it stay.
+pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, FormatError> {
+    let Found::Value(Member { object, value, before, last }) = find(text, &pointer::parse(pointer)?)? else {
+        return Ok(Zeroizing::new(text.to_string()));
+    };
+    let gone = match before {
+        Some(before) => before..value.end,
+        None if last => object.start + 1..object.end - 1,
+        None => {
+            let comma = text[value.end..].find(',').map_or(value.end, |comma| value.end + comma + 1);
+            object.start + 1..comma
+        }
+    };
+    let after = splice(text, gone, "");
+    match get(&after, pointer)? {
+        Held::Nothing => Ok(after),
+        Held::Text(_) | Held::Other => {
+            Err(FormatError::new(format!("`{pointer}` cannot be taken out safely")))
+        }
+    }
+}
+
+fn find(text: &str, names: &[String]) -> Result<Found, FormatError> {
+    if text.trim().is_empty() {
+        return Ok(Found::Blank);
+    }
+    let root: &RawValue =
+        serde_json::from_str(text).map_err(|error| FormatError::new(format!("it is not JSON: {error}")))?;
+    let mut at = root.get();
+    for (depth, name) in names.iter().enumerate() {
+        let object = range_in(text, at);
+        let Ok(Members(members)) = serde_json::from_str(at) else {
+            let holder = match depth {
+                0 => "the document".to_string(),
+                _ => format!("`{}`", pointer::to(names, depth)),
+            };
+            return Err(FormatError::new(format!("{holder} is no object, so `{name}` cannot be in it")));
+        };
+        let mut all = members.iter().enumerate().filter(|(_, (key, _))| key == name);
+        let Some((index, (_, value))) = all.next() else {
+            return Ok(Found::Missing { object, depth });
+        };
+        if all.next().is_some() {
+            return Err(FormatError::new(format!("`{}` is there twice", pointer::to(names, depth + 1))));
+        }
+        at = value.get();
+        if depth + 1 == names.len() {
+            let before = index.checked_sub(1).map(|before| range_in(text, members[before].1.get()).end);
+            let last = index + 1 == members.len();
+            return Ok(Found::Value(Member { object, value: range_in(text, at), before, last }));
+        }
+    }
+    unreachable!("a pointer has at least one name")
+}
+
+/// Where a part of the text stands in it.
+fn range_in(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// How a file is laid out.
+struct Style<'t> {
+    /// What one level is indented by.
+    step: &'t str,
+    end: &'t str,
+    colon: &'t str,
+    /// Everything on one line.
+    compact: bool,
+}
+
+impl Style<'_> {
+    /// Objects inside each other, around the value.
+    fn objects(&self, names: &[String], value: &str, indent: &str) -> Zeroizing<String> {
+        let Some((name, rest)) = names.split_first() else { return join(&[value]) };
+        if self.compact {
+            return join(&["{", &quote(name), self.colon, &self.objects(rest, value, indent), "}"]);
+        }
+        let inner = format!("{indent}{}", self.step);
+        let value = self.objects(rest, value, &inner);
+        join(&["{", self.end, &inner, &quote(name), self.colon, &value, self.end, indent, "}"])
+    }
+}
+
+/// Adds a member behind the others of an object.
+fn insert(text: &str, object: Range<usize>, names: &[String], value: &str) -> Zeroizing<String> {
+    let (name, rest) = names.split_first().expect("a name is missing where an object lacks it");
+    let line = text[..object.start].rfind('\n').map_or(0, |end| end + 1);
+    let indent = leading_blanks(&text[line..]);
+    let inside = &text[object.start + 1..object.end - 1];
+    if inside.trim().is_empty() {
+        let at_root = text[..object.start].trim().is_empty();
+        let step =
+            text.find('\n').map(|end| leading_blanks(&text[end + 1..])).filter(|step| !step.is_empty());
+        let compact = !at_root && !text.trim().contains('\n');
+        let colon = if compact && !text.contains("\": ") { ":" } else { ": " };
+        let style = Style { step: step.unwrap_or("  "), end: line_end(text), colon, compact };
+        return splice(text, object, &style.objects(names, value, indent));
+    }
+    // The blanks before the first member are those before each.
+    let blanks = &inside[..inside.len() - inside.trim_start().len()];
+    let inner = blanks.rsplit('\n').next().unwrap_or_default();
+    let members = inside.trim_end();
+    let spaced = members.contains("\": ");
+    let style = Style {
+        step: inner.strip_prefix(indent).filter(|step| !step.is_empty()).unwrap_or("  "),
+        end: line_end(text),
+        colon: if spaced { ": " } else { ":" },
+        compact: !blanks.contains('\n'),
+    };
+    let at = object.start + 1 + members.len();
+    let blanks = if blanks.is_empty() && spaced { " " } else { blanks };
+    let added = join(&[",", blanks, &quote(name), style.colon, &style.objects(rest, value, inner)]);
+    splice(text, at..at, &added)
+}
+
+fn leading_blanks(line: &str) -> &str {
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
+fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The members of an object, in order, duplicates included.
+struct Members<'t>(Vec<(String, &'t RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            members.push(entry);
+        }
+        Ok(Members(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(before: &str, pointer: &str, after: &str) {
+        let set = set(before, pointer, "new").unwrap_or_else(|error| panic!("{before}: {error}"));
+        assert_eq!(set.as_str(), after);
+        let again = super::set(&set, pointer, "new").expect("it was set");
+        assert_eq!(again.as_str(), after);
+    }
+
+    #[test]
+    fn a_value_changes_and_nothing_around_it() {
+        check(r#"{ "b":1.10,"a" : "old", "c": [1e400] }"#, "/a", r#"{ "b":1.10,"a" : "new", "c": [1e400] }"#);
+        check("{\"a\": {\"b\": null}}\r\n", "/a/b", "{\"a\": {\"b\": \"new\"}}\r\n");
+    }
+
+    #[test]
+    fn missing_objects_are_made_in_the_style_of_the_file() {
+        check("", "/a/b", "{\n  \"a\": {\n    \"b\": \"new\"\n  }\n}\n");
+        check("{}", "/a", "{\n  \"a\": \"new\"\n}");
+        check(r#"{"z":{}}"#, "/z/a", r#"{"z":{"a":"new"}}"#);
+        check(r#"{"z":1}"#, "/a/b", r#"{"z":1,"a":{"b":"new"}}"#);
+        check(r#"{"z": 1}"#, "/a", r#"{"z": 1, "a": "new"}"#);
+        check("{\n\t\"z\": 1\n}\n", "/a/b", "{\n\t\"z\": 1,\n\t\"a\": {\n\t\t\"b\": \"new\"\n\t}\n}\n");
+        check(
+            "{\r\n    \"z\": {\r\n    }\r\n}",
+            "/z/a",
+            "{\r\n    \"z\": {\r\n        \"a\": \"new\"\r\n    }\r\n}",
+        );
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_refused_and_not_shown() {
+        for (text, pointer, says) in [
+            (r#"{"a": "SG.x"}"#, "/a/b", "`/a` is no object"),
+            ("[1]", "/0", "the document is no object"),
+            (r#"{"a": null}"#, "/a/b", "`/a` is no object"),
+            (r#"{"a": {"b": 1}}"#, "/a", "holds an object or a list"),
+            (r#"{"a": 1, "a": 2}"#, "/a", "`/a` is there twice"),
+            (r#"{"a": "SG.x}"#, "/a", "it is not JSON: EOF while parsing a string at line 1"),
+        ] {
+            let error = set(text, pointer, "new").expect_err(text).to_string();
+            assert!(error.contains(says) && !error.contains("SG."), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn clearing_takes_the_member_out_and_leaves_the_others() {
+        for (before, after) in [
+            ("", ""),
+            ("{}", "{}"),
+            (r#"{"a": 1}"#, "{}"),
+            (r#"{"a": 1, "b": 2}"#, r#"{ "b": 2}"#),
+            ("{\n  \"z\": 1,\n  \"a\": 2,\n  \"b\": 3\n}\n", "{\n  \"z\": 1,\n  \"b\": 3\n}\n"),
+        ] {
+            assert_eq!(clear(before, "/a").expect(before).as_str(), after);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How a file holds a secret among other things: text in, text out, and nothing else changes.
+
+mod dotenv;
+mod json;
+mod pointer;
+mod yaml;
+
+use std::fmt;
+use std::ops::Range;
+
+use gridkey_core::KeyId;
+use gridkey_core::inventory::SinkContent;
+use zeroize::Zeroizing;
+
+/// The place of one secret in a file.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// A variable of a dotenv file.
+    Variable(String),
+    /// A value of a JSON document, by JSON Pointer.
+    Json(String),
+    /// A value of a YAML document, by JSON Pointer.
+    Yaml(String),
+    /// The file holds the secret and nothing else.
+    Whole,
+}
+
+/// What a place in a file holds.
+pub(crate) enum Held {
+    Nothing,
+    Text(Zeroizing<String>),
+    /// A value that is no text.
+    Other,
+}
+
+/// How what is held stands to a secret that is to take its place.
+pub(crate) enum Standing {
+    /// It is that very secret.
+    Same,
+    Replaceable,
+}
+
+/// Why a text cannot be read or edited: a lower-case fragment that shows nothing of the text's values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct FormatError(String);
+
+impl FormatError {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl Entry {
+    /// What the place holds.
+    pub fn get(&self, text: &str) -> Result<Held, FormatError> {
+        match self {
+            Self::Variable(variable) => dotenv::get(text, variable),
+            Self::Json(pointer) => json::get(text, pointer),
+            Self::Yaml(pointer) => yaml::get(text, pointer),
+            Self::Whole => Ok(match text.trim() {
+                "" => Held::Nothing,
+                text => Held::Text(Zeroizing::new(text.to_string())),
+            }),
+        }
+    }
+
+    /// The text with the value put in its place.
+    pub fn set(&self, text: &str, value: &str) -> Result<Zeroizing<String>, FormatError> {
+        match self {
+            Self::Variable(variable) => dotenv::set(text, variable, value),
+            Self::Json(pointer) => json::set(text, pointer, value),
+            Self::Yaml(pointer) => yaml::set(text, pointer, value),
+            Self::Whole => Ok(Zeroizing::new(value.to_string())),
+        }
+    }
+
+    /// The text with the place emptied.
+    pub fn clear(&self, text: &str) -> Result<Zeroizing<String>, FormatError> {
+        match self {
+            Self::Variable(variable) => dotenv::clear(text, variable),
+            Self::Json(pointer) => json::clear(text, pointer),
+            Self::Yaml(pointer) => yaml::clear(text, pointer),
+            Self::Whole => Ok(Zeroizing::default()),
+        }
+    }
+}
+
+impl fmt::Display for Entry {
+    /// The place in the file, for messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(place) | Self::Json(place) | Self::Yaml(place) => write!(f, "`{place}`"),
+            Self::Whole => f.write_str("the file"),
+        }
+    }
+}
+
+impl Held {
+    /// What planning may know of it.
+    pub fn content(&self) -> SinkContent {
+        match self {
+            Self::Nothing => SinkContent::Empty,
+            Self::Text(text) if text.trim().is_empty() => SinkContent::Empty,
+            Self::Text(text) => KeyId::of_secret(text).map_or(SinkContent::Other, SinkContent::Key),
+            Self::Other => SinkContent::Other,
+        }
+    }
+
+    /// Whether a secret may take the place: it holds what is `expected`, or the very key already.
+    ///
+    /// # Errors
+    /// What is there instead, for a message.
+    pub fn standing(&self, secret: &str, expected: Option<&SinkContent>) -> Result<Standing, String> {
+        if matches!(self, Self::Text(held) if held.as_str() == secret) {
+            return Ok(Standing::Same);
+        }
+        let content = self.content();
+        let same_key = KeyId::of_secret(secret).is_some_and(|id| content == SinkContent::Key(id));
+        match expected {
+            Some(expected) if *expected != content && !same_key => {
+                Err(format!("it holds {}, and {} was expected; plan again", words(&content), words(expected)))
+            }
+            Some(_) | None => Ok(Standing::Replaceable),
+        }
+    }
+}
+
+fn words(content: &SinkContent) -> String {
+    match content {
+        SinkContent::Empty => "nothing".to_string(),
+        SinkContent::Key(id) => format!("the key {id}"),
+        SinkContent::Other => "something that is no SendGrid key".to_string(),
+    }
+}
+
+/// The text with a range of it replaced, in a buffer that never grows, as growing leaves copies behind.
+fn splice(text: &str, range: Range<usize>, with: &str) -> Zeroizing<String> {
+    let mut spliced = Zeroizing::new(String::with_capacity(text.len() - range.len() + with.len()));
+    spliced.push_str(&text[..range.start]);
+    spliced.push_str(with);
+    spliced.push_str(&text[range.end..]);
+    spliced
+}
+
+/// Parts put together, in a buffer that never grows.
+fn join(parts: &[&str]) -> Zeroizing<String> {
+    let mut joined = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    for part in parts {
+        joined.push_str(part);
+    }
+    joined
+}
+
+/// How lines end in a text: as its first one does.
+fn line_end(text: &str) -> &'static str {
+    match text.find('\n') {
+        Some(at) if text[..at].ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
+
+/// Whether a value means itself in every notation, without quotes. Every SendGrid key does.
+fn is_plain(value: &str) -> bool {
+    let mut bytes = value.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}

@@ -1,0 +1,395 @@
+//! YAML files, edited in place: comments, order and spelling stay.
+//!
+//! An edit replaces or adds a few bytes of the text, and is then read again: unless exactly the one value
+//! changed, it is refused. So what is not understood is never damaged.
+
+mod tree;
+
+use zeroize::Zeroizing;
+
+use super::{FormatError, Held, is_plain, join, line_end, pointer, splice};
+use tree::{Node, Style, Value};
+
+/// What the pointer leads to.
+enum Found<'n> {
+    /// A value, its key, and the mapping that has both.
+    Value { map: &'n Node, key: &'n Node, value: &'n Node },
+    /// The innermost mapping there is, and how many of the names led to it.
+    Missing { map: &'n Node, depth: usize },
+    /// A key without a value, and how many of the names led to it.
+    Bare { key: &'n Node, depth: usize },
+    /// The document is empty.
+    Blank,
+}
+
+pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
+    let names = pointer::parse(pointer)?;
+    let root = tree::parse(text)?;
+    let Found::Value { value, .. } = find(root.as_ref(), &names, Purpose::Read)? else {
+        return Ok(Held::Nothing);
+    };
+    Ok(match &value.value {
+        _ if value.is_null() => Held::Nothing,
+        Value::Scalar { text, style: _ } if !value.tagged => Held::Text(text.clone()),
+        Value::Scalar { .. } | Value::Map { .. } | Value::List(_) | Value::Alias(_) => Held::Other,
+    })
+}
+
+/// Changes the value within the quotes it has, or adds it with the mappings around it in block style.
+pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<String>, FormatError> {
+    let names = pointer::parse(pointer)?;
+    let root = tree::parse(text)?;
+    let end = line_end(text);
+    let step = root.as_ref().map_or(2, |root| step_of(text, root));
+    let after = match find(root.as_ref(), &names, Purpose::Edit)? {
+        Found::Value { map: _, key, value: old } => set_scalar(text, pointer, key, old, value)?,
+        Found::Missing { map, depth } => {
+            let Value::Map { block: true, entries } = &map.value else {
+                let place = name_of(&names, depth);
+                let message = format!(
+                    "{place} is written in braces, where gridkey adds nothing; write it line by line"
+                );
+                return Err(FormatError::new(message));
+            };
+            let first = entries.first().map_or(map.span.start, |(key, _)| key.span.start);
+            let indent = indent_of(text, first).ok_or_else(|| unsafe_edit(pointer))?;
+            add_lines(text, map.end(), &lines(&names[depth..], value, indent, step, end))
+        }
+        Found::Bare { key, depth } => {
+            let indent = indent_of(text, key.span.start).ok_or_else(|| unsafe_edit(pointer))?;
+            add_lines(text, key.end(), &lines(&names[depth..], value, indent + step, step, end))
+        }
+        Found::Blank => add_lines(text, text.len(), &lines(&names, value, 0, step, end)),
+    };
+    match get(&after, pointer) {
+        Ok(Held::Text(held)) if held.as_str() == value => {}
+        Ok(_) | Err(_) => return Err(unsafe_edit(pointer)),
+    }
+    verified(root.as_ref(), after, pointer, &names)
+}
+
+/// Takes the line of the key away. Where that would change what is around it, the value becomes `""`.
+pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, FormatError> {
+    let names = pointer::parse(pointer)?;
+    let root = tree::parse(text)?;
+    let Found::Value { map, key, value } = find(root.as_ref(), &names, Purpose::Edit)? else {
+        return Ok(Zeroizing::new(text.to_string()));
+    };
+    let several = matches!(&map.value, Value::Map { block: true, entries } if entries.len() > 1);
+    let in_line = matches!(&value.value, Value::Scalar { text: _, style } if *style != Style::Block);
+    let after = match indent_of(text, key.span.start) {
+        Some(indent) if several && in_line => {
+            let lines = key.span.start - indent..next_line(text, key.end().max(value.end()));
+            splice(text, lines, "")
+        }
+        Some(_) | None => set_scalar(text, pointer, key, value, "")?,
+    };
+    match get(&after, pointer)? {
+        Held::Nothing => {}
+        Held::Text(held) if held.is_empty() => {}
+        Held::Text(_) | Held::Other => return Err(unsafe_edit(pointer)),
+    }
+    verified(root.as_ref(), after, pointer, &names)
+}
+
+/// What a value is looked for for: what is read may be shared, what is edited may not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Edit,
+}
+
+fn find<'n>(root: Option<&'n Node>, names: &[String], purpose: Purpose) -> Result<Found<'n>, FormatError> {
+    let Some(mut at) = root else { return Ok(Found::Blank) };
+    let mut above: Option<(&Node, &Node)> = None;
+    for (depth, name) in names.iter().enumerate() {
+        check_owned(at, names, depth, purpose)?;
+        if let (true, Some((_, key))) = (at.is_left_out(), above) {
+            return Ok(Found::Bare { key, depth });
+        }
+        let Value::Map { block: _, entries } = &at.value else {
+            let place = name_of(names, depth);
+            return Err(FormatError::new(format!("{place} is no mapping, so `{name}` cannot be in it")));
+        };
+        let mut all = entries.iter().filter(|(key, _)| key.is(name));
+        let Some((key, value)) = all.next() else {
+            if entries.iter().any(|(key, _)| key.is("<<")) {
+                let place = name_of(names, depth);
+                let message = format!("{place} merges another mapping (`<<`), which may hold `{name}`");
+                return Err(FormatError::new(format!("{message}; write `{name}` out there")));
+            }
+            return Ok(Found::Missing { map: at, depth });
+        };
+        if all.next().is_some() {
+            return Err(FormatError::new(format!("{} is there twice", name_of(names, depth + 1))));
+        }
+        above = Some((at, key));
+        at = value;
+    }
+    check_owned(at, names, names.len(), purpose)?;
+    let (map, key) = above.expect("a pointer has at least one name");
+    Ok(Found::Value { map, key, value: at })
+}
+
+/// Refuses what is written elsewhere, and to edit what is repeated elsewhere or has a meaning of its own.
+fn check_owned(node: &Node, names: &[String], depth: usize, purpose: Purpose) -> Result<(), FormatError> {
+    let what = match &node.value {
+        Value::Alias(_) => "is an alias (`*`)",
+        _ if purpose == Purpose::Read => return Ok(()),
+        _ if node.anchored => "has an anchor (`&`)",
+        _ if node.tagged => "has a tag (`!`)",
+        Value::Scalar { .. } | Value::Map { .. } | Value::List(_) => return Ok(()),
+    };
+    let place = name_of(names, depth);
+    Err(FormatError::new(format!("{place} {what}, which gridkey does not edit; write it out")))
+}
+
+fn set_scalar(
+    text: &str,
+    pointer: &str,
+    key: &Node,
+    old: &Node,
+    new: &str,
+) -> Result<Zeroizing<String>, FormatError> {
+    let Value::Scalar { text: _, style } = &old.value else {
+        let message = format!("`{pointer}` holds a mapping or a list; take it out first");
+        return Err(FormatError::new(message));
+    };
+    if old.is_left_out() {
+        let rest = text[key.span.end..].trim_start_matches([' ', '\t']);
+        let colon = text.len() - rest.len();
+        let at = if rest.starts_with(':') { colon + 1 } else { return Err(unsafe_edit(pointer)) };
+        return Ok(splice(text, at..at, &join(&[" ", &quote(new)])));
+    }
+    // With a dot, no word or number of YAML looks like it.
+    let plain = is_plain(new) && new.contains('.');
+    let written = match style {
+        Style::Plain if plain => Zeroizing::new(new.to_string()),
+        Style::Single if plain => join(&["'", new, "'"]),
+        Style::Plain | Style::Single | Style::Double => quote(new),
+        Style::Block => {
+            let message = format!("`{pointer}` is a block of text (`|` or `>`); write it on one line");
+            return Err(FormatError::new(message));
+        }
+    };
+    Ok(splice(text, old.span.clone(), &written))
+}
+
+/// The edit, if it left everything but the one value as it was.
+fn verified(
+    before: Option<&Node>,
+    after: Zeroizing<String>,
+    pointer: &str,
+    names: &[String],
+) -> Result<Zeroizing<String>, FormatError> {
+    let root = tree::parse(&after).map_err(|_| unsafe_edit(pointer))?;
+    if others_are_the_same(before, root.as_ref(), names) { Ok(after) } else { Err(unsafe_edit(pointer)) }
+}
+
+/// Whether two documents differ at one place alone, where mappings may have been made on the way.
+fn others_are_the_same(before: Option<&Node>, after: Option<&Node>, names: &[String]) -> bool {
+    let Some((name, rest)) = names.split_first() else { return true };
+    let (Some(before), Some(after)) = (entries_of(before), entries_of(after)) else { return false };
+    let others = |entries: &'_ [(Node, Node)]| entries.iter().filter(|(key, _)| !key.is(name)).count();
+    let same = before
+        .iter()
+        .filter(|(key, _)| !key.is(name))
+        .zip(after.iter().filter(|(key, _)| !key.is(name)))
+        .all(|((key, value), (other_key, other))| key.says_the_same(other_key) && value.says_the_same(other));
+    let inner = |entries: &'_ [(Node, Node)]| entries.iter().position(|(key, _)| key.is(name));
+    let (old, new) = (inner(before).map(|at| &before[at].1), inner(after).map(|at| &after[at].1));
+    same && others(before) == others(after) && others_are_the_same(old, new, rest)
+}
+
+/// The entries of a mapping; nothing at all is a mapping without entries.
+fn entries_of(node: Option<&Node>) -> Option<&[(Node, Node)]> {
+    match node.map(|node| &node.value) {
+        Some(Value::Map { block: _, entries }) => Some(entries),
+        None => Some(&[]),
+        Some(Value::Scalar { .. }) if node.is_some_and(Node::is_null) => Some(&[]),
+        Some(Value::Scalar { .. } | Value::List(_) | Value::Alias(_)) => None,
+    }
+}
+
+/// Mappings inside each other around the value, a line for each.
+fn lines(names: &[String], value: &str, indent: usize, step: usize, end: &str) -> Zeroizing<String> {
+    let Some((name, rest)) = names.split_first() else { return Zeroizing::default() };
+    let key = if is_word(name) { Zeroizing::new(name.clone()) } else { quote(name) };
+    let blanks = " ".repeat(indent);
+    match rest {
+        [] => join(&[&blanks, &key, ": ", &quote(value), end]),
+        rest => join(&[&blanks, &key, ":", end, &lines(rest, value, indent + step, step, end)]),
+    }
+}
+
+/// Adds whole lines after what ends at `from`: a block of text ends where the next line's text begins.
+fn add_lines(text: &str, from: usize, lines: &str) -> Zeroizing<String> {
+    let at = indent_of(text, from).map_or_else(|| next_line(text, from), |indent| from - indent);
+    let whole = at == 0 || text[..at].ends_with('\n');
+    splice(text, at..at, &join(&[if whole { "" } else { line_end(text) }, lines]))
+}
+
+/// How far a key is indented; `None` where something else stands before it on its line.
+fn indent_of(text: &str, key: usize) -> Option<usize> {
+    let line = text[..key].rfind('\n').map_or(0, |end| end + 1);
+    let before = text[line..key].strip_prefix('\u{feff}').unwrap_or(&text[line..key]);
+    before.bytes().all(|byte| byte == b' ').then_some(before.len())
+}
+
+/// By how much the file indents what is inside.
+fn step_of(text: &str, root: &Node) -> usize {
+    let Value::Map { block: true, entries } = &root.value else { return 2 };
+    let inner = entries.iter().find_map(|(_, value)| match &value.value {
+        Value::Map { block: true, entries } => indent_of(text, entries.first()?.0.span.start),
+        Value::Map { .. } | Value::Scalar { .. } | Value::List(_) | Value::Alias(_) => None,
+    });
+    inner.filter(|step| *step > 0).unwrap_or(2)
+}
+
+fn next_line(text: &str, from: usize) -> usize {
+    text[from..].find('\n').map_or(text.len(), |at| from + at + 1)
+}
+
+/// Whether a key needs no quotes in any version of YAML.
+fn is_word(name: &str) -> bool {
+    /// Words that some versions take for something else than text.
+    const OTHERS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    plain && !OTHERS.iter().any(|other| other.eq_ignore_ascii_case(name))
+}
+
+/// Double quotes mean the same in YAML and JSON.
+fn quote(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(serde_json::Value::from(text).to_string())
+}
+
+/// The place that the first `depth` names lead to, for messages.
+fn name_of(names: &[String], depth: usize) -> String {
+    match depth {
+        0 => "the document".to_string(),
+        _ => format!("`{}`", pointer::to(names, depth)),
+    }
+}
+
+fn unsafe_edit(pointer: &str) -> FormatError {
+    FormatError::new(format!(
+        "`{pointer}` cannot be changed without changing something else; put a line for it there by hand"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: &str = "\
+# ours
+sendgrid:   # mail
+    from: 'a@b.c'
+    api_key: \"old\"   # rotated by gridkey
+    list: [1, 2]
+
+other: &x
+  - 1   # one
+  - |
+    text
+last: *x
+";
+
+    #[track_caller]
+    fn check_set(before: &str, pointer: &str, after: &str) {
+        let set = set(before, pointer, "SG.new").unwrap_or_else(|error| panic!("{before}: {error}"));
+        assert_eq!(set.as_str(), after);
+        let again = super::set(&set, pointer, "SG.new").expect("it was set");
+        assert_eq!(again.as_str(), after);
+    }
+
+    #[test]
+    fn a_value_changes_and_nothing_around_it() {
+        check_set(VALUES, "/sendgrid/api_key", &VALUES.replace("\"old\"", "\"SG.new\""));
+        for (before, after) in [
+            ("a: old # c\r\nb: 1\r\n", "a: SG.new # c\r\nb: 1\r\n"),
+            ("a: 'it''s'", "a: 'SG.new'"),
+            ("a: ~\n", "a: SG.new\n"),
+            ("a:\nb: 1\n", "a: \"SG.new\"\nb: 1\n"),
+            ("a:   # none yet\n", "a: \"SG.new\"   # none yet\n"),
+            ("{b: 1, a: old}\n", "{b: 1, a: SG.new}\n"),
+            ("{\"b\": 1, \"a\": \"ä\"}\n", "{\"b\": 1, \"a\": \"SG.new\"}\n"),
+            ("\u{feff}ü: ü\na: 12\n", "\u{feff}ü: ü\na: SG.new\n"),
+            ("a: two\n  lines\nb: 1\n", "a: SG.new\nb: 1\n"),
+        ] {
+            check_set(before, "/a", after);
+        }
+    }
+
+    #[test]
+    fn missing_keys_are_added_in_block_style() {
+        check_set(
+            VALUES,
+            "/sendgrid/eu/key",
+            &VALUES.replace("[1, 2]\n", "[1, 2]\n    eu:\n        key: \"SG.new\"\n"),
+        );
+        check_set(VALUES, "/new", &format!("{VALUES}new: \"SG.new\"\n"));
+        for (before, after) in [
+            ("", "a:\n  b: \"SG.new\"\n"),
+            ("# only a comment", "# only a comment\na:\n  b: \"SG.new\"\n"),
+            ("---\n", "---\na:\n  b: \"SG.new\"\n"),
+            ("z: 1", "z: 1\na:\n  b: \"SG.new\"\n"),
+            ("z: 1\r\n", "z: 1\r\na:\r\n  b: \"SG.new\"\r\n"),
+            ("a:\nz: 1\n", "a:\n  b: \"SG.new\"\nz: 1\n"),
+            ("a: # c\n", "a: # c\n  b: \"SG.new\"\n"),
+            (
+                "a:\n   c: |\n     text\n   # end\nz: 1\n",
+                "a:\n   c: |\n     text\n   b: \"SG.new\"\n   # end\nz: 1\n",
+            ),
+            ("a:\n  c:\n  - 1\n", "a:\n  c:\n  - 1\n  b: \"SG.new\"\n"),
+            ("a:\n  c:\n", "a:\n  c:\n  b: \"SG.new\"\n"),
+            ("a:\n  c: 1\n\n# z\nz: 1\n", "a:\n  c: 1\n  b: \"SG.new\"\n\n# z\nz: 1\n"),
+        ] {
+            check_set(before, "/a/b", after);
+        }
+        let deep = "r:\n  a:\n    c: |\n      text\n  z: 1\n";
+        check_set(deep, "/r/a/b", &deep.replace("text\n", "text\n    b: \"SG.new\"\n"));
+        check_set("z: 1\n", "/no/a~1b", "z: 1\n\"no\":\n  \"a/b\": \"SG.new\"\n");
+    }
+
+    #[test]
+    fn what_cannot_be_edited_safely_is_refused_and_not_shown() {
+        for (text, says) in [
+            ("a: SG.x", "`/a` is no mapping"),
+            ("- a\n", "the document is no mapping"),
+            ("a: {}\n", "`/a` is written in braces"),
+            ("a: &x\n  b: 1\nc: *x\n", "`/a` has an anchor"),
+            ("a: {b: &x SG.x}\nc: *x\n", "`/a/b` has an anchor"),
+            ("c: &x {b: 1}\na: *x\n", "`/a` is an alias"),
+            ("c: &x {b: 1}\na:\n  <<: *x\n", "`/a` merges another mapping"),
+            ("a:\n  b: !secret SG.x\n", "`/a/b` has a tag"),
+            ("a:\n  b: |\n    SG.x\n", "`/a/b` is a block of text"),
+            ("a:\n  b: [1]\n", "`/a/b` holds a mapping or a list"),
+            ("a:\n  b: 1\n  b: 2\n", "`/a/b` is there twice"),
+            ("a: 1\n---\na: 1\n", "several YAML documents"),
+            ("a: [SG.x\n", "it is not YAML from line"),
+            ("a: \"SG.x\n", "it is not YAML from line"),
+        ] {
+            let error = set(text, "/a/b", "SG.new").expect_err(text).to_string();
+            assert!(error.contains(says) && !error.contains("SG."), "{text}: {error}");
+        }
+        assert!(matches!(get("a:\n  b: &x SG.x\nc: *x\n", "/a/b"), Ok(Held::Text(text)) if *text == "SG.x"));
+    }
+
+    #[test]
+    fn clearing_takes_the_line_away_or_the_value_where_the_line_must_stay() {
+        for (before, after) in [
+            ("", ""),
+            ("b: 1\n", "b: 1\n"),
+            ("# c\na: 'SG.x' # gone\n# d\nb: 1\n", "# c\n# d\nb: 1\n"),
+            ("b: 1\na: SG.x", "b: 1\n"),
+            ("a: SG.x # stays\n", "a: \"\" # stays\n"),
+            ("{b: 1, a: SG.x}\n", "{b: 1, a: \"\"}\n"),
+        ] {
+            let cleared = clear(before, "/a").unwrap_or_else(|error| panic!("{before}: {error}"));
+            assert_eq!(cleared.as_str(), after);
+            assert!(!matches!(get(&cleared, "/a"), Ok(Held::Text(text)) if !text.is_empty()));
+        }
+    }
+}

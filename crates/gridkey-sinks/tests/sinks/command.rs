@@ -1,0 +1,140 @@
+//! Commands: the secret on standard input alone, and no outcome taken for another.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gridkey_core::SinkLocation;
+use gridkey_core::SinkSettings;
+use gridkey_core::inventory::{SinkContent, SinkObservation};
+use gridkey_core::sink::CommandSettings;
+use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_sinks::Sinks;
+
+use super::{at, holds, key, secret};
+
+fn sinks(folder: &Path) -> Sinks {
+    Sinks::new(folder.to_path_buf(), vec![PathBuf::from("/usr/bin"), PathBuf::from("/bin")])
+}
+
+fn shell(script: &str) -> Vec<String> {
+    ["sh", "-c", script].map(str::to_string).to_vec()
+}
+
+fn command(put: &str, read: Option<&str>, remove: Option<&str>) -> SinkLocation {
+    let (read, remove) = (read.map(shell), remove.map(shell));
+    at(SinkSettings::Command(CommandSettings { put: shell(put), read, remove }))
+}
+
+async fn unclear(put: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let location = command(put, None, None);
+    match sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty).await {
+        Err(PutError::Unclear(message)) => message,
+        other => panic!("it should be unclear: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_secret_is_on_standard_input_exactly_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = command("cat > stored; env > environment; echo \"$@\" > arguments", None, None);
+    sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("stored"), key('a'), "without a line end");
+    assert!(!read("environment").contains("SG.") && !read("arguments").contains("SG."));
+}
+
+#[tokio::test]
+async fn a_command_sink_that_shows_its_secret_is_compared_before_it_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(folder.path());
+    let location = command(
+        "cat > stored; echo >> count",
+        Some("test ! -e stored || cat stored; echo"),
+        Some("rm stored"),
+    );
+    sinks.check(&location).await.unwrap();
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
+    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join("count")).unwrap().lines().count(), 1);
+    let other = sinks.put(&location, &secret('b'), &SinkContent::Empty).await;
+    assert!(matches!(other, Err(PutError::Refused(_))), "{other:?}");
+    assert_eq!(sinks.read(&location).await.unwrap().unwrap().expose(), key('a'));
+    sinks.remove(&location).await.unwrap();
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+}
+
+#[tokio::test]
+async fn a_command_that_only_takes_is_write_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(folder.path());
+    let location = command("cat > stored", None, None);
+    assert_eq!(sinks.observe(&location).await, SinkObservation::WriteOnly);
+    assert!(matches!(sinks.read(&location).await, Err(SinkError::Unsupported(_))));
+    assert!(matches!(sinks.remove(&location).await, Err(SinkError::Unsupported(_))));
+    assert_eq!(sinks.path_of(&location), None);
+}
+
+#[tokio::test]
+async fn a_failing_put_is_unclear_and_what_it_said_shows_no_secret() {
+    let said =
+        "read -r key; echo \"bad $key and ${key##*.}; SG.other.key\" >&2; printf '\\033[1m' >&2; exit 3";
+    let message = unclear(said).await;
+    assert!(message.starts_with("`sh` ended with exit code 3: bad SG.… and …; SG.…"), "{message}");
+    assert!(!message.contains("aaaa") && !message.contains('\u{1b}'), "{message}");
+    assert!(unclear("kill -9 $$").await.contains("signal"));
+}
+
+#[tokio::test]
+async fn a_command_may_say_more_than_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let much = "head -c 3000000 /dev/zero | tr '\\0' x";
+    let location = command(&format!("{much}; {much} >&2; cat > stored"), Some(much), None);
+    let write_only = command(&format!("{much}; {much} >&2; cat > stored"), None, None);
+    let sinks = sinks(folder.path());
+    sinks.put(&write_only, &secret('a'), &SinkContent::Empty).await.unwrap();
+    let SinkObservation::Unreadable(message) = sinks.observe(&location).await else { panic!("too much") };
+    assert!(message.contains("printed more than 8192 bytes"), "{message}");
+    let message = unclear(&format!("{much} >&2; exit 1")).await;
+    assert!(message.len() < 500, "{message}");
+}
+
+#[tokio::test]
+async fn a_read_that_fails_is_unreadable_and_nothing_is_put_over_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(folder.path());
+    let location = command("cat > stored", Some("echo no access >&2; exit 1"), None);
+    let says = "`sh` ended with exit code 1: no access";
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Unreadable(says.to_string()));
+    let put = sinks.put(&location, &secret('a'), &SinkContent::Empty).await;
+    assert!(matches!(put, Err(PutError::Refused(message)) if message == says));
+    assert!(!folder.path().join("stored").exists());
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_found_by_the_check_and_refused_by_the_put() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(folder.path());
+    let program = |name: &str| {
+        let put = vec![name.to_string()];
+        at(SinkSettings::Command(CommandSettings { put, read: None, remove: None }))
+    };
+    for (name, says) in [("no-such-program", "is in no folder of `PATH`"), ("./store", "no executable file")]
+    {
+        let message = sinks.check(&program(name)).await.unwrap_err().to_string();
+        assert!(message.contains(says) && message.contains("install it"), "{message}");
+        let put = sinks.put(&program(name), &secret('a'), &SinkContent::Empty).await;
+        assert!(matches!(put, Err(PutError::Refused(_))), "{put:?}");
+    }
+    fs::write(folder.path().join("store"), "#!/bin/sh\n").unwrap();
+    assert!(sinks.check(&program("./store")).await.is_err(), "it may not be run");
+    fs::set_permissions(folder.path().join("store"), fs::Permissions::from_mode(0o755)).unwrap();
+    sinks.check(&program("./store")).await.unwrap();
+    let nothing = at(SinkSettings::Command(CommandSettings { put: Vec::new(), read: None, remove: None }));
+    assert!(sinks.check(&nothing).await.unwrap_err().to_string().contains("the command is empty"));
+}

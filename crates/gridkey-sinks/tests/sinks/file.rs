@@ -1,0 +1,236 @@
+//! Files: whole at every moment, for their owner alone, and nothing in them changes but the secret.
+
+use std::fs;
+use std::path::PathBuf;
+
+use gridkey_core::SinkKind;
+use gridkey_core::inventory::{SinkContent, SinkObservation};
+use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_sinks::Sinks;
+use tempfile::TempDir;
+
+use super::{at, dotenv, holds, json, key, secret, vault, yaml};
+
+fn sinks(folder: &TempDir) -> Sinks {
+    Sinks::new(folder.path().to_path_buf(), Vec::new())
+}
+
+fn refused(result: Result<(), PutError>) -> String {
+    match result {
+        Err(PutError::Refused(message)) => message,
+        other => panic!("it should be refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_put_observed_read_and_removed_in_every_kind_of_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(&folder);
+    for location in [dotenv("apps/a/.env", "KEY"), json("a.json", "/mail/key"), yaml("a.yaml", "/mail/key")] {
+        sinks.check(&location).await.unwrap();
+        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+        sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
+        sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+        assert_eq!(sinks.read(&location).await.unwrap().unwrap().expose(), key('b'));
+        sinks.remove(&location).await.unwrap();
+        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+        assert!(sinks.read(&location).await.unwrap().is_none());
+        sinks.remove(&location).await.unwrap();
+        assert!(sinks.path_of(&location).unwrap().is_file(), "the file stays");
+    }
+}
+
+#[tokio::test]
+async fn looking_and_checking_make_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(&folder);
+    let location = dotenv("deep/er/.env", "KEY");
+    sinks.observe(&location).await;
+    sinks.check(&location).await.unwrap();
+    sinks.remove(&location).await.unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_put_refuses_what_it_did_not_expect_unless_it_is_that_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(&folder);
+    let location = dotenv(".env", "KEY");
+    let path = folder.path().join(".env");
+    fs::write(&path, format!("KEY={}\n", key('a'))).unwrap();
+    for expected in [SinkContent::Empty, SinkContent::Other, holds('c')] {
+        let message = refused(sinks.put(&location, &secret('b'), &expected).await);
+        assert!(message.contains(&format!("holds the key {}", "a".repeat(22))), "{message}");
+        assert!(message.contains("plan again") && !message.contains(&key('a')), "{message}");
+    }
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before, "the same secret changes nothing");
+    sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+
+    fs::write(&path, "KEY=changeme\n").unwrap();
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Other));
+    refused(sinks.put(&location, &secret('b'), &SinkContent::Empty).await);
+    sinks.put(&location, &secret('b'), &SinkContent::Other).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_writers_to_one_file_lose_nothing_whatever_they_call_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("apps")).unwrap();
+    let sinks = std::sync::Arc::new(sinks(&folder));
+    let mut writers = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let sinks = sinks.clone();
+        let path = ["app.env", "./app.env", "apps/../app.env"][number % 3];
+        let location = dotenv(path, &format!("KEY_{number}"));
+        writers.spawn(async move { sinks.put(&location, &secret('a'), &SinkContent::Empty).await });
+    }
+    for result in writers.join_all().await {
+        result.unwrap();
+    }
+    let text = fs::read_to_string(folder.path().join("app.env")).unwrap();
+    assert_eq!(text.lines().count(), 16, "{text}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file stays");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_understood_is_unreadable_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(&folder);
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    fs::write(folder.path().join("bytes"), b"KEY=\xff\n").unwrap();
+    fs::write(folder.path().join("half"), format!("{{\"key\": \"{}", key('a'))).unwrap();
+    for (location, says) in [
+        (dotenv("folder", "KEY"), "it is a folder"),
+        (dotenv("bytes", "KEY"), "not UTF-8 text, from byte 4 on"),
+        (dotenv("missing", "K-E Y"), "no name of a variable"),
+        (json("half", "/key"), "it is not JSON: EOF"),
+        (yaml("half", "/key"), "it is not YAML from line 1"),
+        (json("missing", "key"), "write it as a JSON Pointer"),
+    ] {
+        let SinkObservation::Unreadable(message) = sinks.observe(&location).await else {
+            panic!("{location} is unreadable")
+        };
+        assert!(message.contains(says) && !message.contains(&key('a')), "{message}");
+        assert_eq!(refused(sinks.put(&location, &secret('b'), &SinkContent::Empty).await), message);
+        assert!(matches!(sinks.check(&location).await, Err(SinkError::Failed(again)) if again == message));
+    }
+    assert_eq!(fs::read(folder.path().join("bytes")).unwrap(), b"KEY=\xff\n");
+}
+
+#[tokio::test]
+async fn what_cannot_be_edited_is_found_by_the_check_before_a_key_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.yaml"), "mail: {}\n").unwrap();
+    let checked = sinks(&folder).check(&yaml("a.yaml", "/mail/key")).await;
+    let message = checked.unwrap_err().to_string();
+    assert!(message.contains("a.yaml`: `/mail` is written in braces"), "{message}");
+}
+
+/// Root may write into any folder, so the test makes one that cannot be: below a file.
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_told_with_its_path_and_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "KEY=old\n").unwrap();
+    let sinks = sinks(&folder);
+    let location = dotenv("file/.env", "KEY");
+    let message = sinks.check(&location).await.unwrap_err().to_string();
+    assert!(message.contains("file/.env`") && message.contains("name another path"), "{message}");
+    refused(sinks.put(&location, &secret('a'), &SinkContent::Empty).await);
+    assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "KEY=old\n");
+}
+
+#[tokio::test]
+async fn a_kind_that_this_build_lacks_is_refused_in_the_same_words_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(&folder);
+    let says = "this build of gridkey has no `vault` sink";
+    let location = vault("key");
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Unreadable(says.to_string()));
+    assert_eq!(refused(sinks.put(&location, &secret('a'), &SinkContent::Empty).await), says);
+    for result in
+        [sinks.check(&location).await, sinks.remove(&location).await, sinks.read(&location).await.map(|_| ())]
+    {
+        assert!(matches!(result, Err(SinkError::Unsupported(message)) if message == says));
+    }
+    assert_eq!(sinks.path_of(&location), None);
+    let github =
+        at(serde_json::from_str(r#"{"github_actions": {"repository": "a/b", "secret": "KEY"}}"#).unwrap());
+    assert!(matches!(sinks.observe(&github).await, SinkObservation::Unreadable(_)));
+    for kind in SinkKind::ALL {
+        assert_ne!(gridkey_sinks::supports(kind), gridkey_sinks::missing_kinds().contains(&kind));
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn mode(path: &PathBuf) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn the_mode_is_0600_also_when_the_file_was_0644_and_folders_are_0700() {
+        let folder = tempfile::tempdir().unwrap();
+        let sinks = sinks(&folder);
+        let path = folder.path().join(".env");
+        let open = || {
+            fs::write(&path, format!("A=1\nKEY={}\n", key('a'))).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        };
+        for letter in ['a', 'b'] {
+            open();
+            sinks.put(&dotenv(".env", "KEY"), &secret(letter), &holds('a')).await.unwrap();
+            assert_eq!(mode(&path), 0o600, "{letter}");
+        }
+        open();
+        sinks.remove(&dotenv(".env", "KEY")).await.unwrap();
+        assert_eq!(mode(&path), 0o600);
+        sinks.put(&dotenv("x/y/.env", "KEY"), &secret('a'), &SinkContent::Empty).await.unwrap();
+        assert_eq!(mode(&folder.path().join("x/y/.env")), 0o600);
+        assert_eq!((mode(&folder.path().join("x")), mode(&folder.path().join("x/y"))), (0o700, 0o700));
+    }
+
+    #[tokio::test]
+    async fn a_link_is_written_through_and_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let sinks = sinks(&folder);
+        fs::create_dir(folder.path().join("real")).unwrap();
+        symlink("real/.env", folder.path().join(".env")).unwrap();
+        sinks.put(&dotenv(".env", "KEY"), &secret('a'), &SinkContent::Empty).await.unwrap();
+        sinks.put(&dotenv("real/.env", "OTHER"), &secret('b'), &SinkContent::Empty).await.unwrap();
+        assert!(folder.path().join(".env").is_symlink());
+        assert_eq!(sinks.observe(&dotenv(".env", "OTHER")).await, SinkObservation::Holds(holds('b')));
+        symlink("circle", folder.path().join("circle")).unwrap();
+        let message = refused(sinks.put(&dotenv("circle", "KEY"), &secret('a'), &SinkContent::Empty).await);
+        assert!(message.contains("round in a circle"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_regular_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
+        let message =
+            refused(sinks(&folder).put(&dotenv("socket", "KEY"), &secret('a'), &SinkContent::Empty).await);
+        assert!(message.contains("no regular file"), "{message}");
+    }
+
+    /// Only root can give a file away, so for others there is nothing to see here.
+    #[tokio::test]
+    async fn a_file_of_another_user_stays_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        fs::write(&path, "").unwrap();
+        if std::os::unix::fs::chown(&path, Some(12345), Some(12345)).is_err() {
+            return;
+        }
+        sinks(&folder).put(&dotenv(".env", "KEY"), &secret('a'), &SinkContent::Empty).await.unwrap();
+        assert_eq!((fs::metadata(&path).unwrap().uid(), mode(&path)), (12345, 0o600));
+    }
+}

@@ -124,10 +124,23 @@ pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
 
 /// A temporary file in a folder: mode 0600 from its first moment, and locked as long as it is in use.
 fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
-    let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder)?;
+    let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder);
+    let temporary = temporary.map_err(without_name)?;
     // Where locks are unknown, nothing can be swept either.
     let _ = temporary.as_file().try_lock();
     Ok(temporary)
+}
+
+/// The kind alone, where it says enough: the name of a temporary file helps nobody.
+fn without_name(error: io::Error) -> io::Error {
+    match error.kind() {
+        kind @ (io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded) => kind.into(),
+        _ => error,
+    }
 }
 
 /// A temporary file that can take the place of `path`, for the same owner.

@@ -228,6 +228,9 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
 
     #[track_caller]
@@ -284,6 +287,42 @@ mod tests {
             ("{\n  \"z\": 1,\n  \"a\": 2,\n  \"b\": 3\n}\n", "{\n  \"z\": 1,\n  \"b\": 3\n}\n"),
         ] {
             assert_eq!(clear(before, "/a").expect(before).as_str(), after);
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            "[ -~ä]{0,6}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                proptest::collection::btree_map("[ab\"{]{0,2}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn other_values_stay_as_they_were(before in any_json(), pretty in any::<bool>(), deep in any::<bool>()) {
+            let pointer = if deep { "/a/b" } else { "/a" };
+            let text = if pretty { format!("{before:#}") } else { before.to_string() };
+            let Ok(after) = set(&text, pointer, "SG.new") else { return Ok(()) };
+            let mut wanted = before;
+            let object = wanted.as_object_mut().expect("it could be set");
+            if deep {
+                object.entry("a").or_insert_with(|| Value::Object(Default::default()))["b"] = "SG.new".into();
+            } else {
+                object.insert("a".to_string(), "SG.new".into());
+            }
+            prop_assert_eq!(serde_json::from_str::<Value>(&after).expect("JSON"), wanted.clone());
+            let cleared = clear(&after, pointer).expect("it was set");
+            let parent = if deep { &mut wanted["a"] } else { &mut wanted };
+            parent.as_object_mut().expect("an object").shift_remove(if deep { "b" } else { "a" });
+            prop_assert_eq!(serde_json::from_str::<Value>(&cleared).expect("JSON"), wanted);
         }
     }
 }

@@ -197,6 +197,30 @@ mod unix {
         assert_eq!((mode(&folder.path().join("x")), mode(&folder.path().join("x/y"))), (0o700, 0o700));
     }
 
+    /// Root may write there all the same, and then sees only that nothing goes wrong.
+    #[tokio::test]
+    async fn a_read_only_folder_is_refused_with_nothing_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let sinks = sinks(&folder);
+        let (closed, path) = (folder.path().join("closed"), folder.path().join("closed/.env"));
+        fs::create_dir(&closed).unwrap();
+        fs::write(&path, "KEY=changeme\n").unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
+        let is_root = fs::write(closed.join("try"), "").is_ok();
+        let location = dotenv("closed/.env", "KEY");
+        let checked = sinks.check(&location).await;
+        let put = sinks.put(&location, &secret('a'), &SinkContent::Other).await;
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
+        if is_root {
+            return put.unwrap();
+        }
+        let message = refused(put);
+        assert!(message.contains("closed/.env`") && message.contains("let this user"), "{message}");
+        assert_eq!(checked.unwrap_err().to_string(), message);
+        assert_eq!(fs::read_to_string(path).unwrap(), "KEY=changeme\n");
+        assert_eq!(fs::read_dir(closed).unwrap().count(), 1);
+    }
+
     #[tokio::test]
     async fn a_link_is_written_through_and_stays_a_link() {
         let folder = tempfile::tempdir().unwrap();

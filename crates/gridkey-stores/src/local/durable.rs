@@ -41,7 +41,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], before: Before<'_>) -> Result<(
     let mut made = None;
     step(Effect::MakeTemporary, &mut || {
         // A temporary file of this crate has mode 0600 from its first moment.
-        made = Some(tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?);
+        made = Some(tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).map_err(without_name)?);
         Ok(())
     })?;
     let mut temporary = made.expect("the step before made it");
@@ -53,6 +53,18 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], before: Before<'_>) -> Result<(
         temporary.persist(path).map(drop).map_err(|error| error.error)
     })?;
     step(Effect::SyncFolder, &mut || sync_folder(folder))
+}
+
+/// The kind alone, where it says enough: the name of a temporary file helps nobody.
+fn without_name(error: io::Error) -> io::Error {
+    match error.kind() {
+        kind @ (io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded) => kind.into(),
+        _ => error,
+    }
 }
 
 /// Makes a folder and those above it, with mode 0700, durably.

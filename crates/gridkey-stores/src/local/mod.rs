@@ -51,8 +51,11 @@ impl LocalStore {
         let Self { documents, locks } = self.clone();
         match tokio::task::spawn_blocking(move || work(&documents, &locks)).await {
             Ok(result) => result,
-            // Blocking work is never aborted, so it can only have panicked.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going down, and whoever waits goes with it.
+                Err(_) => std::future::pending().await,
+            },
         }
     }
 }

@@ -75,7 +75,13 @@ pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, Form
     let Found::Value { map, key, value } = find(root.as_ref(), &names, Purpose::Edit)? else {
         return Ok(Zeroizing::new(text.to_string()));
     };
-    let several = matches!(&map.value, Value::Map { block: true, entries } if entries.len() > 1);
+    let several = match &map.value {
+        // Without the line, what is merged would count.
+        Value::Map { block, entries } => {
+            *block && entries.len() > 1 && !entries.iter().any(|(key, _)| key.is("<<"))
+        }
+        Value::Scalar { .. } | Value::List(_) | Value::Alias(_) => false,
+    };
     let in_line = matches!(&value.value, Value::Scalar { text: _, style } if *style != Style::Block);
     let after = match indent_of(text, key.span.start) {
         Some(indent) if several && in_line => {
@@ -280,6 +286,8 @@ fn unsafe_edit(pointer: &str) -> FormatError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const VALUES: &str = "\
@@ -390,6 +398,48 @@ last: *x
             let cleared = clear(before, "/a").unwrap_or_else(|error| panic!("{before}: {error}"));
             assert_eq!(cleared.as_str(), after);
             assert!(!matches!(get(&cleared, "/a"), Ok(Held::Text(text)) if !text.is_empty()));
+        }
+    }
+
+    /// Lines such as values files have, in orders that nobody means.
+    fn line() -> impl Strategy<Value = String> {
+        let value = prop_oneof![
+            Just(""),
+            Just("1"),
+            Just("'q'"),
+            Just("\"d\" # c"),
+            Just("|"),
+            Just("{}"),
+            Just("{b: 1}"),
+            Just("[1]"),
+            Just("&x 1"),
+            Just("*x"),
+            Just("!t 1"),
+            Just("ä ö"),
+            Just("# c")
+        ];
+        prop_oneof![
+            8 => ("( {0,4})", "[abz]", value).prop_map(|(indent, key, value)| format!("{indent}{key}: {value}")),
+            1 => " {0,4}(- 1|text|# c|<<: \\*x|\\? b|---|\\.\\.\\.)?",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_edit_adds_to_the_text_or_replaces_one_value_and_takes_nothing_else(
+            lines in proptest::collection::vec((line(), prop_oneof![4 => Just("\n"), 1 => Just("\r\n")]), 0..7),
+        ) {
+            let text: String = lines.iter().flat_map(|(line, end)| [line.as_str(), end]).collect();
+            for pointer in ["/a", "/a/b"] {
+                let Ok(after) = set(&text, pointer, "SG.new") else { continue };
+                prop_assert!(matches!(get(&after, pointer), Ok(Held::Text(held)) if *held == "SG.new"));
+                let again = set(&after, pointer, "SG.new").expect("it was set");
+                prop_assert_eq!(&again, &after);
+                let comments = |text: &str| text.matches('#').count();
+                prop_assert_eq!(comments(&text), comments(&after));
+                let cleared = clear(&after, pointer).expect("it was set");
+                prop_assert!(!cleared.contains("SG.new"));
+            }
         }
     }
 }

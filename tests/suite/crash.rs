@@ -130,8 +130,8 @@ fn effects(stage: &Stage) -> usize {
     let world = stage.world.fork();
     let ended = block_on(world.run(2, &stage.manifest, &RunOptions::default()));
     assert!(matches!(ended, Ended::Applied(_)), "{ended:?}");
-    let count = world.lock().effects.len();
-    count
+    let inner = world.lock();
+    inner.effects.len()
 }
 
 /// Checks every schedule, on every core, and shows the shortest trace of those that break a promise.

@@ -1,3 +1,9 @@
 //! The tests of gridkey as a whole: crashes, properties, scenarios.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on panics, and says what it ran"
+)]
+
 mod crash;

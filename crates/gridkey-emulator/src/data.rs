@@ -83,6 +83,11 @@ impl Snapshot {
         }
     }
 
+    /// The parent accounts in it.
+    pub fn parents(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str).filter(|account| !account.contains('/'))
+    }
+
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("the data is plain, with text keys")
     }

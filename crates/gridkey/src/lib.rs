@@ -1,3 +1,81 @@
-//! The command line: arguments to engine to view. The only crate that prints, exits or reads the environment.
+//! The command line: arguments to engine to view. The only crate that prints, exits or reads the
+//! environment.
 
+mod args;
+mod command;
+mod credential;
+mod emulated;
+mod exit;
+mod interrupt;
+mod print;
+mod project;
+mod remote;
+mod timer;
 pub mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+pub use args::cli;
+use args::{Arguments, LogFormat};
+use exit::Exit;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            // Where even this cannot be written, the exit code still says what happened.
+            let _ = error.print();
+            return if wrong { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    log(arguments.global.verbose, arguments.global.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::error(&format!("the runtime could not be started: {error}"), &[], None);
+            return Exit::Error.into();
+        }
+    };
+    let exit = match runtime.block_on(command::run(arguments)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure.print();
+            failure.exit
+        }
+    };
+    // Work that blocks (a file being written) is waited for; nothing else may hold the process up.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    exit.into()
+}
+
+/// Logs of gridkey's own crates go to standard error. Those of the HTTP libraries stay out at every level:
+/// what they would write is not known here, and a header is a credential.
+fn log(verbose: u8, format: LogFormat) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let own =
+        ["gridkey", "gridkey_core", "gridkey_engine", "gridkey_sendgrid", "gridkey_sinks", "gridkey_stores"];
+    let filter = Targets::new().with_targets(own.map(|target| (target, level)));
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        LogFormat::Text => registry
+            .with(
+                tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).without_time(),
+            )
+            .init(),
+        LogFormat::Json => {
+            registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).init();
+        }
+    }
+}

@@ -1,3 +1,7 @@
 //! Hands the arguments to the library and exits with its code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gridkey::main()
+}

@@ -1,5 +1,11 @@
 //! The client against an emulated SendGrid over HTTP, and against servers that answer badly.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on panics, and says what it ran"
+)]
+
 mod judge;
 mod wire;
 

@@ -1,0 +1,272 @@
+//! Arguments, and what they say in help texts.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use gridkey_core::plan::Allow;
+use gridkey_core::{Address, Name};
+use gridkey_sendgrid::BaseUrl;
+
+/// Keeps the API keys of Twilio SendGrid accounts as a manifest says they should be.
+#[derive(Debug, Parser)]
+#[command(name = "gridkey", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done or no changes, 1 error, 2 changes present (--detailed-exitcode), \
+                          3 blocked or declined, 4 applied in part, 64 usage, 130 interrupted";
+
+/// The command line as clap sees it, for the reference and for completions.
+pub fn cli() -> clap::Command {
+    Arguments::command()
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The manifest: a file, or a folder of *.yaml files
+    #[arg(long, short = 'f', global = true, env = "GRIDKEY_MANIFEST", default_value = "gridkey.yaml")]
+    pub manifest: PathBuf,
+
+    /// Only this environment (repeatable)
+    #[arg(long = "env", global = true, env = "GRIDKEY_ENV", value_name = "NAME", value_delimiter = ',')]
+    pub environments: Vec<Name>,
+
+    /// Work on an emulated SendGrid under .gridkey/emulator; nothing else is read or written
+    #[arg(long, global = true)]
+    pub emulator: bool,
+
+    /// Use this address for SendGrid instead of the real ones; plain HTTP only to this machine
+    #[arg(long, global = true, env = "GRIDKEY_SENDGRID_URL", value_name = "URL", value_parser = base_url)]
+    pub sendgrid_url: Option<BaseUrl>,
+
+    /// How long SendGrid's reads may trail its writes [default: 30s; 0s with --emulator]
+    #[arg(long, global = true, env = "GRIDKEY_READ_LAG", value_name = "DURATION", value_parser = duration)]
+    pub read_lag: Option<Duration>,
+
+    /// How events and logs on standard error are written
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// Say more on standard error (repeatable)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented manifest to start from
+    Init(InitArguments),
+    /// Check the manifest, without network or credential
+    Validate,
+    /// Show what would change
+    Plan(PlanArguments),
+    /// Carry out what a plan shows
+    Apply(ApplyArguments),
+    /// Revoke every key of the chosen environments
+    Destroy(ApplyArguments),
+    /// The manifest's environments
+    #[command(subcommand)]
+    Environments(EnvironmentsCommand),
+    /// What gridkey owns
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Lift the lock of an account's state
+    #[command(hide = true)]
+    ForceUnlock { account: Name },
+    /// The catalogue of scopes
+    #[command(subcommand)]
+    Scopes(ScopesCommand),
+    /// Print the JSON Schema of manifests
+    Schema,
+    /// Serve an emulated SendGrid on this machine
+    Emulator(EmulatorArguments),
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// The folder to write to
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Narrowing {
+    /// Let a finding pass this once
+    #[arg(long, value_name = "CODE[:ADDRESS]")]
+    pub allow: Vec<Allow>,
+
+    /// Only the key at this address (repeatable)
+    #[arg(long, alias = "target", value_name = "ADDRESS")]
+    pub only: Vec<Address>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    #[command(flatten)]
+    pub narrowing: Narrowing,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    /// Exit with 2 where something would change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct ApplyArguments {
+    #[command(flatten)]
+    pub narrowing: Narrowing,
+
+    /// Do not ask
+    #[arg(long, short, alias = "auto-approve")]
+    pub yes: bool,
+
+    /// How long to wait for another run that holds a lock
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0s")]
+    pub lock_timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EnvironmentsCommand {
+    /// List them
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List the addresses that gridkey owns
+    List,
+    /// Show what state says of an address
+    Show { address: Address },
+    /// Lift the lock of an account's state, after its holder died
+    Unlock { account: Name },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ScopesCommand {
+    /// List scopes, or those that a pattern covers
+    List {
+        /// Such as `mail.*`, `templates:read` or `all:read`
+        pattern: Option<String>,
+    },
+    /// Say what is known of a scope, or what a pattern covers
+    Explain { scope: String },
+}
+
+#[derive(Debug, Args)]
+pub struct EmulatorArguments {
+    /// The port; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+
+    /// How long every answer takes at least
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0s")]
+    pub latency: Duration,
+
+    /// Creations and revocations per time, such as 1/3s
+    #[arg(long, value_name = "COUNT/DURATION", value_parser = rate_limit)]
+    pub rate_limit: Option<gridkey_emulator::RateLimit>,
+
+    /// A JSON file with a list of faults
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+
+    /// Keep keys in this file, and go on from it
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+
+    /// The parent account whose managing key is printed [default: the data file's first, or `main`]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<Name>,
+
+    /// A subuser of the parent account (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub subuser: Vec<String>,
+}
+
+fn base_url(text: &str) -> Result<BaseUrl, String> {
+    BaseUrl::new(text).map_err(|error| error.to_string())
+}
+
+/// `500ms`, `30s`, `5m`, `24h` or `30d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a duration such as `500ms`, `30s`, `5m`, `24h` or `30d`");
+    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(at);
+    let number = u64::from_str(number).map_err(|_| wrong())?;
+    let seconds = match unit {
+        "ms" => return Ok(Duration::from_millis(number)),
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+fn rate_limit(text: &str) -> Result<gridkey_emulator::RateLimit, String> {
+    let wrong = || format!("`{text}` is not a rate such as `1/3s`");
+    let (requests, per) = text.split_once('/').ok_or_else(wrong)?;
+    let requests = requests.parse().map_err(|_| wrong())?;
+    let seconds =
+        u32::try_from(duration(per)?.as_secs()).ok().filter(|seconds| *seconds > 0).ok_or_else(wrong)?;
+    Ok(gridkey_emulator::RateLimit { requests, seconds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        cli().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("30d"), Ok(Duration::from_secs(2_592_000)));
+        for bad in ["", "5", "s", "1w2", "-1s", "99999999999999999999d", "1.5h"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn global_flags_work_after_the_command_too() {
+        let before =
+            Arguments::try_parse_from(["gridkey", "--emulator", "-f", "x", "plan"]).expect("it parses");
+        let after =
+            Arguments::try_parse_from(["gridkey", "plan", "--emulator", "-f", "x"]).expect("it parses");
+        assert_eq!(format!("{:?}", before.global), format!("{:?}", after.global));
+        assert!(
+            Arguments::try_parse_from(["gridkey", "apply", "--auto-approve", "--target", "prod/a"]).is_ok()
+        );
+        assert!(Arguments::try_parse_from(["gridkey", "plan", "--allow", "managing_key"]).is_err());
+        assert!(Arguments::try_parse_from(["gridkey", "plan", "--env", "../prod"]).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! The commands, one file each, and which argument runs which.
+
+mod apply;
+mod emulator;
+mod init;
+mod list;
+mod plan;
+mod scopes;
+mod state;
+mod validate;
+
+use crate::args::{Arguments, Command, EnvironmentsCommand, StateCommand, cli};
+use crate::exit::{CommandError, Exit};
+use crate::print;
+
+/// Runs a command.
+pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
+    let Arguments { global, command } = arguments;
+    match command {
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Validate => validate::run(&global),
+        Command::Plan(arguments) => plan::run(&global, &arguments).await,
+        Command::Apply(arguments) => apply::run(&global, &arguments, apply::Aim::Manifest).await,
+        Command::Destroy(arguments) => apply::run(&global, &arguments, apply::Aim::Nothing).await,
+        Command::Environments(EnvironmentsCommand::List) => list::environments(&global),
+        Command::State(StateCommand::List) => state::list(&global).await,
+        Command::State(StateCommand::Show { address }) => state::show(&global, &address).await,
+        Command::State(StateCommand::Unlock { account }) | Command::ForceUnlock { account } => {
+            state::unlock(&global, &account).await
+        }
+        Command::Scopes(arguments) => scopes::run(&arguments),
+        Command::Schema => {
+            print::out(&format!("{:#}\n", gridkey_core::manifest::manifest_schema()));
+            Ok(Exit::Done)
+        }
+        Command::Emulator(arguments) => emulator::run(&arguments).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut cli(), "gridkey", &mut script);
+            print::out(&String::from_utf8_lossy(&script));
+            Ok(Exit::Done)
+        }
+    }
+}

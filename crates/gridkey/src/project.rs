@@ -1,0 +1,255 @@
+//! A project: its manifest, and everything the manifest names, opened for a command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridkey_core::inventory::{Unreadable, UnreadableReason};
+use gridkey_core::manifest::{Account, Credential, Loaded, Manifest, SourceFile, StoreSettings, load};
+use gridkey_core::plan::{DEFAULT_READ_LAG, Options, Selection};
+use gridkey_core::state::AccountState;
+use gridkey_core::{Name, Region};
+use gridkey_engine::Readers;
+use gridkey_engine::ports::{AccountReader, AccountWriter, StateWriter, StoreError};
+use gridkey_sendgrid::{BaseUrl, Behalf, Client, Limits, Operation, WaitObserver, WaitReason};
+use gridkey_sinks::Sinks;
+use gridkey_stores::LocalStore;
+use secrecy::SecretString;
+
+use crate::args::{Global, Narrowing};
+use crate::credential;
+use crate::emulated::Emulated;
+use crate::exit::CommandError;
+use crate::print;
+use crate::remote::Remote;
+use crate::view::progress::Progress;
+
+/// A manifest and where it stands.
+pub struct Sources {
+    pub files: Vec<SourceFile>,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+}
+
+/// A project that is open.
+pub struct Project {
+    pub loaded: Loaded,
+    pub base: PathBuf,
+    pub store: Arc<dyn StateWriter>,
+    pub sinks: Arc<Sinks>,
+    pub read_lag: Duration,
+    emulated: Option<Emulated>,
+    sendgrid_url: Option<BaseUrl>,
+}
+
+/// Which of an account's keys to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// The one that may only read, where there is one.
+    Read,
+    Write,
+}
+
+/// The accounts of a run.
+pub struct Accounts {
+    pub readers: Readers,
+    pub writers: BTreeMap<Name, Arc<dyn AccountWriter>>,
+}
+
+/// Reads the files of a manifest: one, or every `*.yaml` of a folder.
+pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
+    let unreadable = |path: &Path, error: &std::io::Error| {
+        let failed =
+            CommandError::new(format!("the manifest {} cannot be read", path.display())).because(error);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                failed.help("name it with `--manifest PATH`, or write one to start from with `gridkey init`")
+            }
+            _ => failed,
+        }
+    };
+    let mut paths = Vec::new();
+    let is_folder = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_dir();
+    if is_folder {
+        for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
+            let entry = entry.map_err(|error| unreadable(path, &error))?.path();
+            let is_yaml =
+                entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            if is_yaml && entry.is_file() {
+                paths.push(entry);
+            }
+        }
+        paths.sort();
+    } else {
+        paths.push(path.to_path_buf());
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+        files.push(SourceFile { name: path.display().to_string(), bytes });
+    }
+    let folder = if is_folder { Some(path) } else { path.parent() };
+    let base = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(Sources { files, base: base.to_path_buf() })
+}
+
+impl Project {
+    /// Reads the manifest and opens its store and sinks; nothing is looked for at SendGrid yet.
+    pub async fn open(global: &Global) -> Result<Self, CommandError> {
+        let Sources { files, base } = read_sources(&global.manifest)?;
+        let loaded = load(&files, &global.environments).map_err(|diagnostics| {
+            print::say(&crate::view::diagnostics::render(&diagnostics, print::error_style()));
+            CommandError::new("the manifest cannot be used")
+        })?;
+        let manifest = &loaded.manifest;
+        let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {
+            let emulated = Emulated::start(manifest, &base).await?;
+            print::say(&format!(
+                "working on an emulated SendGrid; everything is kept in {}",
+                emulated.folder().display()
+            ));
+            let store = LocalStore::new(emulated.state(), manifest.project.clone());
+            let sinks = Sinks::sandboxed(emulated.sinks());
+            (Some(emulated), Arc::new(store), sinks)
+        } else {
+            let store = gridkey_stores::open(&manifest.state, &base, &manifest.project)
+                .map_err(|error| CommandError::new("the state cannot be opened").because(&error))?;
+            let search = std::env::var_os("PATH").unwrap_or_default();
+            let sinks = Sinks::new(base.clone(), std::env::split_paths(&search).collect());
+            (None, Arc::from(store), sinks)
+        };
+        let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
+        let read_lag = global.read_lag.unwrap_or(default_lag);
+        let sendgrid_url = global.sendgrid_url.clone();
+        Ok(Self { loaded, base, store, sinks: Arc::new(sinks), read_lag, emulated, sendgrid_url })
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.loaded.manifest
+    }
+
+    /// The documents of every account that has one.
+    pub async fn states(&self) -> Result<BTreeMap<Name, AccountState>, CommandError> {
+        let failed = |error: StoreError| CommandError::new("the state cannot be read").because(&error);
+        let mut states = BTreeMap::new();
+        for account in self.store.accounts().await.map_err(failed)? {
+            if let Some(stored) = self.store.read(&account).await.map_err(failed)? {
+                states.insert(account, stored.state);
+            }
+        }
+        Ok(states)
+    }
+
+    /// How to plan.
+    pub async fn options(&self, narrowing: &Narrowing) -> Result<Options, CommandError> {
+        let on_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+        let local = matches!(self.manifest().state, StoreSettings::Local(_)) && self.emulated.is_none();
+        let exists = self.store.exists().await;
+        let exists = exists.map_err(|error| CommandError::new("the state cannot be read").because(&error))?;
+        let missing_sinks =
+            if self.emulated.is_some() { BTreeSet::new() } else { gridkey_sinks::missing_kinds() };
+        Ok(Options {
+            allow: narrowing.allow.clone(),
+            read_lag: self.read_lag,
+            ephemeral_state: on_ci && local && !exists,
+            missing_sinks,
+        })
+    }
+
+    /// Opens accounts: finds the managing keys, and makes a client for each parent.
+    pub async fn accounts(
+        &self,
+        names: &BTreeSet<Name>,
+        rights: Rights,
+        progress: &Arc<Progress>,
+    ) -> Accounts {
+        let mut accounts = Accounts { readers: BTreeMap::new(), writers: BTreeMap::new() };
+        let mut clients: BTreeMap<String, Result<Client, Unreadable>> = BTreeMap::new();
+        for name in names {
+            let Some(account) = self.manifest().accounts.get(name) else { continue };
+            let parent = account.parent.as_ref().unwrap_or(name);
+            let credential = match rights {
+                Rights::Read => account.plan_api_key.as_ref().unwrap_or(&account.api_key),
+                Rights::Write => &account.api_key,
+            };
+            // One client for each managing key and region, so that its accounts share a pace.
+            let key = format!("{parent} {:?} {credential:?}", account.region);
+            if !clients.contains_key(&key) {
+                let client = self.client(parent, account, credential, progress).await;
+                clients.insert(key.clone(), client);
+            }
+            let reader = match clients.get(&key) {
+                Some(Ok(client)) => {
+                    let deadline = Limits::default().request;
+                    let remote =
+                        Arc::new(Remote::new(client.clone(), account.on_behalf_of.as_ref(), deadline));
+                    accounts.writers.insert(name.clone(), Arc::clone(&remote) as _);
+                    Ok(remote as Arc<dyn AccountReader>)
+                }
+                Some(Err(unreadable)) => Err(unreadable.clone()),
+                None => continue,
+            };
+            accounts.readers.insert(name.clone(), reader);
+        }
+        accounts
+    }
+
+    async fn client(
+        &self,
+        parent: &Name,
+        account: &Account,
+        credential: &Credential,
+        progress: &Arc<Progress>,
+    ) -> Result<Client, Unreadable> {
+        let unreadable = |message: String| Unreadable { reason: UnreadableReason::Credential, message };
+        let (base, key): (BaseUrl, SecretString) = match &self.emulated {
+            Some(emulated) => {
+                let base = BaseUrl::new(&emulated.url()).map_err(|error| unreadable(error.to_string()))?;
+                let key = emulated.managing_key(parent);
+                (base, key.ok_or_else(|| unreadable(format!("the emulator has no account `{parent}`")))?)
+            }
+            None => {
+                let base = self.sendgrid_url.clone().unwrap_or_else(|| match account.region {
+                    Region::Global => BaseUrl::global(),
+                    Region::Eu => BaseUrl::eu(),
+                });
+                (base, credential::find(credential, &self.base).await?)
+            }
+        };
+        let client =
+            Client::new(base, key, Limits::default()).map_err(|error| unreadable(error.to_string()))?;
+        Ok(client.with_waits(Arc::new(Waits(Arc::clone(progress)))))
+    }
+
+    /// Where the secrets of a selection stand, for kinds that are files here.
+    pub fn secret_paths(&self, selection: &Selection) -> BTreeSet<PathBuf> {
+        let keys = self.manifest().keys.values().filter(|key| selection.has(self.manifest(), &key.address));
+        keys.flat_map(|key| &key.sinks).filter_map(|location| self.sinks.path_of(location)).collect()
+    }
+
+    pub fn is_emulated(&self) -> bool {
+        self.emulated.is_some()
+    }
+}
+
+/// Which keys a command is about.
+pub fn selection(global: &Global, narrowing: &Narrowing, destroy: bool) -> Selection {
+    let environments =
+        (!global.environments.is_empty()).then(|| global.environments.iter().cloned().collect());
+    let only = (!narrowing.only.is_empty()).then(|| narrowing.only.iter().cloned().collect());
+    Selection { environments, only, destroy }
+}
+
+/// Tells the progress of waits.
+struct Waits(Arc<Progress>);
+
+impl WaitObserver for Waits {
+    fn waiting(&self, reason: WaitReason, operation: Operation, behalf: &Behalf, duration: Duration) {
+        let what = match reason {
+            WaitReason::RateLimit => format!("SendGrid's rate limit ({}, {behalf})", operation.as_str()),
+            WaitReason::Retry => format!("another try to {} ({behalf})", operation.as_str()),
+        };
+        self.0.rate_limited(&what, duration);
+    }
+}

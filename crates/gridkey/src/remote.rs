@@ -1,0 +1,136 @@
+//! One account at SendGrid, for the engine: the client, and on whose behalf it asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gridkey_core::inventory::UnreadableReason;
+use gridkey_core::{Access, KeyId, OnBehalfOf, Scope, Scopes};
+use gridkey_engine::Secret;
+use gridkey_engine::ports::{
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+};
+use gridkey_sendgrid::{Behalf, Client, Error, KeyAccess, Kind, ScopeList};
+
+/// An account at SendGrid.
+pub struct Remote {
+    client: Client,
+    behalf: Behalf,
+    deadline: Duration,
+}
+
+impl Remote {
+    pub fn new(client: Client, on_behalf_of: Option<&OnBehalfOf>, deadline: Duration) -> Self {
+        let behalf = match on_behalf_of {
+            None => Behalf::Own,
+            Some(OnBehalfOf::Subuser(name)) => Behalf::Subuser(name.clone()),
+            Some(OnBehalfOf::AccountId(id)) => Behalf::AccountId(id.clone()),
+        };
+        Self { client, behalf, deadline }
+    }
+}
+
+fn read_error(error: Error) -> ReadError {
+    let reason = match error.kind {
+        Kind::Unauthorized => UnreadableReason::Unauthorized,
+        Kind::Forbidden | Kind::CapReached => UnreadableReason::Forbidden,
+        Kind::DataResidency => UnreadableReason::DataResidency,
+        Kind::BadRequest
+        | Kind::NotFound
+        | Kind::RateLimited
+        | Kind::ServerError
+        | Kind::Unintelligible
+        | Kind::NoAnswer
+        | Kind::NotSent => UnreadableReason::Unavailable,
+    };
+    ReadError { reason, message: error.message }
+}
+
+fn write_error(error: Error) -> WriteError {
+    match error.kind {
+        Kind::NotFound => WriteError::NotFound,
+        kind if kind.is_definite() => WriteError::Refused(error.message),
+        _ => WriteError::Unclear(error.message),
+    }
+}
+
+fn create_error(error: Error) -> CreateError {
+    let message = error.message;
+    match error.kind {
+        Kind::CapReached => CreateError::CapReached(message),
+        Kind::Unauthorized => CreateError::Unauthorized(message),
+        Kind::ServerError => CreateError::ServerError(message),
+        kind if kind.is_definite() => CreateError::Refused(message),
+        _ => CreateError::Unclear(message),
+    }
+}
+
+fn to_scopes(scopes: BTreeSet<String>) -> BTreeSet<Scope> {
+    scopes.into_iter().map(Scope::new).collect()
+}
+
+fn scope_list(scopes: &Scopes) -> ScopeList {
+    ScopeList::new(scopes.iter().map(ToString::to_string)).expect("`Scopes` holds at least one scope")
+}
+
+#[async_trait]
+impl AccountReader for Remote {
+    async fn list(&self) -> Result<Listing, ReadError> {
+        let listed = self.client.list(&self.behalf).await.map_err(read_error)?;
+        let keys: BTreeMap<_, _> =
+            listed.value.into_iter().map(|key| (KeyId::new(key.id), key.name)).collect();
+        Ok(Listing { at: listed.at, keys })
+    }
+
+    async fn scopes_of(&self, id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError> {
+        let detail = self.client.get(&self.behalf, id.as_str()).await.map_err(read_error)?;
+        Ok(detail.map(|detail| to_scopes(detail.scopes)))
+    }
+
+    async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
+        self.client.scopes(&self.behalf).await.map(to_scopes).map_err(read_error)
+    }
+
+    fn managing_key(&self) -> Option<KeyId> {
+        self.client.own_id().map(KeyId::new)
+    }
+}
+
+#[async_trait]
+impl AccountWriter for Remote {
+    async fn create(&self, name: &str, access: &Access) -> Result<CreatedKey, CreateError> {
+        let access = match access {
+            Access::Full => KeyAccess::Full,
+            Access::Restricted(scopes) | Access::Billing(scopes) => KeyAccess::Scopes(scope_list(scopes)),
+        };
+        let created = self.client.create(&self.behalf, name, &access).await.map_err(create_error)?;
+        let (key, at) = (created.value, created.at);
+        Ok(CreatedKey {
+            id: KeyId::new(key.id),
+            secret: Secret::new(key.secret),
+            at,
+            scopes: key.scopes.map(to_scopes),
+        })
+    }
+
+    async fn rename(&self, id: &KeyId, name: &str) -> Result<(), WriteError> {
+        self.client.rename(&self.behalf, id.as_str(), name).await.map_err(write_error)
+    }
+
+    async fn update(&self, id: &KeyId, name: &str, scopes: &Scopes) -> Result<(), WriteError> {
+        let scopes = scope_list(scopes);
+        self.client.update(&self.behalf, id.as_str(), name, &scopes).await.map_err(write_error)
+    }
+
+    async fn delete(&self, id: &KeyId) -> Result<Deleted, WriteError> {
+        let deleted = self.client.delete(&self.behalf, id.as_str()).await.map_err(write_error)?;
+        Ok(match deleted {
+            gridkey_sendgrid::Deleted::Revoked => Deleted::Revoked,
+            gridkey_sendgrid::Deleted::NotFound => Deleted::NotFound,
+        })
+    }
+
+    fn deadline(&self) -> Duration {
+        self.deadline
+    }
+}

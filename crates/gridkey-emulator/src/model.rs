@@ -121,6 +121,13 @@ impl Model {
         }
     }
 
+    /// Gives a key other scopes by hand, as a person does in the web page.
+    pub fn change(&mut self, account: &str, id: &str, scopes: &[String]) {
+        if let Some(key) = self.data.accounts.get_mut(account).and_then(|account| account.keys.get_mut(id)) {
+            key.scopes = Some(scopes.iter().cloned().collect());
+        }
+    }
+
     /// Every key that an account ever had.
     pub fn keys(&self, account: &str) -> Vec<KeyView> {
         let keys = self.data.accounts.get(account).into_iter().flat_map(|account| &account.keys);

@@ -149,8 +149,9 @@ fn over_share(account: &Account<'_>, capacity: &Capacity, made: u32, gates: &mut
         account: Some(account.name().clone()),
         address: None,
         message: format!(
-            "this project may hold {max} keys in account `{}` and holds {}; this plan makes {made}, which comes \
-             to {ours_after}",
+            "this project may hold {} in account `{}` and holds {}; this plan makes {made}, which comes to \
+             {ours_after}",
+            if max == 1 { "1 key".to_string() } else { format!("{max} keys") },
             account.name(),
             capacity.ours,
         ),

@@ -42,7 +42,8 @@ impl Account<'_> {
                 "use another sink, or `--emulator`, which stands in for every kind".to_string(),
             ));
         }
-        if let Some(owner) = self.giver(&wanted.address, location) {
+        let owner = self.giver(&wanted.address, location);
+        if let Some(owner) = &owner {
             gates.raise(finding(
                 Code::LocationTaken,
                 format!("{location} belongs to `{owner}`, whose key is there"),
@@ -69,7 +70,7 @@ impl Account<'_> {
                     SinkContent::Key(id) => !ours.contains(id),
                     SinkContent::Other => true,
                 };
-                if foreign {
+                if foreign && owner.is_none() {
                     let (message, help) = self.foreign_value(wanted, location, &content);
                     gates.raise(finding(Code::ForeignValue, message, help));
                     let holder = match &content {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::access::{Access, Scope};
+use crate::access::{Access, Scope, Scopes};
 use crate::address::Address;
 use crate::inventory::{KeyDetail, SinkContent, SinkObservation};
 use crate::key::{KeyId, Marker};
@@ -47,6 +47,8 @@ struct Comparison<'a> {
     steps: Vec<Step>,
     /// What the key's access is, once the change is done.
     access: Access,
+    /// What it is now at SendGrid, where somebody else changed it.
+    drifted: Option<Access>,
 }
 
 impl<'a> Comparison<'a> {
@@ -61,6 +63,7 @@ impl<'a> Comparison<'a> {
             notes: Vec::new(),
             steps: Vec::new(),
             access,
+            drifted: None,
         }
     }
 
@@ -102,7 +105,10 @@ impl<'a> Comparison<'a> {
         if self.reasons.is_empty() {
             self.reasons.push(Reason::InStep);
         }
-        let before = values_of(self.owned);
+        let mut before = values_of(self.owned);
+        if let Some(drifted) = self.drifted {
+            before.access = drifted;
+        }
         let after = KeyValues {
             id: Some(self.owned.id.clone()),
             name: if self.account.presence(self.owned) == Presence::Live {
@@ -196,7 +202,13 @@ impl<'a> Comparison<'a> {
         let reported = self.owned.reported.as_ref().map(without_automatic);
         match (live, reported) {
             // What SendGrid did not hold right after it was asked is not asked for on every run.
-            (Some(live), Some(reported)) if live != target && live != reported => Some(Reason::ScopesDrifted),
+            (Some(live), Some(reported)) if live != target && live != reported => {
+                self.drifted = Scopes::new(live).ok().map(|live| match &self.access {
+                    Access::Billing(_) => Access::Billing(live),
+                    Access::Full | Access::Restricted(_) => Access::Restricted(live),
+                });
+                Some(Reason::ScopesDrifted)
+            }
             _ => None,
         }
     }

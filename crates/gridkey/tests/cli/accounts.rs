@@ -1,0 +1,210 @@
+//! Accounts that are full, wrong, limited or unreachable.
+
+use std::collections::BTreeMap;
+
+use gridkey_emulator::{Fault, FaultRule, Operation, RateLimit, Settings};
+use jiff::Timestamp;
+
+use crate::support::{Place, manifest, many, secrets};
+
+fn counted(place: &Place) -> BTreeMap<Operation, usize> {
+    let mut counts = BTreeMap::new();
+    for entry in place.server.model().log() {
+        *counts.entry(entry.operation).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_run_makes_just_the_requests_it_needs() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(5)));
+    place.run(&["apply", "--yes"]).ends(0);
+    let expected =
+        [(Operation::Create, 5), (Operation::List, 1), (Operation::Rename, 5), (Operation::Scopes, 1)];
+    assert_eq!(counted(&place), BTreeMap::from(expected));
+    place.server.model().clear_log();
+    place.run(&["plan"]).ends(0).says("No changes");
+    assert_eq!(counted(&place), BTreeMap::from([(Operation::List, 1), (Operation::Get, 5)]));
+    place.server.model().clear_log();
+    place.run(&["apply", "--yes"]).ends(0).says("No changes");
+    assert_eq!(counted(&place), BTreeMap::from([(Operation::List, 1), (Operation::Get, 5)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_keys_fit_and_the_next_blocks_before_anything_is_made() {
+    let place = Place::new(Settings::default()).await;
+    place.server.model().child("acme", "shop");
+    let with = |count| {
+        let text = manifest(&many(count)).replace("keys:\n", "keys:\n");
+        let accounts = "  acme: { api_key: { env: SENDGRID_API_KEY } }\n";
+        text.replace(accounts, &format!("{accounts}  shop: {{ parent: acme, subuser: shop }}\n"))
+            .replace("defaults: {", "defaults: { account: shop,")
+    };
+    place.write("gridkey.yaml", &with(100));
+    place.run(&["apply", "--yes"]).ends(0).says("100 created");
+    let live = |place: &Place| place.server.model().keys("acme/shop").iter().filter(|key| key.live).count();
+    assert_eq!(live(&place), 100);
+    place.write("gridkey.yaml", &with(101));
+    place.server.model().clear_log();
+    let blocked = place.run(&["apply", "--yes"]);
+    blocked
+        .ends(3)
+        .says("capacity")
+        .says("allows 100 keys and holds 100 (100 ours, 0 foreign)")
+        .says("comes to 101");
+    assert_eq!(counted(&place).get(&Operation::Create), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_keys_count() {
+    let place = Place::new(Settings { key_limit: 10, ..Settings::default() }).await;
+    for number in 0..7 {
+        place.server.model().add_key(
+            "acme",
+            &format!("by hand {number}"),
+            Some(&["mail.send"]),
+            Timestamp::now(),
+        );
+    }
+    let text = manifest(&many(3)).replace("api_key: {", "key_limit: 10, api_key: {");
+    place.write("gridkey.yaml", &text);
+    place.run(&["apply", "--yes"]).ends(3).says("(0 ours, 8 foreign)").says("comes to 11");
+    assert_eq!(counted(&place).get(&Operation::Create), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_fills_up_meanwhile_ends_its_creations_and_keeps_what_was_made() {
+    let place = Place::new(Settings { key_limit: 4, ..Settings::default() }).await;
+    place.write("gridkey.yaml", &manifest(&many(6)));
+    // The manifest believes in the documented limit of 100; the account is full at four.
+    let said = place.run(&["apply", "--yes"]);
+    said.ends(4).says("the account is full").says("Cannot create more than 4 API Keys").says("3 created");
+    let secrets = secrets(&place.read(".env"));
+    assert_eq!(secrets.len(), 3);
+    assert!(secrets.iter().all(|secret| place.server.model().authenticates(secret, Timestamp::now())));
+    let state = place.run(&["state", "list"]);
+    assert_eq!(state.out.lines().count(), 3, "{}", state.out);
+    assert!(!state.out.contains("pending"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_managing_keys_swapped_are_noticed_and_nothing_is_made() {
+    let place = Place::new(Settings::default()).await;
+    let other = place.server.model().parent("other", Timestamp::now());
+    let text = manifest(
+        "  mailer: { scopes: [mail.send], account: acme }\n  pager: { scopes: [mail.send], account: beta }\n",
+    )
+    .replace("sinks:\n  local", "  beta: { api_key: { env: OTHER_KEY } }\nsinks:\n  local");
+    place.write("gridkey.yaml", &text);
+    let apply = |first: &str, second: &str| {
+        let mut command = place.command(&["apply", "--yes"]);
+        crate::support::said({
+            command.env("SENDGRID_API_KEY", first).env("OTHER_KEY", second);
+            command
+        })
+    };
+    apply(&place.key, &other).ends(0).says("2 created");
+    place.server.model().clear_log();
+    apply(&other, &place.key).ends(3).says("account_mismatch").says("is another than last time");
+    assert_eq!(counted(&place).get(&Operation::Create), None);
+    apply(&place.key, &other).ends(0).says("No changes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wrong_folder_for_a_sink_is_noticed_and_nothing_is_made() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(3)));
+    place.run(&["apply", "--yes"]).ends(0);
+    std::fs::rename(place.path(".env"), place.path("elsewhere")).unwrap();
+    place.server.model().clear_log();
+    place
+        .run(&["apply", "--yes"])
+        .ends(3)
+        .says("sink_mismatch")
+        .says("was given 3 locations, and all of them are empty");
+    assert_eq!(counted(&place).get(&Operation::Create), None);
+    std::fs::rename(place.path("elsewhere"), place.path(".env")).unwrap();
+    place.run(&["apply", "--yes"]).ends(0).says("No changes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parents_answer_for_a_subuser_is_noticed() {
+    let settings =
+        Settings { unknown_subuser: gridkey_emulator::UnknownSubuser::Parent, ..Settings::default() };
+    let place = Place::new(settings).await;
+    let text = manifest("  mailer: { scopes: [mail.send], account: shop }\n")
+        .replace("sinks:\n  local", "  shop: { parent: acme, subuser: shop }\nsinks:\n  local");
+    place.write("gridkey.yaml", &text);
+    place.run(&["apply", "--yes"]).ends(3).says("account_mismatch").says("answered with its parent's keys");
+    assert_eq!(counted(&place).get(&Operation::Create), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rate_limits_are_waited_for_and_said() {
+    let limit = RateLimit { requests: 2, seconds: 2 };
+    let place = Place::new(Settings { write_rate_limit: Some(limit), ..Settings::default() }).await;
+    place.write("gridkey.yaml", &manifest(&many(4)));
+    place.run(&["apply", "--yes"]).ends(0).says("rate limit").says("4 created");
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_leaves_no_second_key() {
+    for done in [false, true] {
+        let place = Place::new(Settings::default()).await;
+        place.server.model().set_faults(vec![FaultRule {
+            operation: Operation::Create,
+            after: 1,
+            count: Some(1),
+            fault: Fault::Drop { done },
+        }]);
+        place.write("gridkey.yaml", &manifest(&many(3)));
+        place.run(&["apply", "--yes"]).ends(0).says("3 created");
+        let live = place.server.model().keys("acme").into_iter().filter(|key| key.live).count();
+        assert_eq!(live, 4, "three keys and the managing key");
+        place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_said_at_any_volume() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(3)));
+    place.server.model().set_faults(vec![FaultRule {
+        operation: Operation::Create,
+        after: 1,
+        count: Some(1),
+        fault: Fault::Drop { done: true },
+    }]);
+    for format in ["text", "json"] {
+        let said = place.run(&["-vvv", "--log-format", format, "apply", "--yes"]);
+        place.no_secrets("the output of apply", &said.ends(0).all());
+        let said = place.run(&["-vvv", "--log-format", format, "plan", "--format", format]);
+        place.no_secrets("the output of plan", &said.ends(0).all());
+        assert!(!said.all().contains(&place.key));
+        place.write("gridkey.yaml", &manifest(&many(4)));
+    }
+    place.no_secrets_in_state();
+    assert_eq!(place.server.model().issued_secrets().len(), 6, "managing key, four keys and a lost one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_run_waits_for_the_first_or_says_who_it_is() {
+    let place = Place::with_latency(Settings::default(), std::time::Duration::from_millis(30)).await;
+    place.write("gridkey.yaml", &manifest(&many(10)));
+    let mut first = place.spawn(&["apply", "--yes"]);
+    while place.server.model().log().len() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    place
+        .run(&["apply", "--yes"])
+        .ends(1)
+        .says("is locked by")
+        .says("--lock-timeout")
+        .says("state unlock acme");
+    place.run(&["state", "unlock", "acme"]).ends(1).says("end it, and the lock goes with it");
+    place.run(&["apply", "--yes", "--lock-timeout", "60s"]).ends(0).says("No changes");
+    assert!(first.wait().unwrap().success());
+    place.run(&["state", "unlock", "acme"]).ends(0);
+}

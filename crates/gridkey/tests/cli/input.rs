@@ -1,0 +1,199 @@
+//! The mistakes that people make: each a clear error with a place and a way out, and nothing half done.
+
+use std::process::Stdio;
+
+use gridkey_emulator::Settings;
+use jiff::Timestamp;
+
+use crate::support::{Place, gridkey, manifest, many, said};
+
+#[test]
+fn a_manifest_that_cannot_be_used_is_an_error_with_its_place() {
+    let bomb = {
+        let mut text = "version: 1\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_string();
+        for level in 1..10 {
+            let before = format!("*a{}", level - 1);
+            text.push_str(&format!("a{level}: &a{level} [{}]\n", [before.as_str(); 9].join(", ")));
+        }
+        text
+    };
+    let secret = format!("SG.{}.{}", "a".repeat(22), "b".repeat(43));
+    let pasted =
+        manifest("  mailer: { scopes: [mail.send] }\n").replace("{ env: SENDGRID_API_KEY }", &secret);
+    let full = "  mailer: { access: full, scopes: [mail.send] }\n";
+    let mixed = "  mailer: { scopes: [mail.send, billing.read] }\n";
+    let staged = manifest("  a: { scopes: [mail.send], environments: [stagin] }\n")
+        .replace("keys:\n", "environments: { staging: {} }\nkeys:\n");
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("malformed YAML", b"version: 1\nkeys: [\n".to_vec(), "gridkey.yaml:"),
+        (
+            "duplicate keys",
+            manifest("  a: { scopes: [mail.send] }\n  a: { scopes: [mail.send] }\n").into(),
+            "`a`",
+        ),
+        ("unknown fields", manifest("  a: { scopess: [mail.send] }\n").into(), "`scopes`"),
+        ("an alias bomb", bomb.into(), "error"),
+        ("a large file", vec![b'#'; 10 * 1024 * 1024], "1 MiB"),
+        ("invalid UTF-8", b"version: 1\n\xff\xfe\n".to_vec(), "UTF-8"),
+        ("a pasted secret", pasted.into(), "env"),
+        ("empty scopes", manifest("  a: { scopes: [] }\n").into(), "scopes"),
+        ("full with scopes", manifest(full).into(), "full"),
+        ("billing mixed", manifest(mixed).into(), "billing"),
+        ("an unknown account", manifest("  a: { scopes: [mail.send], account: acne }\n").into(), "`acme`"),
+        ("an unknown sink", manifest("  a: { scopes: [mail.send], sinks: [locale] }\n").into(), "`local`"),
+        (
+            "an unknown environment",
+            manifest("  a: { scopes: [mail.send], environments: [prod] }\n").into(),
+            "`prod`",
+        ),
+        (
+            "an unknown placeholder",
+            manifest("  a: { scopes: [mail.send], name: \"{kex}\" }\n").into(),
+            "{kex}",
+        ),
+        ("a name outside the grammar", manifest("  ../prod: { scopes: [mail.send] }\n").into(), "../prod"),
+        ("no sink", manifest("  a: { scopes: [mail.send], sinks: [] }\n").into(), "sink"),
+        ("one location twice", manifest(&many(2)).replace("SENDGRID_{KEY}", "SENDGRID").into(), "key-1"),
+    ];
+    for (what, bytes, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("gridkey.yaml"), bytes).unwrap();
+        for command in [vec!["validate"], vec!["plan"], vec!["--emulator", "apply", "--yes"]] {
+            let said = said(gridkey(folder.path(), &command));
+            assert_eq!(said.code, 1, "{what}: {}", said.all());
+            assert!(said.all().contains(expected), "{what} does not say {expected:?}: {}", said.all());
+            assert!(!said.all().contains(&secret), "{what}");
+            assert!(!folder.path().join(".gridkey").exists(), "{what}: something was written");
+        }
+    }
+}
+
+#[test]
+fn validate_tells_every_error_with_line_column_and_what_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = manifest("  mailer: { scopes: [mail.sent] }\n  reports: { scopes: [stats.raed] }\n");
+    std::fs::write(folder.path().join("gridkey.yaml"), text).unwrap();
+    let said = said(gridkey(folder.path(), &["validate"]));
+    said.ends(1)
+        .says("unknown scope `mail.sent`")
+        .says("`mail.send`")
+        .says("`stats.read`")
+        .says("gridkey.yaml:8:");
+}
+
+#[test]
+fn a_missing_manifest_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["validate", "plan", "environments"] {
+        let arguments = if command == "environments" { vec![command, "list"] } else { vec![command] };
+        said(gridkey(folder.path(), &arguments)).ends(1).says("gridkey.yaml").says("gridkey init");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncated_or_newer_state_is_refused_and_left_alone() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(2)));
+    place.run(&["apply", "--yes"]).ends(0);
+    let file = ".gridkey/state/default/acme.json";
+    let whole = place.read(file);
+    for (broken, expected) in [
+        (whole[..whole.len() / 2].to_string(), "truncated"),
+        (whole.replacen("\"format_version\": 1", "\"format_version\": 99", 1), "99"),
+        ("not JSON".to_string(), "truncated"),
+    ] {
+        place.write(file, &broken);
+        place.server.model().clear_log();
+        for command in [&["plan"][..], &["apply", "--yes"], &["state", "list"]] {
+            place.run(command).ends(1).says("acme.json").says(expected);
+        }
+        assert_eq!(place.read(file), broken, "it is left as it was");
+        assert!(place.server.model().log().is_empty(), "nothing was asked for");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_cannot_be_written_is_found_before_the_first_key() {
+    let place = Place::new(Settings::default()).await;
+    // A file stands where the folder should be: that binds every user, also one whom modes do not.
+    place.write("blocked", "in the way");
+    place.write("gridkey.yaml", &manifest(&many(2)).replace("path: .env", "path: blocked/.env"));
+    place.run(&["apply", "--yes"]).says("blocked");
+    let made = place.server.model().keys("acme").len();
+    assert_eq!(made, 1, "only the managing key is there");
+    assert_eq!(place.read("blocked"), "in the way");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credential_that_is_missing_wrong_or_weak_says_so() {
+    let place = Place::new(Settings::default()).await;
+    let weak = place.server.model().add_key("acme", "weak", Some(&["mail.send"]), Timestamp::now());
+    let wrong = format!("SG.{}.{}", "a".repeat(22), "b".repeat(43));
+    place.write("gridkey.yaml", &manifest(&many(1)));
+    for (key, expected) in [
+        (None, "`SENDGRID_API_KEY` is not set"),
+        (Some(String::new()), "holds nothing"),
+        (Some("two words".to_string()), "more than one key"),
+        (Some(wrong), "401"),
+        (Some(weak.secret), "api_keys.read"),
+    ] {
+        for arguments in [&["plan"][..], &["apply", "--yes"]] {
+            let mut command = place.command(arguments);
+            match &key {
+                Some(key) => command.env("SENDGRID_API_KEY", key),
+                None => command.env_remove("SENDGRID_API_KEY"),
+            };
+            let said = said(command);
+            said.ends(3).says("account_unreadable").says(expected);
+            if let Some(key) = key.as_ref().filter(|key| key.len() > 20) {
+                assert!(!said.all().contains(key.as_str()));
+            }
+        }
+    }
+    assert_eq!(place.server.model().keys("acme").len(), 2, "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn apply_asks_where_somebody_sits_and_needs_yes_elsewhere() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(1)));
+    place.run(&["apply"]).ends(64).says("--yes");
+    let mut command = place.command(&["apply"]);
+    command.stdin(Stdio::piped());
+    said(command).ends(64);
+    assert!(place.server.model().log().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_on_a_machine_that_is_thrown_away_is_a_gate() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(1)));
+    let on_ci = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("CI", "true");
+        said(command)
+    };
+    on_ci(&["apply", "--yes"]).ends(3).says("ephemeral_state");
+    on_ci(&["apply", "--yes", "--allow", "ephemeral_state"]).ends(0);
+    on_ci(&["apply", "--yes"]).ends(0).says("No changes");
+}
+
+#[test]
+fn usage_errors_have_their_own_code() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gridkey.yaml"), manifest(&many(1))).unwrap();
+    for arguments in [
+        &["plan", "--allow", "no_such"][..],
+        &["plan", "--allow", "managing_key"],
+        &["plan", "--only", "../x"],
+        &["--emulator", "plan", "--only", "nobody"],
+        &["plan", "--sendgrid-url", "http://api.sendgrid.com"],
+        &["frobnicate"],
+        &["--env", "../prod", "plan"],
+        &[],
+    ] {
+        assert_eq!(said(gridkey(folder.path(), arguments)).code, 64, "{arguments:?}");
+    }
+    said(gridkey(folder.path(), &["--env", "nowhere", "plan"])).ends(1).says("nowhere");
+    said(gridkey(folder.path(), &["--help"])).ends(0).says("Exit codes");
+}

@@ -1,0 +1,97 @@
+//! Runs that are killed, and runs that are asked to stop.
+
+use std::process::Child;
+use std::time::Duration;
+
+use gridkey_emulator::{Operation, Settings};
+use jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::support::{Place, manifest, many, secrets};
+
+const KEYS: usize = 20;
+const KILLS: usize = 50;
+
+/// Every key lives, its secret works, and there is no other.
+#[track_caller]
+fn whole(place: &Place) {
+    let model = place.server.model();
+    let live: Vec<_> =
+        model.keys("acme").into_iter().filter(|key| key.live && key.name != "managing key").collect();
+    let mut names: Vec<_> = live.iter().map(|key| key.name.clone()).collect();
+    names.sort();
+    let mut wanted: Vec<_> = (1..=KEYS).map(|number| format!("key-{number}")).collect();
+    wanted.sort();
+    assert_eq!(names, wanted);
+    let secrets = secrets(&place.read(".env"));
+    assert_eq!(secrets.len(), KEYS);
+    assert!(
+        secrets.iter().all(|secret| model.authenticates(secret, Timestamp::now())),
+        "a secret does not work"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_killed_fifty_times_is_put_right_by_the_next() {
+    let latency = Duration::from_millis(20);
+    let place = Place::with_latency(Settings::default(), latency).await;
+    place.write("gridkey.yaml", &manifest(&many(KEYS)));
+    let mut random = StdRng::seed_from_u64(20_261_123);
+    let mut killed = 0;
+    for round in 0..KILLS {
+        // Moments count from the first request that the run makes, so that none is lost to starting up.
+        place.server.model().clear_log();
+        let mut child = place.spawn(&["apply", "--yes", "--allow", "foreign_value"]);
+        let requests = random.random_range(0..12);
+        wait_for(&place, &mut child, |log| log > requests).await;
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..20_000))).await;
+        let _ = child.kill();
+        let status = child.wait().unwrap();
+        killed += usize::from(!status.success());
+        // Once everything is there, begin anew with other keys, so that every kill has something to hit.
+        if status.success() && round + 1 < KILLS {
+            place.write("gridkey.yaml", &manifest("  other: { scopes: [stats.read] }\n"));
+            place.run(&["apply", "--yes", "--allow", "max_deletions"]).ends(0);
+            place.write("gridkey.yaml", &manifest(&many(KEYS)));
+        }
+    }
+    println!("killed {killed} of {KILLS} runs");
+    assert!(killed >= KILLS / 2, "only {killed} runs were killed");
+    let last = place.run(&["apply", "--yes"]);
+    last.ends(0);
+    whole(&place);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes");
+    place.no_secrets_in_state();
+}
+
+/// Waits until the emulator has heard so many requests, or the process has ended.
+async fn wait_for(place: &Place, child: &mut Child, enough: impl Fn(usize) -> bool) {
+    loop {
+        if enough(place.server.model().log().len()) || child.try_wait().unwrap().is_some() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_signal_finishes_what_is_under_way() {
+    for signal in ["INT", "TERM"] {
+        let place = Place::with_latency(Settings::default(), Duration::from_millis(20)).await;
+        place.write("gridkey.yaml", &manifest(&many(KEYS)));
+        let mut child = place.spawn(&["apply", "--yes"]);
+        wait_for(&place, &mut child, |log| log > 6).await;
+        let pid = child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let made =
+            place.server.model().log().iter().filter(|entry| entry.operation == Operation::Create).count();
+        assert!(made < KEYS, "it went on to the end");
+        let state = place.run(&["state", "list"]);
+        assert!(!state.ends(0).out.contains("pending"), "{}", state.out);
+        assert_eq!(state.out.lines().count(), made, "what was made is recorded");
+        place.run(&["apply", "--yes"]).ends(0);
+        whole(&place);
+    }
+}

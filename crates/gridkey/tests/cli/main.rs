@@ -1,0 +1,14 @@
+//! The real process, against an emulated SendGrid over HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on panics, and says what it ran"
+)]
+
+mod accounts;
+mod input;
+mod interruption;
+mod quickstart;
+mod scenarios;
+mod support;

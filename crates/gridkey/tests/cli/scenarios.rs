@@ -1,0 +1,226 @@
+//! Scenarios: a folder for each claim, with manifests, what is at SendGrid, and what every command says.
+//!
+//! `GRIDKEY_BLESS=1 cargo test` writes what the commands say now into `expected.txt`; read the difference
+//! before it is committed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gridkey_emulator::Settings;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::support::{Place, said};
+
+/// `scenario.json`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    /// Switches of the emulated SendGrid.
+    #[serde(default)]
+    sendgrid: Settings,
+    /// Keys made by hand, by account.
+    #[serde(default)]
+    foreign: Vec<Foreign>,
+    #[serde(default)]
+    subusers: Vec<String>,
+    steps: Vec<Step>,
+    /// Whether a plan at the end shows no changes, as it does unless the scenario is about something that
+    /// blocks.
+    #[serde(default = "yes")]
+    converges: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Foreign {
+    account: String,
+    name: String,
+    scopes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Step {
+    /// This manifest is the one from now on.
+    Manifest(String),
+    /// `gridkey …`
+    Run(Vec<String>),
+    /// The same, without the managing key.
+    WithoutKey(Vec<String>),
+    /// A file of the project is replaced.
+    Write { file: String, text: String },
+    /// A key is revoked by hand.
+    Revoke { account: String, name: String },
+    /// A key is renamed or given other scopes by hand.
+    Change { account: String, name: String, scopes: Vec<String> },
+    /// A file's text is shown, with secrets as the ids of their keys.
+    Show(String),
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_scenario_goes_as_it_is_written_down() {
+    let bless = std::env::var_os("GRIDKEY_BLESS").is_some();
+    let mut claims: Vec<_> =
+        std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    claims.sort();
+    assert!(!claims.is_empty());
+    let mut different = Vec::new();
+    for claim in &claims {
+        let told = tell(claim).await;
+        let path = claim.join("expected.txt");
+        if bless {
+            std::fs::write(&path, &told).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        if told != expected {
+            let name = claim.file_name().unwrap().to_string_lossy();
+            let diff = similar::TextDiff::from_lines(&expected, &told);
+            let diff = diff.unified_diff().header("expected", "told").to_string();
+            different.push(format!("{name}:\n{diff}"));
+        }
+    }
+    println!("{} scenarios", claims.len());
+    assert!(different.is_empty(), "{}\nGRIDKEY_BLESS=1 writes down what is told now", different.join("\n"));
+}
+
+/// Goes through a scenario, and tells what every command says.
+async fn tell(claim: &Path) -> String {
+    let name = claim.file_name().unwrap().to_string_lossy().into_owned();
+    let text = std::fs::read_to_string(claim.join("scenario.json")).unwrap();
+    let Scenario { sendgrid, foreign, subusers, steps, converges } =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let place = Place::new(sendgrid).await;
+    for subuser in subusers {
+        place.server.model().child("acme", &subuser);
+    }
+    for Foreign { account, name, scopes } in foreign {
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        place.server.model().add_key(&account, &name, Some(&scopes), Timestamp::now());
+    }
+    let mut told = String::new();
+    let mut names = Names::default();
+    for step in steps {
+        match step {
+            Step::Manifest(file) => {
+                std::fs::copy(claim.join(&file), place.path("gridkey.yaml")).unwrap();
+                told.push_str(&format!("# {file}\n"));
+            }
+            Step::Run(arguments) => run(&place, &arguments, true, &mut told),
+            Step::WithoutKey(arguments) => run(&place, &arguments, false, &mut told),
+            Step::Write { file, text } => {
+                place.write(&file, &text);
+                told.push_str(&format!("# {file} is replaced\n"));
+            }
+            Step::Revoke { account, name } => {
+                let id = id_of(&place, &account, &name);
+                assert!(place.server.model().revoke(&account, &id, Timestamp::now()));
+                told.push_str(&format!("# `{name}` is revoked by hand\n"));
+            }
+            Step::Change { account, name, scopes } => {
+                let id = id_of(&place, &account, &name);
+                place.server.model().change(&account, &id, &scopes);
+                told.push_str(&format!("# `{name}` is given other scopes by hand\n"));
+            }
+            Step::Show(file) => {
+                told.push_str(&format!("# {file}\n"));
+                for line in place.read(&file).lines() {
+                    told.push_str(&format!("| {}\n", hide_secrets(line)));
+                }
+            }
+        }
+    }
+    place.no_secrets(&format!("what {name} says"), &told);
+    place.no_secrets_in_state();
+    if converges {
+        place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes");
+    }
+    names.replace(&told, place.folder.path(), &place.server.url())
+}
+
+fn id_of(place: &Place, account: &str, name: &str) -> String {
+    let keys = place.server.model().keys(account);
+    keys.into_iter().find(|key| key.live && key.name == name).unwrap_or_else(|| panic!("no key `{name}`")).id
+}
+
+fn run(place: &Place, arguments: &[String], with_key: bool, told: &mut String) {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = place.command(&arguments);
+    if !with_key {
+        command.env_remove("SENDGRID_API_KEY");
+    }
+    let said = said(command);
+    place.no_secrets(&format!("what `gridkey {}` says", arguments.join(" ")), &said.all());
+    told.push_str(&format!("$ gridkey {}\n", arguments.join(" ")));
+    // Keys are worked on side by side, so the order of what is said on the way is not fixed.
+    let mut talk: Vec<&str> = said.err.lines().collect();
+    if said.code != 1 {
+        talk.sort_unstable();
+    }
+    for line in talk.into_iter().filter(|line| !line.trim().is_empty()) {
+        told.push_str(&format!("! {line}\n"));
+    }
+    for line in said.out.lines() {
+        told.push_str(&format!("| {line}\n"));
+    }
+    told.push_str(&format!("= {}\n", said.code));
+}
+
+/// `SG.<id>.<secret>` as `SG.<id>.…`
+fn hide_secrets(line: &str) -> String {
+    match line.find("SG.") {
+        Some(at) if line.len() >= at + 69 => format!("{}…{}", &line[..at + 26], &line[at + 69..]),
+        _ => line.to_string(),
+    }
+}
+
+/// Gives ids, markers and times names that are the same in every run.
+#[derive(Default)]
+struct Names(BTreeMap<String, String>);
+
+impl Names {
+    fn replace(&mut self, text: &str, folder: &Path, url: &str) -> String {
+        let text = text.replace(&folder.display().to_string(), "FOLDER").replace(url, "URL");
+        let mut named = String::new();
+        let mut word = String::new();
+        for c in text.chars().chain(['\n']) {
+            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':') {
+                word.push(c);
+                continue;
+            }
+            named.push_str(&self.name(&word));
+            word.clear();
+            named.push(c);
+        }
+        named.truncate(named.len() - 1);
+        named
+    }
+
+    fn name(&mut self, word: &str) -> String {
+        let mixed = word.chars().any(char::is_uppercase) && word.chars().any(char::is_lowercase);
+        let is_id = word.len() == 22 && mixed && !word.contains(':');
+        let is_time = word.len() == 20 && word.starts_with("20") && word.ends_with('Z');
+        let is_lineage =
+            word.len() == 26 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let is_marker = word.len() == 13
+            && word.chars().any(|c| c.is_ascii_digit())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let kind = match (is_id, is_time, is_lineage, is_marker) {
+            (true, _, _, _) => "KEY",
+            (_, true, _, _) => return "TIME".to_string(),
+            (_, _, true, _) => "LINEAGE",
+            (_, _, _, true) => "MARKER",
+            _ => return word.to_string(),
+        };
+        let number = self.0.len() + 1;
+        self.0.entry(word.to_string()).or_insert_with(|| format!("{kind}-{number}")).clone()
+    }
+}

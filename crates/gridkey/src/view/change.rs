@@ -8,7 +8,7 @@ use gridkey_core::plan::{
     Action, Change, Delete, DeleteKey, FinishPending, KeyValues, Mint, Note, Put, Settings, Step,
     UncertainKey,
 };
-use gridkey_core::state::Purpose;
+use gridkey_core::state::{Purpose, RetiringReason};
 use gridkey_core::{Access, LocationId, SinkLocation};
 
 use super::style::Tone;
@@ -223,11 +223,15 @@ fn minted(mint: &Mint) -> Vec<Cell> {
         if puts.len() > 1 {
             lines.push(Cell::new(format!("the new secret goes to {}", places(puts))));
         }
-        if retire.is_some() {
-            lines.push(Cell::new(format!(
-                "older key {older} goes on working for {} after that",
-                duration(*overlap)
-            )));
+        let after = duration(*overlap);
+        match retire {
+            Some(RetiringReason::Vanished) => lines.push(Cell::new(format!(
+                "key {older} is revoked {after} later, in case it is there after all"
+            ))),
+            Some(RetiringReason::Replaced | RetiringReason::Uncertain) => {
+                lines.push(Cell::new(format!("older key {older} goes on working for {after} after that")));
+            }
+            None => {}
         }
     }
     lines.extend(uncertain.iter().map(|key| unsure(key, *overlap)));

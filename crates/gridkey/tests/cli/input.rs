@@ -41,11 +41,7 @@ fn a_manifest_that_cannot_be_used_is_an_error_with_its_place() {
         ("billing mixed", manifest(mixed).into(), "billing"),
         ("an unknown account", manifest("  a: { scopes: [mail.send], account: acne }\n").into(), "`acme`"),
         ("an unknown sink", manifest("  a: { scopes: [mail.send], sinks: [locale] }\n").into(), "`local`"),
-        (
-            "an unknown environment",
-            manifest("  a: { scopes: [mail.send], environments: [prod] }\n").into(),
-            "`prod`",
-        ),
+        ("an unknown environment", staged.into(), "`staging`"),
         (
             "an unknown placeholder",
             manifest("  a: { scopes: [mail.send], name: \"{kex}\" }\n").into(),

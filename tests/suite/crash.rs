@@ -208,7 +208,7 @@ fn every_pair_of_effects_may_fail() {
 #[test]
 fn random_schedules_with_lag_keep_every_promise() {
     // The last stage has no slot but those that the run needs. Write-only sinks are not put through that:
-    // a key that one may have then waits for a person's word, which a scenario of its own shows.
+    // a key that one may have then waits for a person's word, which a test of recovery shows.
     let mut stages: Vec<Stage> = stages(100).into();
     stages.push(stage("readable, no spare slot", READABLE, 6));
     let mut random = StdRng::seed_from_u64(20_261_123);

@@ -7,3 +7,5 @@
 )]
 
 mod crash;
+mod properties;
+mod recovery;

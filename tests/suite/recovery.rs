@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use gridkey_core::plan::{Code, Options};
 use gridkey_tests::promise::broken;
-use gridkey_tests::world::{Ended, Fault, RunOptions, Wanted, World, WorldManifest};
+use gridkey_tests::world::{Ended, Fault, OVERLAP, RunOptions, Wanted, World, WorldManifest};
 
 #[test]
 fn an_uncertain_key_without_a_spare_slot_blocks_until_it_is_allowed_to_go() {
@@ -25,6 +25,37 @@ fn an_uncertain_key_without_a_spare_slot_blocks_until_it_is_allowed_to_go() {
     let allowed = RunOptions { options: Options { allow, ..Options::default() }, ..RunOptions::default() };
     let ended = block_on(world.run(3, &manifest, &allowed));
     assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+    let plan = block_on(world.plan(&manifest, &options));
+    assert_eq!(broken(&world, &manifest, &plan, true), Vec::<String>::new());
+}
+
+#[test]
+fn retirement_looks_at_the_sinks_first() {
+    let wanted = [Wanted { address: "prod/mailer", scopes: &["mail.send"], locations: &["ra", "ra2"] }];
+    let manifest = WorldManifest::new(&wanted, 10);
+    let world = World::new(10);
+    let options = RunOptions::default();
+    let run = |number| {
+        world.pass(OVERLAP * 2);
+        let ended = block_on(world.run(number, &manifest, &options));
+        assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+    };
+    run(1);
+    let location = manifest.locations()[0].clone();
+    let old = world.lock().held(&location).expect("it was just delivered");
+    // Gone by somebody's hand, made anew, and then a sink is rolled back to the older value.
+    world.lock().read_by_consumers.clear();
+    world.lock().revoke(&old);
+    run(2);
+    let new = world.lock().held(&location).expect("it was just delivered");
+    assert_ne!(old, new);
+    let secret = world.lock().keys[&old].secret.clone();
+    world.lock().locations.insert(location.clone(), Some(secret));
+    run(3);
+    assert_eq!(world.lock().held(&location), Some(new), "the current key is delivered again");
+    let still = world.lock().state.as_ref().is_some_and(|state| state.owned_ids().contains_key(&old));
+    assert!(still, "the overlap of the older one counts anew");
+    run(4);
     let plan = block_on(world.plan(&manifest, &options));
     assert_eq!(broken(&world, &manifest, &plan, true), Vec::<String>::new());
 }

@@ -8,4 +8,5 @@
 
 mod crash;
 mod properties;
+mod protocol;
 mod recovery;

@@ -4,10 +4,11 @@ use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One permission at SendGrid, such as `mail.send`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Scope(String);
 
@@ -18,6 +19,11 @@ impl Scope {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a key with this scope can make, change or revoke keys.
+    pub fn manages_keys(&self) -> bool {
+        self.0.strip_prefix("api_keys.").is_some_and(|rest| rest != "read")
     }
 
     /// Whether SendGrid puts this scope on keys by itself.
@@ -50,7 +56,7 @@ impl Borrow<str> for Scope {
 /// A set of scopes that holds at least one.
 ///
 /// An empty list sent to SendGrid can mean Full Access, so it cannot be written down here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "BTreeSet<Scope>", into = "BTreeSet<Scope>")]
 pub struct Scopes(BTreeSet<Scope>);
 
@@ -92,7 +98,7 @@ impl From<Scopes> for BTreeSet<Scope> {
 ///
 /// Full Access is a variant of its own: SendGrid gives it to a creation that leaves `scopes` out, and
 /// what it covers changes with the account, so it is never compared by scopes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     Full,
@@ -101,7 +107,7 @@ pub enum Access {
 }
 
 /// The kinds of [`Access`], without the scopes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessKind {
     Full,

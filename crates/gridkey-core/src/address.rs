@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{Name, NameError};
@@ -11,8 +12,9 @@ use crate::name::{Name, NameError};
 ///
 /// The account stands in it only where an environment fans out over several accounts, so three
 /// segments are environment, account and key, and two are environment and key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Address {
     pub environment: Option<Name>,
     pub account: Option<Name>,

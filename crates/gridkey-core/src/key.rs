@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// SendGrid's id of a key: the 22 characters between the dots of `SG.<id>.<secret>`.
 ///
 /// It is not secret: the list of keys shows it, and the published examples decode as version 4 UUIDs.
 /// The type takes whatever SendGrid names as an id, as the format is nowhere promised.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct KeyId(String);
 
@@ -45,7 +46,7 @@ impl fmt::Display for KeyId {
 /// The random word that names one attempt to create a key: `<name> [gridkey:<marker>]`.
 ///
 /// Every attempt at a POST has its own, so that a late effect can be told from a repeated request.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Marker(String);
 

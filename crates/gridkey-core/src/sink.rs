@@ -192,7 +192,7 @@ pub struct GitlabCiSettings {
 }
 
 /// The kinds of sinks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SinkKind {
     Dotenv,
@@ -211,7 +211,7 @@ pub enum SinkKind {
 }
 
 /// One place that holds one secret: a sink's settings with every placeholder filled in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SinkLocation {
     /// The sink's name in the manifest.
@@ -221,7 +221,7 @@ pub struct SinkLocation {
 }
 
 /// What tells one location from another, whatever the sink is called: kind, place and field.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct LocationId(String);
 

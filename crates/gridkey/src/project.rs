@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gridkey_core::inventory::{Unreadable, UnreadableReason};
 use gridkey_core::manifest::{Account, Credential, Loaded, Manifest, SourceFile, StoreSettings, load};
-use gridkey_core::plan::{DEFAULT_READ_LAG, Options, Selection};
+use gridkey_core::plan::{DEFAULT_READ_LAG, Due, Options, Selection};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Name, Region};
 use gridkey_engine::Readers;
@@ -154,6 +154,8 @@ impl Project {
             read_lag: self.read_lag,
             ephemeral_state: on_ci && local && !exists,
             missing_sinks,
+            due: Due::Include,
+            sinks: true,
         })
     }
 

@@ -90,6 +90,7 @@ impl WorldManifest {
             import: Vec::new(),
             removed: Vec::new(),
             policy: Policy::default(),
+            sources: Vec::new(),
         };
         Self { manifest }
     }

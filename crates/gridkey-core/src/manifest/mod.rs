@@ -10,6 +10,8 @@ mod schema;
 mod walk;
 mod yaml;
 
+use sha2::{Digest, Sha256};
+
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, hide, redact};
 use crate::manifest::node::{Node, Site, Value};
 use crate::manifest::problem::{Found, Problems};
@@ -25,6 +27,15 @@ pub struct SourceFile {
     /// The path as messages show it.
     pub name: String,
     pub bytes: Vec<u8>,
+}
+
+impl SourceFile {
+    /// What it was, for a document that is computed from it.
+    pub fn digest(&self) -> SourceDigest {
+        let digest = Sha256::digest(&self.bytes);
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        SourceDigest { file: self.name.clone(), sha256 }
+    }
 }
 
 /// A manifest that can be planned.
@@ -78,7 +89,7 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
     let found = problems.into_found();
     match manifest.flatten() {
         Some(manifest) if found.errors.is_empty() => Ok(Loaded {
-            manifest,
+            manifest: Manifest { sources: sources.iter().map(SourceFile::digest).collect(), ..manifest },
             warnings: found.warnings,
             unknown_scopes: found.unknown_scopes,
             sources: shown,

@@ -32,10 +32,22 @@ pub struct Manifest {
     pub import: Vec<Import>,
     pub removed: Vec<Removed>,
     pub policy: Policy,
+    /// The files it was read from.
+    pub sources: Vec<SourceDigest>,
+}
+
+/// A file that something was computed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDigest {
+    /// The path as it was given.
+    pub file: String,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
 }
 
 /// Where in a manifest something stands; line and column count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
     pub file: String,

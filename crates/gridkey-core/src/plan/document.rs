@@ -1,19 +1,23 @@
-//! The plan as a document: every change with before and after, capacity, findings, and what was allowed.
+//! The plan as a document: every change with before and after, capacity, findings, what was allowed, and
+//! what it was computed from.
 //!
 //! Views are rendered from this document alone. It holds no secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::key::{KeyId, Marker};
-use crate::manifest::{OnDelete, Position};
+use crate::manifest::{OnDelete, Position, SourceDigest};
 use crate::name::Name;
-use crate::plan::finding::Finding;
+use crate::plan::finding::{Allow, Finding};
+use crate::plan::input::Due;
 use crate::plan::step::Step;
 use crate::sink::SinkLocation;
 
@@ -21,11 +25,15 @@ use crate::sink::SinkLocation;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// What is decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     pub format_version: u32,
+    pub kind: PlanKind,
     pub project: Name,
+    pub computed_from: ComputedFrom,
+    /// What a person let pass this once, with `--allow`.
+    pub allowed: Vec<Allow>,
     pub accounts: BTreeMap<Name, AccountPlan>,
     /// Sorted by account, then by the order in which they are carried out, then by address.
     pub changes: Vec<Change>,
@@ -33,20 +41,54 @@ pub struct Plan {
     pub findings: Vec<Finding>,
 }
 
+/// What is compared with what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanKind {
+    /// A manifest with state and what is live: what `apply` would do.
+    #[default]
+    Plan,
+    /// State with what is live, whatever the manifest asks for by now.
+    Drift,
+    /// A manifest with another one, and nothing else.
+    Comparison,
+}
+
+/// What a plan was computed from, besides the accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComputedFrom {
+    /// The files of the manifest.
+    pub manifest: Vec<SourceDigest>,
+    /// The file of the manifest that it was compared with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<SourceDigest>,
+    /// The file of `--policy`.
+    pub policy: Option<SourceDigest>,
+    /// `--env`; `null` stands for every environment that does not come from a pattern.
+    pub environments: Option<BTreeSet<Name>>,
+    /// `--only`; `null` stands for every address.
+    pub only: Option<BTreeSet<Address>>,
+    pub due: Due,
+    /// Whether the sinks were looked at.
+    pub sinks: bool,
+}
+
 /// What a plan was computed from in one account, and what it comes to there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPlan {
     /// `None` where the account has no state yet.
     pub lineage: Option<String>,
     pub serial: u64,
     /// When the account was observed, by SendGrid's clock; `None` where it could not be.
+    #[schemars(with = "Option<String>")]
     pub observed_at: Option<Timestamp>,
     pub capacity: Option<Capacity>,
 }
 
 /// How full an account is, and would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capacity {
     /// What SendGrid allows.
@@ -66,7 +108,7 @@ pub struct Capacity {
 }
 
 /// What happens to one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     pub address: Address,
@@ -78,12 +120,28 @@ pub struct Change {
     pub after: Option<KeyValues>,
     pub notes: Vec<Note>,
     pub steps: Vec<Step>,
+    /// When the key is to be replaced by a new one, where the manifest says how often and the key is there.
+    pub rotation: Option<RotationDates>,
     /// Where the manifest asks for it.
     pub position: Option<Position>,
 }
 
+/// How old a key is, and how old it may get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotationDates {
+    /// When the key was made, or first seen.
+    #[schemars(with = "String")]
+    pub made: Timestamp,
+    /// When it is due for rotation.
+    #[schemars(with = "String")]
+    pub due: Timestamp,
+    /// How long the older key goes on working after that.
+    pub overlap: Duration,
+}
+
 /// What is decided about a key, in the order in which changes are carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A creation of an earlier run is finished, taken back, or given up.
@@ -137,7 +195,7 @@ impl fmt::Display for Action {
 }
 
 /// Why an action was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Everything is as it should be.
@@ -217,7 +275,7 @@ impl Reason {
 }
 
 /// What a key is, before or after a change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyValues {
     /// `None` before the key is made.
@@ -231,7 +289,7 @@ pub struct KeyValues {
 }
 
 /// Something worth knowing about a change, which blocks nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Note {
     /// SendGrid put these on the key by itself.
@@ -241,9 +299,17 @@ pub enum Note {
     /// These were asked for and accepted, and SendGrid does not hold them.
     NotHeld(BTreeSet<Scope>),
     /// An older key is revoked then.
-    RetiringKey { id: KeyId, after: Timestamp },
+    RetiringKey {
+        id: KeyId,
+        #[schemars(with = "String")]
+        after: Timestamp,
+    },
     /// An older location is cleared then.
-    RetiringLocation { location: SinkLocation, after: Timestamp },
+    RetiringLocation {
+        location: SinkLocation,
+        #[schemars(with = "String")]
+        after: Timestamp,
+    },
     /// The account's list or the key itself could not be found, and it may be too early to tell.
     MayBeGone,
     /// The value of a location is overwritten.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AddressError};
@@ -11,7 +12,7 @@ use crate::manifest::Position;
 use crate::name::Name;
 
 /// Something that a plan has to say.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
     pub severity: Severity,
@@ -27,7 +28,7 @@ pub struct Finding {
 }
 
 /// What a finding does to a plan; the worst comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Nothing of the plan is carried out.
@@ -40,7 +41,7 @@ pub enum Severity {
 }
 
 /// What kind of finding it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     AccountIdentity,
@@ -169,7 +170,9 @@ impl fmt::Display for Code {
 }
 
 /// `--allow CODE[:ADDRESS]`: a finding that a person lets pass this once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Allow {
     pub code: Code,
     pub address: Option<Address>,
@@ -210,6 +213,29 @@ impl FromStr for Allow {
         let address =
             address.map(str::parse).transpose().map_err(|source| AllowError::Address(code, source))?;
         Ok(Self { code, address })
+    }
+}
+
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Some(address) => write!(f, "{}:{address}", self.code),
+            None => self.code.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Allow {
+    type Error = AllowError;
+
+    fn try_from(text: String) -> Result<Self, AllowError> {
+        text.parse()
+    }
+}
+
+impl From<Allow> for String {
+    fn from(allow: Allow) -> Self {
+        allow.to_string()
     }
 }
 

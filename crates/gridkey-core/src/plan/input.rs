@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::inventory::Inventory;
@@ -36,6 +38,32 @@ pub struct Options {
     pub ephemeral_state: bool,
     /// Kinds of sinks that this build has no adapter for.
     pub missing_sinks: BTreeSet<crate::sink::SinkKind>,
+    /// Whether what the clock brought is part of the plan.
+    pub due: Due,
+    /// Whether the sinks were looked at.
+    pub sinks: bool,
+}
+
+/// `--due`: whether what only the clock brought (a rotation or a retirement come due) is part of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Due {
+    #[default]
+    Include,
+    /// It is left for another run, as in the plan of a pull request.
+    Exclude,
+    /// It is all there is, as in a nightly job.
+    Only,
+}
+
+impl Due {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::Exclude => "exclude",
+            Self::Only => "only",
+        }
+    }
 }
 
 /// Half a minute. Users of other tools report reads that trail a creation by some seconds and poll for up
@@ -55,6 +83,8 @@ impl Default for Options {
             read_lag: DEFAULT_READ_LAG,
             ephemeral_state: false,
             missing_sinks: BTreeSet::new(),
+            due: Due::Include,
+            sinks: true,
         }
     }
 }

@@ -10,6 +10,7 @@ mod input;
 mod location;
 mod owned;
 mod recover;
+mod risk;
 mod scopes;
 mod seed;
 mod step;
@@ -17,11 +18,15 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use document::{AccountPlan, Action, Capacity, Change, FORMAT_VERSION, KeyValues, Note, Plan, Reason};
+pub use document::{
+    AccountPlan, Action, Capacity, Change, ComputedFrom, FORMAT_VERSION, KeyValues, Note, Plan, PlanKind,
+    Reason, RotationDates,
+};
 pub use finding::{Allow, AllowError, Code, Finding, Severity};
 pub use input::{
-    ABANDONED_KEPT, DEFAULT_OVERLAP, DEFAULT_READ_LAG, Options, PlanInput, Selection, matches_pattern,
+    ABANDONED_KEPT, DEFAULT_OVERLAP, DEFAULT_READ_LAG, Due, Options, PlanInput, Selection, matches_pattern,
 };
+pub use risk::Risk;
 pub use seed::Seed;
 pub use step::{Delete, DeleteKey, FinishPending, Mint, Phase, Put, Settings, Step, UncertainKey};
 
@@ -74,6 +79,17 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     findings.dedup();
     Plan {
         format_version: FORMAT_VERSION,
+        kind: PlanKind::Plan,
+        computed_from: ComputedFrom {
+            manifest: input.manifest.sources.clone(),
+            against: Vec::new(),
+            policy: None,
+            environments: input.selection.environments.clone(),
+            only: input.selection.only.clone(),
+            due: input.options.due,
+            sinks: input.options.sinks,
+        },
+        allowed: input.options.allow.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
         project: input.manifest.project.clone(),
         accounts,
         changes,

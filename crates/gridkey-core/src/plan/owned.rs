@@ -8,7 +8,7 @@ use crate::inventory::{KeyDetail, SinkContent, SinkObservation};
 use crate::key::{KeyId, Marker};
 use crate::manifest::{OnDelete, WantedKey};
 use crate::plan::account::{Account, Presence, values_of};
-use crate::plan::document::{Action, Change, KeyValues, Note, Reason};
+use crate::plan::document::{Action, Change, KeyValues, Note, Reason, RotationDates};
 use crate::plan::gate::Gates;
 use crate::plan::location::readable_first;
 use crate::plan::recover::{Recovered, older_ids};
@@ -131,6 +131,7 @@ impl<'a> Comparison<'a> {
             after: Some(after),
             notes: self.notes,
             steps: self.steps,
+            rotation: rotation_dates(self.wanted, self.owned),
             position: Some(self.wanted.position.clone()),
         }
     }
@@ -387,6 +388,14 @@ impl<'a> Comparison<'a> {
     }
 }
 
+/// When a key that is there is due for rotation, where it ever is.
+pub(crate) fn rotation_dates(wanted: &WantedKey, owned: &OwnedKey) -> Option<RotationDates> {
+    let rotation = wanted.rotate?;
+    let made = owned.born.at();
+    let every = jiff::SignedDuration::try_from(rotation.every).ok()?;
+    Some(RotationDates { made, due: made.checked_add(every).ok()?, overlap: rotation.overlap })
+}
+
 pub(crate) fn protected(account: &Account<'_>, address: &Address, what: &str) -> Finding {
     Finding {
         severity: Severity::Blocks,
@@ -447,6 +456,7 @@ fn delete(account: &Account<'_>, address: &Address, owned: &OwnedKey, gates: &mu
         after: None,
         notes: Vec::new(),
         steps: vec![Step::Delete(Delete { keys, abandon, clear })],
+        rotation: None,
         position: None,
     }
 }

@@ -307,6 +307,7 @@ fn change(
         after: None,
         notes,
         steps,
+        rotation: None,
         position: None,
     }
 }

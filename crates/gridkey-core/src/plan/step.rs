@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
@@ -14,7 +15,7 @@ use crate::sink::SinkLocation;
 use crate::state::{Purpose, RetiringReason};
 
 /// One thing to do. The address is that of the change the step belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// A pending key whose secret a sink has: copy it where it is missing, and record it.
@@ -41,6 +42,7 @@ pub enum Step {
     /// An older key after its overlap: revoke it, if no location in `look` holds it.
     RetireKey {
         id: KeyId,
+        #[schemars(with = "String")]
         born: Timestamp,
         look: Vec<SinkLocation>,
     },
@@ -79,7 +81,7 @@ pub enum Step {
 }
 
 /// A location to write, and what it is expected to hold before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Put {
     pub location: SinkLocation,
@@ -87,7 +89,7 @@ pub struct Put {
 }
 
 /// Make a key and deliver its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mint {
     /// One for each attempt at the POST.
@@ -108,7 +110,7 @@ pub struct Mint {
 }
 
 /// Finish a creation that broke off after a sink took the secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FinishPending {
     pub marker: Marker,
@@ -125,7 +127,7 @@ pub struct FinishPending {
 }
 
 /// A pending key that a write-only sink may have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UncertainKey {
     pub marker: Marker,
@@ -133,7 +135,7 @@ pub struct UncertainKey {
 }
 
 /// Revoke a key, its older ones and its pending ones, and clear the locations that hold one of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Delete {
     pub keys: Vec<DeleteKey>,
@@ -144,16 +146,17 @@ pub struct Delete {
 }
 
 /// One key to revoke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteKey {
     pub id: KeyId,
     /// The earliest time it may have been made at: a 404 counts once the lag since then has passed.
+    #[schemars(with = "String")]
     pub born: Timestamp,
 }
 
 /// What state says of a key besides what SendGrid knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub owner: Option<String>,

@@ -155,6 +155,7 @@ fn mint(
         }),
         notes,
         steps: vec![Step::Mint(mint)],
+        rotation: None,
         position: Some(wanted.position.clone()),
     })
 }

@@ -61,6 +61,7 @@ fn summary(manifest: &Manifest) -> String {
         import,
         removed,
         policy,
+        sources: _,
     } = manifest;
     let mut text = format!("project {project}\nstate {state:?}\n\n");
     for account in accounts.values() {

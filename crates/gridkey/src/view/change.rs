@@ -20,7 +20,18 @@ const SCOPES_NAMED: usize = 12;
 
 /// The columns of a change, and the lines below them.
 pub(super) fn row(change: &Change) -> (Vec<Cell>, Vec<Cell>) {
-    let Change { address, account: _, action, reasons, before, after, notes, steps, position: _ } = change;
+    let Change {
+        address,
+        account: _,
+        action,
+        reasons,
+        before,
+        after,
+        notes,
+        steps,
+        rotation: _,
+        position: _,
+    } = change;
     let tone = Tone::of(*action);
     let head = vec![
         Cell::toned(tone, format!("{} {address}", action.sign())),

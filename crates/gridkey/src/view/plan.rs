@@ -14,7 +14,7 @@ use super::{change, finding};
 ///
 /// The same text for the same plan, whatever the terminal.
 pub fn text(plan: &Plan, style: Style) -> String {
-    let Plan { format_version: _, project: _, accounts, changes, findings } = plan;
+    let Plan { accounts, changes, findings, .. } = plan;
     let mut blocks = Vec::new();
     // A change counts where it says it does, even in a document that says nothing else of that account.
     let named: BTreeSet<&Name> =
@@ -70,7 +70,7 @@ fn heading(account: &Name, planned: Option<&AccountPlan>) -> String {
 
 /// The plan in one sentence, without a line break.
 pub fn summary(plan: &Plan) -> String {
-    let Plan { format_version: _, project: _, accounts: _, changes, findings } = plan;
+    let Plan { changes, findings, .. } = plan;
     let blocking = findings.iter().filter(|finding| finding.severity == Severity::Blocks).count();
     let all: Vec<&Change> = changes.iter().filter(|change| is_effective(change)).collect();
     if blocking > 0 {

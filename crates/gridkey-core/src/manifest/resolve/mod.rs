@@ -67,6 +67,7 @@ pub(crate) fn resolve(document: &Document, requested: &[Name], problems: &mut Pr
         removed: document.removed.iter().map(|removed| removed.value.clone()).collect(),
         policy: document.policy.clone(),
         accounts,
+        sources: Vec::new(),
     }
 }
 

@@ -3,8 +3,8 @@
 use gridkey_core::access::Scope;
 use gridkey_core::manifest::{OnDelete, Position};
 use gridkey_core::plan::{
-    AccountPlan, Action, Capacity, Change, Code, Delete, DeleteKey, FORMAT_VERSION, Finding, KeyValues, Note,
-    Plan, Reason, Severity, Step,
+    AccountPlan, Action, Capacity, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION, Finding,
+    KeyValues, Note, Plan, PlanKind, Reason, Severity, Step,
 };
 use gridkey_core::sink::DotenvSettings;
 use gridkey_core::{Access, KeyId, Marker, Name, Scopes, SinkLocation, SinkSettings};
@@ -43,6 +43,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         after: None,
         notes: Vec::new(),
         steps: Vec::new(),
+        rotation: None,
         position: None,
     }
 }
@@ -68,6 +69,9 @@ fn plan(changes: Vec<Change>, findings: Vec<Finding>) -> Plan {
     };
     Plan {
         format_version: FORMAT_VERSION,
+        kind: PlanKind::Plan,
+        computed_from: ComputedFrom::default(),
+        allowed: Vec::new(),
         project: name("shop"),
         accounts: [(name("acme"), account)].into(),
         changes,

@@ -1,6 +1,7 @@
 //! Plan documents made up for tests of views: one with something of everything, and large ones.
 
 use gridkey_core::access::Scope;
+use gridkey_core::identity::AccountIdentity;
 use gridkey_core::inventory::SinkContent;
 use gridkey_core::manifest::{OnDelete, Position, SourceDigest};
 use gridkey_core::plan::{
@@ -9,7 +10,7 @@ use gridkey_core::plan::{
 };
 use gridkey_core::sink::{DotenvSettings, VaultSettings};
 use gridkey_core::state::{Purpose, RetiringReason};
-use gridkey_core::{Access, KeyId, Marker, Name, Scopes, SinkLocation, SinkSettings};
+use gridkey_core::{Access, KeyId, Marker, Name, Region, Scopes, SinkLocation, SinkSettings};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -143,6 +144,7 @@ fn delete(account: &str, address: &str, number: usize, access: Access) -> Change
 
 fn account(live: u32, foreign: u32, after: u32, peak: u32) -> AccountPlan {
     AccountPlan {
+        identity: AccountIdentity { parent: None, region: Region::Global, on_behalf_of: None },
         lineage: Some("8q4zfj1m6s2h7k0c5v9b3n1x4d".into()),
         serial: 41,
         observed_at: Some(time("2026-03-01T11:00:00Z")),

@@ -26,6 +26,11 @@ impl Scope {
         self.0.strip_prefix("api_keys.").is_some_and(|rest| rest != "read")
     }
 
+    /// Whether what it lets a key do is named as reading.
+    pub fn only_reads(&self) -> bool {
+        self.0 == "read" || self.0.ends_with(".read")
+    }
+
     /// Whether SendGrid puts this scope on keys by itself.
     ///
     /// Users report `2fa_required` and `sender_verification_*` on keys that never asked for them, and

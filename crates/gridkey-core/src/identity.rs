@@ -30,7 +30,7 @@ impl Region {
 }
 
 /// The value of the `On-Behalf-Of` header, by which a parent's key acts for another account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnBehalfOf {
     /// A subuser of the parent, by user name.
@@ -51,10 +51,21 @@ impl fmt::Display for OnBehalfOf {
 /// What tells one account at SendGrid from another, as far as a manifest says it.
 ///
 /// State keeps it: a manifest that gives the same account name to another account is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountIdentity {
     pub parent: Option<Name>,
     pub region: Region,
     pub on_behalf_of: Option<OnBehalfOf>,
+}
+
+impl fmt::Display for AccountIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { parent, region, on_behalf_of } = self;
+        let region = region.as_str();
+        match (parent, on_behalf_of) {
+            (Some(parent), Some(account)) => write!(f, "`{account}` of `{parent}` ({region})"),
+            _ => write!(f, "an account of its own ({region})"),
+        }
+    }
 }

@@ -34,7 +34,8 @@ pub struct Refresh<'a> {
     pub selection: &'a Selection,
     pub states: &'a BTreeMap<Name, AccountState>,
     pub readers: &'a Readers,
-    pub sinks: &'a dyn SinkReader,
+    /// `None` leaves the sinks alone.
+    pub sinks: Option<&'a dyn SinkReader>,
     pub events: &'a dyn Observer,
     pub settle: Option<Settle<'a>>,
 }
@@ -151,14 +152,15 @@ impl Refresh<'_> {
         &self,
         accounts: &BTreeMap<Name, AccountInventory>,
     ) -> BTreeMap<LocationId, SinkObservation> {
+        let Some(sinks) = self.sinks else { return BTreeMap::new() };
         let locations = self.locations(accounts);
         let mut observed: BTreeMap<_, _> = stream::iter(&locations)
-            .map(|(id, location)| async move { (id.clone(), self.sinks.observe(location).await) })
+            .map(|(id, location)| async move { (id.clone(), sinks.observe(location).await) })
             .buffer_unordered(CONCURRENT_ACCOUNTS)
             .collect()
             .await;
         if let Some(settle) = &self.settle {
-            self.settle_sinks(settle, accounts, &locations, &mut observed).await;
+            self.settle_sinks(sinks, settle, accounts, &locations, &mut observed).await;
         }
         observed
     }
@@ -166,6 +168,7 @@ impl Refresh<'_> {
     /// Looks again at sinks whose reads may trail a write of a creation that broke off.
     async fn settle_sinks(
         &self,
+        sinks: &dyn SinkReader,
         settle: &Settle<'_>,
         accounts: &BTreeMap<Name, AccountInventory>,
         locations: &BTreeMap<LocationId, SinkLocation>,
@@ -178,7 +181,7 @@ impl Refresh<'_> {
             let Some(AccountInventory::Read(read)) = accounts.get(name) else { continue };
             for pending in state.pending.values() {
                 for location in &pending.locations {
-                    let lag = self.sinks.lag(location);
+                    let lag = sinks.lag(location);
                     if let Some(remaining) = remaining(pending.at, read.at, lag) {
                         wait = wait.max(remaining);
                         stale.insert(location.id());
@@ -192,7 +195,7 @@ impl Refresh<'_> {
         settle.timer.sleep(wait.saturating_sub(settle.timer.elapsed() - started)).await;
         for id in stale {
             if let Some(location) = locations.get(&id) {
-                observed.insert(id, self.sinks.observe(location).await);
+                observed.insert(id, sinks.observe(location).await);
             }
         }
     }

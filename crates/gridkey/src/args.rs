@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use gridkey_core::plan::Allow;
+use gridkey_core::plan::{Allow, Due};
 use gridkey_core::{Address, Name};
 use gridkey_sendgrid::BaseUrl;
 
@@ -20,7 +20,7 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done or no changes, 1 error, 2 changes present (--detailed-exitcode), \
-                          3 blocked or declined, 4 applied in part, 64 usage, 130 interrupted";
+                          3 blocked, declined or not approved, 4 applied in part, 64 usage, 130 interrupted";
 
 /// The command line as clap sees it, for the reference and for completions.
 pub fn cli() -> clap::Command {
@@ -37,6 +37,10 @@ pub struct Global {
     /// Only this environment (repeatable)
     #[arg(long = "env", global = true, env = "GRIDKEY_ENV", value_name = "NAME", value_delimiter = ',')]
     pub environments: Vec<Name>,
+
+    /// A file of policy rules that the manifest cannot loosen
+    #[arg(long, global = true, env = "GRIDKEY_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 
     /// Work on an emulated SendGrid under .gridkey/emulator; nothing else is read or written
     #[arg(long, global = true)]
@@ -74,10 +78,14 @@ pub enum Command {
     Validate,
     /// Show what would change
     Plan(PlanArguments),
-    /// Carry out what a plan shows
+    /// Show a plan that was saved with `plan --out`
+    Show(ShowArguments),
+    /// Carry out what a plan shows: of the manifest, or no more of it than saved plans approve
     Apply(ApplyArguments),
+    /// Show what differs between state and what is live, whatever the manifest asks for by now
+    Drift(DriftArguments),
     /// Revoke every key of the chosen environments
-    Destroy(ApplyArguments),
+    Destroy(DestroyArguments),
     /// The manifest's environments
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
@@ -121,12 +129,39 @@ pub struct PlanArguments {
     #[command(flatten)]
     pub narrowing: Narrowing,
 
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    #[command(flatten)]
+    pub form: Form,
+
+    /// Save the plan as JSON, to be shown or applied later
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 
     /// Exit with 2 where something would change
     #[arg(long)]
     pub detailed_exitcode: bool,
+
+    /// Leave the sinks alone; apply looks at them
+    #[arg(long)]
+    pub no_sinks: bool,
+
+    /// Whether what only the clock brought is part of the plan
+    #[arg(long, value_enum, default_value_t)]
+    pub due: DueChoice,
+
+    /// Compare with another manifest instead, without credential, state, network or command
+    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["no_sinks", "due"])]
+    pub against: Option<PathBuf>,
+}
+
+/// In which form a plan is shown.
+#[derive(Clone, Debug, Args)]
+pub struct Form {
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    /// What the hidden marker of a Markdown comment names, so that it is found and edited in place
+    #[arg(long, value_name = "ID", default_value = "plan", value_parser = comment_id)]
+    pub comment_id: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -134,10 +169,83 @@ pub enum Format {
     #[default]
     Text,
     Json,
+    /// For a comment on a pull request
+    Markdown,
+    /// Findings on lines of the manifest, for code review
+    Sarif,
+}
+
+/// What of a plan is left to the clock, as `--due` says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DueChoice {
+    #[default]
+    Include,
+    /// Leave it for another run, as in the plan of a pull request
+    Exclude,
+    /// Nothing else, as in a nightly job
+    Only,
+}
+
+impl From<DueChoice> for Due {
+    fn from(choice: DueChoice) -> Self {
+        match choice {
+            DueChoice::Include => Self::Include,
+            DueChoice::Exclude => Self::Exclude,
+            DueChoice::Only => Self::Only,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// The plan file
+    pub plan: PathBuf,
+
+    #[command(flatten)]
+    pub form: Form,
+}
+
+#[derive(Debug, Args)]
+pub struct DriftArguments {
+    #[command(flatten)]
+    pub form: Form,
+
+    /// Leave the sinks alone
+    #[arg(long)]
+    pub no_sinks: bool,
+
+    /// Only the key at this address (repeatable)
+    #[arg(long, alias = "target", value_name = "ADDRESS")]
+    pub only: Vec<Address>,
 }
 
 #[derive(Debug, Args)]
 pub struct ApplyArguments {
+    /// Saved plans; only what they approve is done
+    #[arg(value_name = "PLAN")]
+    pub plans: Vec<PathBuf>,
+
+    /// Leave alone what the plans do not approve, instead of stopping
+    #[arg(long, requires = "plans")]
+    pub approved_only: bool,
+
+    /// Whether what only the clock brought is done
+    #[arg(long, value_enum, default_value_t, conflicts_with = "plans")]
+    pub due: DueChoice,
+
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct DestroyArguments {
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// What every command that changes something takes.
+#[derive(Clone, Debug, Args)]
+pub struct RunArguments {
     #[command(flatten)]
     pub narrowing: Narrowing,
 
@@ -206,6 +314,15 @@ pub struct EmulatorArguments {
     /// A subuser of the parent account (repeatable)
     #[arg(long, value_name = "NAME")]
     pub subuser: Vec<String>,
+}
+
+/// A word that can stand in a hidden comment of Markdown without ending it.
+fn comment_id(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if text.is_empty() || text.len() > 100 || !text.chars().all(good) || text.contains("--") {
+        return Err("use up to 100 letters, digits, `.`, `_`, `/` and single `-`".to_string());
+    }
+    Ok(text.to_string())
 }
 
 fn base_url(text: &str) -> Result<BaseUrl, String> {

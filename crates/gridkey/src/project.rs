@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridkey_core::diagnostic::Diagnostics;
 use gridkey_core::inventory::{Unreadable, UnreadableReason};
-use gridkey_core::manifest::{Account, Credential, Loaded, Manifest, SourceFile, StoreSettings, load};
-use gridkey_core::plan::{DEFAULT_READ_LAG, Due, Options, Selection};
+use gridkey_core::manifest::{
+    Account, Credential, Loaded, LoadedPolicy, Manifest, PolicyFile, SourceFile, StoreSettings, load,
+    load_policy,
+};
+use gridkey_core::plan::{Allow, DEFAULT_READ_LAG, Due, Options, Selection, reach};
 use gridkey_core::state::AccountState;
-use gridkey_core::{Name, Region};
+use gridkey_core::{Address, Name, Region};
 use gridkey_engine::Readers;
 use gridkey_engine::ports::{AccountReader, AccountWriter, StateWriter, StoreError};
 use gridkey_sendgrid::{BaseUrl, Behalf, Client, Limits, Operation, WaitObserver, WaitReason};
@@ -17,10 +21,10 @@ use gridkey_sinks::Sinks;
 use gridkey_stores::LocalStore;
 use secrecy::SecretString;
 
-use crate::args::{Global, Narrowing};
+use crate::args::Global;
 use crate::credential;
 use crate::emulated::Emulated;
-use crate::exit::CommandError;
+use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::remote::Remote;
 use crate::view::progress::Progress;
@@ -39,6 +43,8 @@ pub struct Project {
     pub store: Arc<dyn StateWriter>,
     pub sinks: Arc<Sinks>,
     pub read_lag: Duration,
+    /// The rules of `--policy`.
+    pub policy: Option<PolicyFile>,
     emulated: Option<Emulated>,
     sendgrid_url: Option<BaseUrl>,
 }
@@ -94,15 +100,60 @@ pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
     Ok(Sources { files, base: base.to_path_buf() })
 }
 
+/// Reads the manifest at a path.
+pub fn read_manifest(path: &Path, requested: &[Name]) -> Result<(Loaded, PathBuf), CommandError> {
+    let Sources { files, base } = read_sources(path)?;
+    let loaded = load(&files, requested).map_err(|diagnostics| {
+        print::say(&crate::view::diagnostics::render(&diagnostics, print::error_style()));
+        CommandError::new("the manifest cannot be used")
+    })?;
+    Ok((loaded, base))
+}
+
+/// Reads the file of `--policy`.
+pub fn read_policy(path: &Path) -> Result<PolicyFile, CommandError> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        CommandError::new(format!("the policy file {} cannot be read", path.display()))
+            .because(&error)
+            .help("without its rules nothing is planned; name the right file with `--policy`")
+    })?;
+    let source = SourceFile { name: path.display().to_string(), bytes };
+    let loaded = load_policy(&source).map_err(|diagnostics| {
+        print::say(&crate::view::diagnostics::render(&diagnostics, print::error_style()));
+        CommandError::new("the policy file cannot be used")
+    })?;
+    let LoadedPolicy { policy, warnings, sources } = loaded;
+    if !warnings.is_empty() {
+        let found = Diagnostics { errors: Vec::new(), warnings, sources };
+        print::say(&crate::view::diagnostics::render(&found, print::error_style()));
+    }
+    Ok(policy)
+}
+
+/// Stops before a command is run or a server is talked to that a policy does not allow.
+fn within_reach(manifest: &Manifest, policy: Option<&PolicyFile>) -> Result<(), CommandError> {
+    let findings = reach(manifest, policy);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    for finding in &findings {
+        print::say(crate::view::finding::text(finding, print::error_style()).trim_end());
+    }
+    Err(CommandError {
+        exit: Exit::Blocked,
+        ..CommandError::new(
+            "the manifest reaches for what a policy does not allow; nothing was run or called",
+        )
+    })
+}
+
 impl Project {
     /// Reads the manifest and opens its store and sinks; nothing is looked for at SendGrid yet.
     pub async fn open(global: &Global) -> Result<Self, CommandError> {
-        let Sources { files, base } = read_sources(&global.manifest)?;
-        let loaded = load(&files, &global.environments).map_err(|diagnostics| {
-            print::say(&crate::view::diagnostics::render(&diagnostics, print::error_style()));
-            CommandError::new("the manifest cannot be used")
-        })?;
+        let (loaded, base) = read_manifest(&global.manifest, &global.environments)?;
         let manifest = &loaded.manifest;
+        let policy = global.policy.as_deref().map(read_policy).transpose()?;
+        within_reach(manifest, policy.as_ref())?;
         let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {
             let emulated = Emulated::start(manifest, &base).await?;
             print::say(&format!(
@@ -122,7 +173,7 @@ impl Project {
         let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
         let read_lag = global.read_lag.unwrap_or(default_lag);
         let sendgrid_url = global.sendgrid_url.clone();
-        Ok(Self { loaded, base, store, sinks: Arc::new(sinks), read_lag, emulated, sendgrid_url })
+        Ok(Self { loaded, base, store, sinks: Arc::new(sinks), read_lag, policy, emulated, sendgrid_url })
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -142,7 +193,7 @@ impl Project {
     }
 
     /// How to plan.
-    pub async fn options(&self, narrowing: &Narrowing) -> Result<Options, CommandError> {
+    pub async fn options(&self, allow: &[Allow]) -> Result<Options, CommandError> {
         let on_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
         let local = matches!(self.manifest().state, StoreSettings::Local(_)) && self.emulated.is_none();
         let exists = self.store.exists().await;
@@ -150,7 +201,8 @@ impl Project {
         let missing_sinks =
             if self.emulated.is_some() { BTreeSet::new() } else { gridkey_sinks::missing_kinds() };
         Ok(Options {
-            allow: narrowing.allow.clone(),
+            allow: allow.to_vec(),
+            approved_allow: Vec::new(),
             read_lag: self.read_lag,
             ephemeral_state: on_ci && local && !exists,
             missing_sinks,
@@ -184,8 +236,10 @@ impl Project {
             let reader = match clients.get(&key) {
                 Some(Ok(client)) => {
                     let deadline = Limits::default().request;
-                    let remote =
-                        Arc::new(Remote::new(client.clone(), account.on_behalf_of.as_ref(), deadline));
+                    let remote = Remote::new(client.clone(), account.on_behalf_of.as_ref(), deadline);
+                    let only_plans = rights == Rights::Read && account.plan_api_key.is_some();
+                    let only_plans = only_plans && self.emulated.is_none();
+                    let remote = Arc::new(if only_plans { remote.only_plans() } else { remote });
                     accounts.writers.insert(name.clone(), Arc::clone(&remote) as _);
                     Ok(remote as Arc<dyn AccountReader>)
                 }
@@ -236,10 +290,10 @@ impl Project {
 }
 
 /// Which keys a command is about.
-pub fn selection(global: &Global, narrowing: &Narrowing, destroy: bool) -> Selection {
+pub fn selection(global: &Global, only: &[Address], destroy: bool) -> Selection {
     let environments =
         (!global.environments.is_empty()).then(|| global.environments.iter().cloned().collect());
-    let only = (!narrowing.only.is_empty()).then(|| narrowing.only.iter().cloned().collect());
+    let only = (!only.is_empty()).then(|| only.iter().cloned().collect());
     Selection { environments, only, destroy }
 }
 

@@ -17,6 +17,8 @@ pub struct Remote {
     client: Client,
     behalf: Behalf,
     deadline: Duration,
+    /// Whether the credential is the one that only plans.
+    only_plans: bool,
 }
 
 impl Remote {
@@ -26,7 +28,13 @@ impl Remote {
             Some(OnBehalfOf::Subuser(name)) => Behalf::Subuser(name.clone()),
             Some(OnBehalfOf::AccountId(id)) => Behalf::AccountId(id.clone()),
         };
-        Self { client, behalf, deadline }
+        Self { client, behalf, deadline, only_plans: false }
+    }
+
+    /// The credential is not the managing key, so its own scopes say nothing of what apply can grant.
+    #[must_use]
+    pub fn only_plans(self) -> Self {
+        Self { only_plans: true, ..self }
     }
 }
 
@@ -88,6 +96,13 @@ impl AccountReader for Remote {
     }
 
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
+        if self.only_plans {
+            return Err(ReadError {
+                reason: UnreadableReason::Forbidden,
+                message: "this plan was made with `plan_api_key`, whose scopes are not the managing key's"
+                    .into(),
+            });
+        }
         self.client.scopes(&self.behalf).await.map(to_scopes).map_err(read_error)
     }
 

@@ -15,6 +15,14 @@ fn generated(root: &Path) -> Vec<Generated> {
             path: root.join("schema/manifest.schema.json"),
             text: format!("{:#}\n", gridkey_core::manifest::manifest_schema()),
         },
+        Generated {
+            path: root.join("schema/policy.schema.json"),
+            text: format!("{:#}\n", gridkey_core::manifest::policy_schema()),
+        },
+        Generated {
+            path: root.join("schema/plan.schema.json"),
+            text: format!("{:#}\n", gridkey_core::plan::plan_schema()),
+        },
         Generated { path: root.join("docs/reference/commands.md"), text: commands() },
     ]
 }

@@ -28,7 +28,7 @@ pub struct RunOptions {
 pub enum Ended {
     Applied(Outcome),
     /// Findings stood against it.
-    Blocked(Plan),
+    Blocked(Box<Plan>),
     /// It could not begin, or gave up before anything was done.
     GaveUp(String),
     Killed,
@@ -109,7 +109,7 @@ impl World {
             Ok(checked) => checked,
             Err(plan) => {
                 let _ = session.close().await;
-                return Ended::Blocked(*plan);
+                return Ended::Blocked(plan);
             }
         };
         self.no_secrets("the plan", &checked.plan().to_json());
@@ -168,7 +168,7 @@ impl World {
             selection: &options.selection,
             states,
             readers: &readers,
-            sinks: process.as_ref(),
+            sinks: Some(process.as_ref()),
             events,
             settle,
         })
@@ -178,6 +178,7 @@ impl World {
             selection: &options.selection,
             states,
             inventory: &inventory,
+            policy: None,
             now: self.lock().timestamp(),
             seed,
             options: &options.options,

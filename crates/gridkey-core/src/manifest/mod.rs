@@ -4,6 +4,7 @@ mod document;
 mod merge;
 pub mod model;
 mod node;
+pub mod policy;
 mod problem;
 mod resolve;
 mod schema;
@@ -18,8 +19,9 @@ use crate::manifest::problem::{Found, Problems};
 use crate::name::Name;
 
 pub use model::*;
+pub use policy::*;
 pub(crate) use problem::closest;
-pub use schema::manifest_schema;
+pub use schema::{manifest_schema, policy_schema};
 
 /// A file of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +94,35 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
             manifest: Manifest { sources: sources.iter().map(SourceFile::digest).collect(), ..manifest },
             warnings: found.warnings,
             unknown_scopes: found.unknown_scopes,
+            sources: shown,
+        }),
+        _ => Err(diagnostics(found, shown)),
+    }
+}
+
+/// The rules of a policy file, and what is odd about them.
+#[derive(Clone, Debug)]
+pub struct LoadedPolicy {
+    pub policy: PolicyFile,
+    pub warnings: Vec<Diagnostic>,
+    pub sources: Sources,
+}
+
+/// Reads the file of `--policy`: the fields of a manifest's `policy`, at the top level.
+///
+/// # Errors
+/// Everything that is wrong, ordered by position.
+pub fn load_policy(source: &SourceFile) -> Result<LoadedPolicy, Diagnostics> {
+    let mut problems = Problems::new(vec![source.name.clone()]);
+    pasted_secrets(0, &source.bytes, &mut problems);
+    let tree = yaml::parse(0, &source.bytes, &mut problems);
+    let policy = tree.as_ref().map(|tree| walk::policy_file(tree, &mut problems));
+    let found = problems.into_found();
+    let shown = shown(std::slice::from_ref(source), tree.as_slice());
+    match policy {
+        Some(policy) if found.errors.is_empty() => Ok(LoadedPolicy {
+            policy: PolicyFile { policy, source: source.digest() },
+            warnings: found.warnings,
             sources: shown,
         }),
         _ => Err(diagnostics(found, shown)),

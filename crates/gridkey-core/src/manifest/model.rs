@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +11,7 @@ use crate::access::{AccessKind, Scope};
 use crate::address::Address;
 use crate::identity::{AccountIdentity, OnBehalfOf, Region};
 use crate::key::KeyId;
+use crate::manifest::policy::Policy;
 use crate::name::Name;
 use crate::sink::{SinkLocation, SinkSettings};
 
@@ -355,74 +355,4 @@ pub enum RemovedWhat {
     /// An address, or a pattern with `*`.
     Address(String),
     Account(Name),
-}
-
-/// Rules over plans.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// By default and by address, environment or pattern.
-    pub full_access: Rule,
-    pub vanished: Vanished,
-    pub max_deletions: Option<Share>,
-    pub max_rotations: Option<Share>,
-    pub max_recreations: Option<Share>,
-    pub allow: Vec<Allowance>,
-    /// Rules that parse, and whose gates do not exist yet: name and position.
-    pub unsupported: Vec<(String, Position)>,
-}
-
-/// A verdict with exceptions; the most exact selector wins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rule {
-    pub default: Verdict,
-    /// By address, environment, account, or pattern of an address.
-    pub exceptions: BTreeMap<String, Verdict>,
-}
-
-/// What a rule says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Allow,
-    #[default]
-    Warn,
-    Deny,
-}
-
-/// What happens to an owned key that is gone from its account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Vanished {
-    /// It is made again.
-    #[default]
-    Recreate,
-    /// The plan is blocked.
-    Block,
-}
-
-/// How many changes of a kind one run may make: a share of the account's owned keys, and a number that
-/// is allowed whatever the share comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// In percent, 0 to 100.
-    pub percent: u8,
-    pub at_least: u32,
-}
-
-impl Default for Share {
-    /// 30 % and at least 3: a small account can be reworked, a large one not by accident.
-    fn default() -> Self {
-        Self { percent: 30, at_least: 3 }
-    }
-}
-
-/// A finding that is allowed by the manifest, with its reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    pub code: String,
-    pub address: Option<Address>,
-    pub reason: String,
-    /// The last day on which it holds.
-    pub until: Option<Date>,
-    pub position: Position,
 }

@@ -8,7 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, js
 use serde_json::{Map, Value, json};
 
 use crate::identity::Region;
-use crate::manifest::model::{AtLimit, OnDelete, StoreSettings, Vanished, Verdict};
+use crate::manifest::model::{AtLimit, OnDelete, StoreSettings};
+use crate::manifest::policy::{Vanished, Verdict};
 use crate::name::Name;
 use crate::plan::Code;
 use crate::sink::SinkSettings;
@@ -21,21 +22,28 @@ pub fn manifest_schema() -> Value {
     shape().clone()
 }
 
+/// The JSON Schema of a policy file, draft 2020-12: the fields of a manifest's `policy`.
+pub fn policy_schema() -> Value {
+    root_schema::<PolicyBlock>("gridkey policy")
+}
+
 /// The schema, made once.
 fn shape() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let mut settings = SchemaSettings::draft2020_12();
-        settings.inline_subschemas = false;
-        let mut schema = settings.into_generator().into_root_schema_for::<ManifestFile>().to_value();
-        without_null(&mut schema);
-        let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten();
-        definitions.filter(|(name, _)| name.ends_with("Settings")).for_each(|(_, block)| not_empty(block));
-        if let Some(root) = schema.as_object_mut() {
-            root.insert("title".into(), json!("gridkey manifest"));
-        }
-        schema
-    })
+    SCHEMA.get_or_init(|| root_schema::<ManifestFile>("gridkey manifest"))
+}
+
+fn root_schema<T: JsonSchema>(title: &str) -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.inline_subschemas = false;
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    without_null(&mut schema);
+    let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten();
+    definitions.filter(|(name, _)| name.ends_with("Settings")).for_each(|(_, block)| not_empty(block));
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".into(), json!(title));
+    }
+    schema
 }
 
 /// No text or list in the settings of a sink or store is empty.
@@ -160,8 +168,36 @@ text! {
     AddressPattern, r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$", "An address, or a pattern of addresses with `*`.";
     ScopeText, NON_EMPTY,
         "A scope (`mail.send`), `set:NAME`, `PREFIX.*`, `PREFIX:read`, `PREFIX:full` or `all:read`.";
+    ForbiddenScopeText, r"^(?!set:)[\s\S]*\S",
+        "A scope (`mail.send`), `PREFIX.*`, `PREFIX:read`, `PREFIX:full` or `all:read`.";
     Variable, "^[A-Za-z_][A-Za-z0-9_]*$", "The name of an environment variable.";
     NonEmpty, NON_EMPTY, "Text that is not empty.";
+}
+
+/// A value that holds everywhere, or one by place.
+struct MaybeByPlace<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for MaybeByPlace<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("{}ByPlace", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<T>();
+        json_schema!({
+            "anyOf": [value, by_place(&value)],
+        })
+    }
+}
+
+/// A value by `default`, others by selector.
+fn by_place(value: &Schema) -> Schema {
+    json_schema!({
+        "description": "A value by `default`, others by address, environment, account, or pattern of an address.",
+        "type": "object",
+        "properties": { "default": with_description(value.clone(), "What holds for all others.") },
+        "patternProperties": { r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$": value },
+        "additionalProperties": false,
+    })
 }
 
 /// Blocks by their names.
@@ -471,31 +507,31 @@ mod blocks {
         /// Whether keys may have Full Access; `warn` where nothing is said.
         pub full_access: Option<RuleBlock>,
         /// What happens to an owned key that is gone from its account.
-        pub vanished: Option<Vanished>,
+        pub vanished: Option<MaybeByPlace<Vanished>>,
         /// How many keys one run may delete.
-        pub max_deletions: Option<ShareBlock>,
+        pub max_deletions: Option<MaybeByPlace<ShareBlock>>,
         /// How many keys one run may replace because their secrets were lost.
-        pub max_rotations: Option<ShareBlock>,
+        pub max_rotations: Option<MaybeByPlace<ShareBlock>>,
         /// How many vanished keys one run may make again.
-        pub max_recreations: Option<ShareBlock>,
+        pub max_recreations: Option<MaybeByPlace<ShareBlock>>,
         /// Findings that are let pass.
         pub allow: Option<Vec<AllowBlock>>,
         /// Scopes that no key may have.
-        pub forbid_scopes: Option<ScopeList>,
+        pub forbid_scopes: Option<MaybeByPlace<Vec<ForbiddenScopeText>>>,
         /// How old a key may get at most.
-        pub require_rotation: Option<RequireRotationBlock>,
-        /// Sinks of which every key needs one.
-        #[schemars(length(min = 1))]
-        pub require_sink: Option<Vec<Name>>,
+        pub require_rotation: Option<MaybeByPlace<RequireRotationChoice>>,
+        /// Sinks that every key needs.
+        pub require_sink: Option<MaybeByPlace<Vec<Name>>>,
         /// Whether every key needs an owner.
-        pub require_owner: Option<bool>,
+        pub require_owner: Option<MaybeByPlace<bool>>,
         /// What the names of keys at SendGrid look like, with `*` for any characters.
-        pub name_pattern: Option<NonEmpty>,
+        pub name_pattern: Option<MaybeByPlace<NonEmpty>>,
         /// Live keys that no state owns.
-        pub foreign: Option<ForeignBlock>,
-        /// Programs that the manifest may run.
+        pub foreign: Option<MaybeByPlace<ForeignBlock>>,
+        /// Commands that may be run: a program and its arguments, with `*` for any characters of one of them,
+        /// and a last `*` for any arguments.
         pub allow_commands: Option<Vec<NonEmpty>>,
-        /// Servers that the manifest may talk to, with `*` for any characters.
+        /// Servers that may be talked to, such as `https://*.example.com`, with `*` for any characters.
         pub allow_endpoints: Option<Vec<NonEmpty>>,
     }
 
@@ -544,7 +580,10 @@ mod blocks {
     }
 }
 
-use blocks::{EnvironmentBlock, ExceptionBlock, ManifestFile, PatternBlock, RotateBlock};
+use blocks::{
+    EnvironmentBlock, ExceptionBlock, ManifestFile, PatternBlock, PolicyBlock, RequireRotationBlock,
+    RotateBlock,
+};
 
 fn with_description(mut schema: Schema, description: &str) -> Schema {
     schema.insert("description".into(), json!(description));
@@ -623,15 +662,9 @@ schema! {
         },
         "additionalProperties": false,
     });
-    RuleBlock => |generator| json_schema!({
-        "description": "A verdict by `default`, others by address, environment, account, or pattern of an address.",
-        "type": "object",
-        "properties": {
-            "default": with_description(generator.subschema_for::<Verdict>(), "What holds for all others."),
-        },
-        "patternProperties": {
-            r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$": generator.subschema_for::<Verdict>(),
-        },
-        "additionalProperties": false,
+    RuleBlock => |generator| by_place(&generator.subschema_for::<Verdict>());
+    RequireRotationChoice => |generator| json_schema!({
+        "description": "How often keys are replaced at least, or `never` where that is not required.",
+        "anyOf": [{ "const": "never" }, generator.subschema_for::<RequireRotationBlock>()],
     });
 }

@@ -127,6 +127,9 @@ impl<'a> Account<'a> {
         if !location.at.is_readable() {
             return SinkObservation::WriteOnly;
         }
+        if !self.input.options.sinks {
+            return SinkObservation::Unreadable("the sinks were not looked at".to_string());
+        }
         self.input
             .inventory
             .sinks

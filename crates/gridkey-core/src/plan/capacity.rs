@@ -64,7 +64,7 @@ fn count<T>(items: impl Iterator<Item = T>) -> u32 {
 }
 
 /// The ids that this project answers for: owned, retiring, and those that carry one of its markers.
-fn owned_and_pending(account: &Account<'_>) -> BTreeSet<KeyId> {
+pub(crate) fn owned_and_pending(account: &Account<'_>) -> BTreeSet<KeyId> {
     let Some(state) = account.state else { return BTreeSet::new() };
     let marked = account.read.live.iter().filter(|(_, name)| {
         crate::key::Marker::in_name(name).is_some_and(|marker| {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Scope};
 use crate::address::Address;
+use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
 use crate::manifest::{OnDelete, Position, SourceDigest};
 use crate::name::Name;
@@ -23,6 +24,14 @@ use crate::sink::SinkLocation;
 
 /// The version of the document that this gridkey writes.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The JSON Schema of the document, draft 2020-12.
+pub fn plan_schema() -> serde_json::Value {
+    let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<Plan>().to_value();
+    schema["title"] = "gridkey plan".into();
+    schema
+}
 
 /// What is decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +87,8 @@ pub struct ComputedFrom {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPlan {
+    /// Which account at SendGrid it is.
+    pub identity: AccountIdentity,
     /// `None` where the account has no state yet.
     pub lineage: Option<String>,
     pub serial: u64,
@@ -318,6 +329,67 @@ pub enum Note {
     Creation { marker: Marker, id: Option<KeyId> },
     /// The location cannot be read, so whether it is in step is not known.
     NotReadable(SinkLocation),
+}
+
+impl Change {
+    /// Whether only the clock brought it: nobody edited anything, and nothing went wrong.
+    pub fn is_by_clock(&self) -> bool {
+        !self.reasons.is_empty() && self.reasons.iter().all(|reason| reason.is_clock())
+    }
+
+    /// Whether it carries out what somebody wrote into the manifest, rather than putting something right.
+    pub fn is_asked_for(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.is_edit())
+    }
+}
+
+impl Reason {
+    /// Whether time alone brings it about.
+    pub fn is_clock(self) -> bool {
+        matches!(self, Self::OverlapPassed)
+    }
+
+    /// Whether a run that broke off brings it about.
+    pub fn is_recovery(self) -> bool {
+        matches!(
+            self,
+            Self::NameUnfinished
+                | Self::SecretSurvived
+                | Self::SecretLost
+                | Self::SecretUncertain
+                | Self::NeverMade
+                | Self::Unresolved
+                | Self::LateEffect
+        )
+    }
+
+    /// Whether an edit of the manifest, or of what it is expanded with, brings it about.
+    pub fn is_edit(self) -> bool {
+        match self {
+            Self::New
+            | Self::NotWanted
+            | Self::ScopesEdited
+            | Self::CatalogueChanged
+            | Self::NameEdited
+            | Self::SettingsEdited
+            | Self::LocationAdded
+            | Self::LocationRemoved => true,
+            Self::InStep
+            | Self::Vanished
+            | Self::ScopesDrifted
+            | Self::NameDrifted
+            | Self::NameUnfinished
+            | Self::LocationLost
+            | Self::OverlapPassed
+            | Self::OlderKeyInUse
+            | Self::SecretSurvived
+            | Self::SecretLost
+            | Self::SecretUncertain
+            | Self::NeverMade
+            | Self::Unresolved
+            | Self::LateEffect => false,
+        }
+    }
 }
 
 impl Plan {

@@ -48,15 +48,26 @@ pub enum Code {
     AccountLeft,
     AccountMismatch,
     AccountUnreadable,
+    AllowanceEnded,
     Capacity,
+    CommandNotAllowed,
+    EndpointNotAllowed,
     EphemeralState,
+    ForbiddenScope,
+    ForeignKey,
     ForeignValue,
     FullAccess,
+    KeyManagement,
     LocationTaken,
     ManagingKey,
     MaxDeletions,
     MaxKeys,
     MaxRecreations,
+    MaxRotations,
+    MissingOwner,
+    MissingRotation,
+    MissingSink,
+    NamePattern,
     NeedsRotation,
     NotChecked,
     NotSupported,
@@ -69,23 +80,35 @@ pub enum Code {
     UngrantableScope,
     UnknownScope,
     Vanished,
+    WildcardWrite,
 }
 
 impl Code {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 37] = [
         Self::AccountIdentity,
         Self::AccountLeft,
         Self::AccountMismatch,
         Self::AccountUnreadable,
+        Self::AllowanceEnded,
         Self::Capacity,
+        Self::CommandNotAllowed,
+        Self::EndpointNotAllowed,
         Self::EphemeralState,
+        Self::ForbiddenScope,
+        Self::ForeignKey,
         Self::ForeignValue,
         Self::FullAccess,
+        Self::KeyManagement,
         Self::LocationTaken,
         Self::ManagingKey,
         Self::MaxDeletions,
         Self::MaxKeys,
         Self::MaxRecreations,
+        Self::MaxRotations,
+        Self::MissingOwner,
+        Self::MissingRotation,
+        Self::MissingSink,
+        Self::NamePattern,
         Self::NeedsRotation,
         Self::NotChecked,
         Self::NotSupported,
@@ -98,6 +121,7 @@ impl Code {
         Self::UngrantableScope,
         Self::UnknownScope,
         Self::Vanished,
+        Self::WildcardWrite,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -106,15 +130,26 @@ impl Code {
             Self::AccountLeft => "account_left",
             Self::AccountMismatch => "account_mismatch",
             Self::AccountUnreadable => "account_unreadable",
+            Self::AllowanceEnded => "allowance_ended",
             Self::Capacity => "capacity",
+            Self::CommandNotAllowed => "command_not_allowed",
+            Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::EphemeralState => "ephemeral_state",
+            Self::ForbiddenScope => "forbidden_scope",
+            Self::ForeignKey => "foreign_key",
             Self::ForeignValue => "foreign_value",
             Self::FullAccess => "full_access",
+            Self::KeyManagement => "key_management",
             Self::LocationTaken => "location_taken",
             Self::ManagingKey => "managing_key",
             Self::MaxDeletions => "max_deletions",
             Self::MaxKeys => "max_keys",
             Self::MaxRecreations => "max_recreations",
+            Self::MaxRotations => "max_rotations",
+            Self::MissingOwner => "missing_owner",
+            Self::MissingRotation => "missing_rotation",
+            Self::MissingSink => "missing_sink",
+            Self::NamePattern => "name_pattern",
             Self::NeedsRotation => "needs_rotation",
             Self::NotChecked => "not_checked",
             Self::NotSupported => "not_supported",
@@ -127,6 +162,7 @@ impl Code {
             Self::UngrantableScope => "ungrantable_scope",
             Self::UnknownScope => "unknown_scope",
             Self::Vanished => "vanished",
+            Self::WildcardWrite => "wildcard_write",
         }
     }
 
@@ -136,11 +172,18 @@ impl Code {
         match self {
             Self::AccountMismatch
             | Self::EphemeralState
+            | Self::ForbiddenScope
+            | Self::ForeignKey
             | Self::ForeignValue
             | Self::FullAccess
             | Self::MaxDeletions
             | Self::MaxKeys
             | Self::MaxRecreations
+            | Self::MaxRotations
+            | Self::MissingOwner
+            | Self::MissingRotation
+            | Self::MissingSink
+            | Self::NamePattern
             | Self::RotationDue
             | Self::SinkMismatch
             | Self::UncertainKey
@@ -150,7 +193,11 @@ impl Code {
             Self::AccountIdentity
             | Self::AccountLeft
             | Self::AccountUnreadable
+            | Self::AllowanceEnded
             | Self::Capacity
+            | Self::CommandNotAllowed
+            | Self::EndpointNotAllowed
+            | Self::KeyManagement
             | Self::LocationTaken
             | Self::ManagingKey
             | Self::NeedsRotation
@@ -158,7 +205,8 @@ impl Code {
             | Self::NotSupported
             | Self::Protected
             | Self::RecoverWaits
-            | Self::SinkUnreadable => false,
+            | Self::SinkUnreadable
+            | Self::WildcardWrite => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::inventory::Inventory;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PolicyFile};
 use crate::name::Name;
 use crate::plan::finding::Allow;
 use crate::plan::seed::Seed;
@@ -22,16 +22,27 @@ pub struct PlanInput<'a> {
     /// The documents of this project, of accounts that have one.
     pub states: &'a BTreeMap<Name, AccountState>,
     pub inventory: &'a Inventory,
+    /// The rules of `--policy FILE`.
+    pub policy: Option<&'a PolicyFile>,
     /// What time it is, for what has no account's clock: dates in the manifest.
     pub now: Timestamp,
     pub seed: &'a Seed,
     pub options: &'a Options,
 }
 
+impl PlanInput<'_> {
+    /// The day it is, in UTC, for exceptions that hold until a day.
+    pub(crate) fn today(&self) -> jiff::civil::Date {
+        jiff::tz::TimeZone::UTC.to_datetime(self.now).date()
+    }
+}
+
 /// How to plan.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub allow: Vec<Allow>,
+    /// What the approved plan files let pass. It does not count against the rules of `--policy FILE`.
+    pub approved_allow: Vec<Allow>,
     /// How long SendGrid's reads may trail its writes.
     pub read_lag: Duration,
     /// The state is in a local folder that does not exist yet, on a machine that is thrown away.
@@ -80,6 +91,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             allow: Vec::new(),
+            approved_allow: Vec::new(),
             read_lag: DEFAULT_READ_LAG,
             ephemeral_state: false,
             missing_sinks: BTreeSet::new(),

@@ -56,6 +56,7 @@ impl Account<'_> {
         }
         let replaces = match self.observed(location) {
             SinkObservation::WriteOnly => SinkContent::Empty,
+            SinkObservation::Unreadable(_) if !self.input.options.sinks => SinkContent::Empty,
             SinkObservation::Unreadable(reason) => {
                 gates.raise(finding(
                     Code::SinkUnreadable,

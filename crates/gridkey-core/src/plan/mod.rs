@@ -2,8 +2,11 @@
 //! inputs.
 
 mod account;
+mod approval;
 mod capacity;
+mod comparison;
 mod document;
+mod drift;
 mod finding;
 mod gate;
 mod input;
@@ -18,10 +21,13 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use approval::{Approval, Noted, PlanFileError, Refusal};
+pub use comparison::compare;
 pub use document::{
     AccountPlan, Action, Capacity, Change, ComputedFrom, FORMAT_VERSION, KeyValues, Note, Plan, PlanKind,
-    Reason, RotationDates,
+    Reason, RotationDates, plan_schema,
 };
+pub use drift::{as_applied, drift};
 pub use finding::{Allow, AllowError, Code, Finding, Severity};
 pub use input::{
     ABANDONED_KEPT, DEFAULT_OVERLAP, DEFAULT_READ_LAG, Due, Options, PlanInput, Selection, matches_pattern,
@@ -35,37 +41,65 @@ use crate::inventory::AccountInventory;
 use crate::name::Name;
 use crate::state::AccountState;
 use account::Account;
+use approval::Judged;
 use gate::Gates;
 
+pub use gate::reach;
 pub use scopes::gives_scopes;
 
 /// Decides what has to be done.
 ///
 /// Nothing is thrown: what blocks, what is refused and what is left alone is in the plan.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
+    plan_approved(input, None).plan
+}
+
+/// A plan that does not go beyond what plan files approve.
+#[derive(Debug)]
+pub struct ApprovedPlan {
+    pub plan: Plan,
+    /// Wanted, and not approved.
+    pub not_approved: Vec<Change>,
+    /// Brought by the clock since the files were made, and left for a later run.
+    pub left: Vec<Change>,
+    /// Approved, and nothing to do.
+    pub noted: Vec<Noted>,
+}
+
+/// Decides what has to be done, and leaves out what the plan files, where there are any, do not approve.
+pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> ApprovedPlan {
     let mut gates = Gates::new(input);
     gate::project(input, &mut gates);
     let owners = owners(input.states);
     let mut accounts = BTreeMap::new();
-    let mut changes = Vec::new();
+    let mut limited = Limited::default();
+    let mut noted = Vec::new();
     for name in input.selection.accounts(input.manifest, input.states) {
         let state = input.states.get(&name);
+        let Some(declared) = input.manifest.accounts.get(&name) else { continue };
         let mut summary = AccountPlan {
+            identity: declared.identity(),
             lineage: state.map(|state| state.lineage.clone()),
             serial: state.map_or(0, |state| state.serial),
             observed_at: None,
             capacity: None,
         };
-        let Some(declared) = input.manifest.accounts.get(&name) else { continue };
         match input.inventory.accounts.get(&name) {
             Some(AccountInventory::Read(read)) => {
                 summary.observed_at = Some(read.at);
                 if gate::is_right_account(input, declared, state, read, &mut gates) {
                     let account = Account::new(input, declared, state, read, &owners);
-                    let mut planned = account.plan(&mut gates);
+                    let planned = account.plan(&mut gates);
+                    if let Some(approval) = approval {
+                        noted.extend(approval.noted(&planned, |of| of == &name));
+                    }
+                    let mut planned = limited.take(&name, planned, input, approval, &mut gates);
                     summary.capacity = Some(capacity::check(&account, &planned, &mut gates));
-                    gate::account(&account, &planned, &mut gates);
-                    changes.append(&mut planned);
+                    gate::changes(&account, &planned, approval.is_some(), &mut gates);
+                    gate::policy(&account, &planned, &mut gates);
+                    gate::lints(&account, &planned, &mut gates);
+                    gate::foreign(&account, &capacity::owned_and_pending(&account), &mut gates);
+                    limited.changes.append(&mut planned);
                 }
             }
             Some(AccountInventory::Unreadable(unreadable)) => gate::unreadable(&name, unreadable, &mut gates),
@@ -73,27 +107,104 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         }
         accounts.insert(name, summary);
     }
-    changes.sort_by(|a, b| (&a.account, a.action, &a.address).cmp(&(&b.account, b.action, &b.address)));
+    let Limited { mut changes, mut not_approved, mut left } = limited;
+    [&mut changes, &mut not_approved, &mut left].into_iter().for_each(|changes| sort(changes));
     let mut findings = gates.into_findings();
     findings.sort();
     findings.dedup();
-    Plan {
+    let allowed: BTreeSet<_> =
+        input.options.allow.iter().chain(&input.options.approved_allow).cloned().collect();
+    let plan = Plan {
         format_version: FORMAT_VERSION,
         kind: PlanKind::Plan,
         computed_from: ComputedFrom {
             manifest: input.manifest.sources.clone(),
             against: Vec::new(),
-            policy: None,
+            policy: input.policy.map(|file| file.source.clone()),
             environments: input.selection.environments.clone(),
             only: input.selection.only.clone(),
             due: input.options.due,
             sinks: input.options.sinks,
         },
-        allowed: input.options.allow.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
+        allowed: allowed.into_iter().collect(),
         project: input.manifest.project.clone(),
         accounts,
         changes,
         findings,
+    };
+    ApprovedPlan { plan, not_approved, left, noted }
+}
+
+fn sort(changes: &mut [Change]) {
+    changes.sort_by(|a, b| (&a.account, a.action, &a.address).cmp(&(&b.account, b.action, &b.address)));
+}
+
+/// What is done of what was planned, and what is left out.
+#[derive(Default)]
+struct Limited {
+    changes: Vec<Change>,
+    not_approved: Vec<Change>,
+    left: Vec<Change>,
+}
+
+impl Limited {
+    /// Takes out of an account's changes what `--due` or the plan files leave out, and what was found about
+    /// keys that are left alone by it.
+    fn take(
+        &mut self,
+        account: &Name,
+        planned: Vec<Change>,
+        input: &PlanInput<'_>,
+        approval: Option<&Approval>,
+        gates: &mut Gates<'_>,
+    ) -> Vec<Change> {
+        let mut kept = Vec::new();
+        let mut dropped = BTreeSet::new();
+        for change in planned {
+            let address = change.address.clone();
+            let due = match input.options.due {
+                Due::Include => Some(change),
+                Due::Exclude => Some(change.split().0),
+                Due::Only if change.action == Action::Recover || change.action == Action::Keep => {
+                    Some(change)
+                }
+                Due::Only => change.split().1,
+            };
+            let Some(change) = due else {
+                dropped.insert(address);
+                continue;
+            };
+            match approval.map_or(Judged::Approved, |approval| approval.judge(input.manifest, &change)) {
+                Judged::Approved => kept.push(change),
+                Judged::Outside => {
+                    dropped.insert(address);
+                }
+                Judged::WithoutClock => {
+                    let (rest, clock) = change.split();
+                    kept.push(rest);
+                    self.left.extend(clock);
+                }
+                Judged::Not => {
+                    let (rest, clock) = change.split();
+                    dropped.insert(address);
+                    self.not_approved.push(rest);
+                    self.left.extend(clock);
+                }
+            }
+        }
+        // A finding can be about a key that has no change, as what is wanted of it cannot be done at all.
+        let effective: BTreeSet<&Address> = kept
+            .iter()
+            .filter(|change| change.action != Action::Keep)
+            .map(|change| &change.address)
+            .collect();
+        let only = input.options.due == Due::Only || approval.is_some_and(Approval::is_only);
+        gates.forget(account, |address| {
+            dropped.contains(address)
+                || (only && !effective.contains(address))
+                || approval.is_some_and(|approval| !approval.is_about(input.manifest, address))
+        });
+        kept
     }
 }
 

@@ -9,12 +9,12 @@ use crate::key::{KeyId, Marker};
 use crate::manifest::{OnDelete, WantedKey};
 use crate::plan::account::{Account, Presence, values_of};
 use crate::plan::document::{Action, Change, KeyValues, Note, Reason, RotationDates};
-use crate::plan::gate::Gates;
+use crate::plan::gate::{self, Gates};
 use crate::plan::location::readable_first;
 use crate::plan::recover::{Recovered, older_ids};
 use crate::plan::scopes::{effective, without_automatic};
 use crate::plan::step::{Delete, DeleteKey, Put, Settings, Step};
-use crate::plan::wanted::{full_access, is_unreadable, needs_rotation, scope_set};
+use crate::plan::wanted::{is_unreadable, needs_rotation, scope_set};
 use crate::plan::{Code, Finding, Severity};
 use crate::sink::{LocationId, SinkLocation};
 use crate::state::{OwnedKey, SecretStatus};
@@ -179,7 +179,7 @@ impl<'a> Comparison<'a> {
             if self.owned.protect && self.wanted.access.scopes().is_none() {
                 gates.raise(protected(self.account, &self.wanted.address, "be widened to Full Access"));
             }
-            full_access(self.account, self.wanted, gates);
+            gate::full_access(self.account, self.wanted, gates);
             gates.raise(needs_rotation(self.wanted, message));
             return None;
         }
@@ -251,7 +251,11 @@ impl<'a> Comparison<'a> {
 
     /// A location that has the secret, among those of now and before.
     fn source(&self) -> Option<SinkLocation> {
-        let before = self.owned.sinks.iter().map(|delivery| &delivery.location);
+        let mut before = self.owned.sinks.iter().map(|delivery| &delivery.location);
+        if !self.account.input.options.sinks {
+            // Nobody looked; apply does, and stops where no sink has it.
+            return before.find(|location| location.at.is_readable()).cloned();
+        }
         let leaving = self.owned.retiring_locations.iter().map(|retiring| &retiring.location);
         before
             .chain(&self.wanted.sinks)
@@ -319,7 +323,9 @@ impl<'a> Comparison<'a> {
                 SinkObservation::Holds(_) => (true, Some(Reason::LocationAdded)),
                 SinkObservation::WriteOnly => (!known, (!known).then_some(Reason::LocationAdded)),
                 SinkObservation::Unreadable(_) if known => {
-                    self.notes.push(Note::NotReadable(location.clone()));
+                    if account.input.options.sinks {
+                        self.notes.push(Note::NotReadable(location.clone()));
+                    }
                     (false, None)
                 }
                 SinkObservation::Unreadable(_) => (true, Some(Reason::LocationAdded)),

@@ -39,7 +39,7 @@ impl Change {
         if matches!(after, Some(Access::Full)) && !matches!(before, Some(Access::Full)) {
             risks.push(Risk::FullAccess);
         }
-        let gained = gained(before, after);
+        let gained = self.gained();
         let managing: BTreeSet<Scope> = gained.iter().filter(|scope| scope.manages_keys()).cloned().collect();
         if !managing.is_empty() {
             risks.push(Risk::ManagesKeys(managing));
@@ -56,18 +56,19 @@ impl Change {
         risks.sort();
         risks
     }
-}
 
-/// The scopes that a key holds after a change and did not hold before.
-fn gained(before: Option<&Access>, after: Option<&Access>) -> BTreeSet<Scope> {
-    let none = BTreeSet::new();
-    let scopes =
-        |access: Option<&Access>| access.and_then(Access::scopes).map(|scopes| scopes.as_set().clone());
-    if matches!(before, Some(Access::Full)) {
-        return none;
+    /// The scopes that the key holds after the change and did not hold before.
+    pub(crate) fn gained(&self) -> BTreeSet<Scope> {
+        let before = self.before.as_ref().map(|before| &before.access);
+        if matches!(before, Some(Access::Full)) {
+            return BTreeSet::new();
+        }
+        let scopes = |access: Option<&Access>| {
+            access.and_then(Access::scopes).map(|scopes| scopes.as_set().clone()).unwrap_or_default()
+        };
+        let after = scopes(self.after.as_ref().map(|after| &after.access));
+        after.difference(&scopes(before)).cloned().collect()
     }
-    let before = scopes(before).unwrap_or_default();
-    scopes(after).unwrap_or_default().difference(&before).cloned().collect()
 }
 
 /// Keys that a step revokes and that somebody may be using.

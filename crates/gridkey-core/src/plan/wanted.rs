@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::access::Scopes;
 use crate::inventory::SinkObservation;
 use crate::key::KeyId;
-use crate::manifest::{Vanished, Verdict, WantedKey};
+use crate::manifest::WantedKey;
 use crate::plan::account::{Account, Presence, overlap, values_of};
 use crate::plan::document::{Action, Change, KeyValues, Note, Reason};
 use crate::plan::gate::{self, Gates};
@@ -77,27 +77,7 @@ fn vanished(
     recovered: &Recovered,
     gates: &mut Gates<'_>,
 ) -> Option<Change> {
-    match account.input.manifest.policy.vanished {
-        Vanished::Recreate => {}
-        Vanished::Block => gates.raise(Finding {
-            severity: Severity::Blocks,
-            code: Code::Vanished,
-            account: Some(account.name().clone()),
-            address: Some(wanted.address.clone()),
-            message: format!(
-                "the key `{}` ({}) is gone from account `{}`",
-                owned.name,
-                owned.id,
-                account.name()
-            ),
-            help: Some(format!(
-                "`policy.vanished` is `block`; `--allow {}:{}` makes a new one",
-                Code::Vanished,
-                wanted.address
-            )),
-            position: Some(wanted.position.clone()),
-        }),
-    }
+    gate::vanished(account, wanted, &owned.name, &owned.id, gates);
     mint(account, wanted, Some(owned), Action::Create, Reason::Vanished, recovered, gates)
 }
 
@@ -113,7 +93,7 @@ fn mint(
 ) -> Option<Change> {
     let effective = effective(wanted, &BTreeSet::new(), &account.read.grantable, gates);
     let access = effective.access?;
-    full_access(account, wanted, gates);
+    gate::full_access(account, wanted, gates);
     let uncertain = recovered.uncertain.get(&wanted.address).cloned().unwrap_or_default();
     let mut notes = Vec::new();
     if !effective.left_out.is_empty() {
@@ -174,28 +154,6 @@ fn puts(
         wanted.sinks.iter().map(|location| account.put(wanted, location, &ours, notes, gates)).collect();
     readable_first(&mut puts);
     puts
-}
-
-/// Full Access is never given quietly.
-pub(crate) fn full_access(account: &Account<'_>, wanted: &WantedKey, gates: &mut Gates<'_>) {
-    if wanted.access.scopes().is_some() {
-        return;
-    }
-    let severity =
-        match gate::verdict(&account.input.manifest.policy.full_access, &wanted.address, account.name()) {
-            Verdict::Allow => return,
-            Verdict::Warn => Severity::Warns,
-            Verdict::Deny => Severity::Blocks,
-        };
-    gates.raise(Finding {
-        severity,
-        code: Code::FullAccess,
-        account: Some(account.name().clone()),
-        address: Some(wanted.address.clone()),
-        message: format!("`{}` gets Full Access: everything but billing, and other keys too", wanted.address),
-        help: Some("name the scopes it needs, or say `policy: { full_access: { … : allow } }`".to_string()),
-        position: Some(wanted.position.clone()),
-    });
 }
 
 /// A change that only a new key could bring about.

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gridkey_core::plan::{CheckedPlan, Plan, PlanInput, Seed, Selection, plan};
+use gridkey_core::plan::{
+    Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Seed, Selection, plan_approved,
+};
 use gridkey_engine::apply::ApplyError;
 use gridkey_engine::ports::{LockError, LockHolder, SinkError};
 use gridkey_engine::session::{OpenSession, Session, SessionError};
-use gridkey_engine::{Apply, ApplyOptions, Cancel, Outcome, Refresh, Settle, apply, refresh};
+use gridkey_engine::{Apply, ApplyOptions, Cancel, Outcome, Refresh, Settle, refresh};
 use jiff::Timestamp;
 
-use crate::args::{ApplyArguments, Global};
+use crate::args::{ApplyArguments, Global, RunArguments};
+use crate::command::approve;
 use crate::command::plan::{blocked, check_only, progress};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Signals;
@@ -33,26 +36,60 @@ pub enum Aim {
 struct Ready {
     session: Session,
     accounts: Accounts,
-    plan: Plan,
+    planned: ApprovedPlan,
 }
 
-pub async fn run(global: &Global, arguments: &ApplyArguments, aim: Aim) -> Result<Exit, CommandError> {
+/// What is asked of a run.
+struct Asked<'a> {
+    arguments: &'a RunArguments,
+    aim: Aim,
+    due: Due,
+    approval: Option<Approval>,
+}
+
+pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, CommandError> {
+    let approval = approve::approval(arguments)?;
+    let mut global = global.clone();
+    if let Some(approval) = approval.as_ref().filter(|_| global.environments.is_empty()) {
+        // A plan of an environment that comes from a pattern is applied without naming it again.
+        global.environments = approval.selection().environments.into_iter().flatten().collect();
+    }
+    let asked = Asked { arguments: &arguments.run, aim: Aim::Manifest, due: arguments.due.into(), approval };
+    run(&global, &asked).await
+}
+
+pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, CommandError> {
+    run(global, &Asked { arguments, aim: Aim::Nothing, due: Due::Include, approval: None }).await
+}
+
+async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
+    let Asked { arguments, aim, .. } = *asked;
     if !arguments.yes && !print::is_interactive() {
         return Err(CommandError::usage("nobody is there to be asked")
             .help("`--yes` applies without asking, as a pipeline does after a reviewed plan"));
     }
     let signals = Signals::listen()?;
     let project = Project::open(global).await?;
-    let selection = selection(global, &arguments.narrowing, aim == Aim::Nothing);
-    check_only(&project, &arguments.narrowing.only)?;
+    let chosen = selection(global, &arguments.narrowing.only, aim == Aim::Nothing);
+    let selection = approve::selection(chosen, asked.approval.as_ref());
+    check_only(project.manifest(), &arguments.narrowing.only)?;
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());
     let by = who();
-    let preparing = prepare(&project, arguments, &selection, &progress, &timer, &by);
+    let preparing = prepare(&project, asked, &selection, &progress, &timer, &by);
     // Until something is changed, an interruption simply ends the run; the locks end with the process.
     let (ready, signals) = interruptible(preparing, signals).await?;
-    let Ready { session, accounts, plan } = ready?;
-    progress.suspend(|| print::out(&view::plan::text(&plan, print::style())));
+    let Ready { session, accounts, planned } = ready?;
+    let stopped = !planned.not_approved.is_empty() && !asked.approval.as_ref().is_some_and(Approval::is_only);
+    if let Some(approval) = asked.approval.as_ref().filter(|_| stopped) {
+        progress.finish();
+        close(session).await;
+        print::out(&view::approval::difference(approval, &planned.not_approved, print::style()));
+        return Err(not_approved(planned.not_approved.len()));
+    }
+    let notes = view::approval::notes(&planned, print::style());
+    let plan = planned.plan;
+    progress.suspend(|| print::out(&format!("{notes}{}", view::plan::text(&plan, print::style()))));
     let partly_blocked = blocked(&plan);
     let nothing = plan.is_empty();
     let checked = match plan.check() {
@@ -83,6 +120,16 @@ pub async fn run(global: &Global, arguments: &ApplyArguments, aim: Aim) -> Resul
     Ok(exit(&outcome, checked.plan(), partly_blocked))
 }
 
+fn not_approved(count: usize) -> CommandError {
+    let (changes, are) = if count == 1 { ("1 change", "is") } else { (&*format!("{count} changes"), "are") };
+    CommandError {
+        exit: Exit::Blocked,
+        ..CommandError::new(format!("{changes} {are} wanted and not approved; nothing was changed")).help(
+            "plan again and have that approved, or leave what is not approved alone with `--approved-only`",
+        )
+    }
+}
+
 /// Waits for work that an interruption may simply end.
 async fn interruptible<T>(
     work: impl Future<Output = T>,
@@ -99,46 +146,53 @@ async fn interruptible<T>(
 /// Takes the locks, observes, and plans.
 async fn prepare(
     project: &Project,
-    arguments: &ApplyArguments,
+    asked: &Asked<'_>,
     selection: &Selection,
     progress: &Arc<Progress>,
     timer: &Arc<SystemTimer>,
     by: &str,
 ) -> Result<Ready, CommandError> {
-    let options = project.options(&arguments.narrowing).await?;
+    let arguments = asked.arguments;
+    let mut options = project.options(&arguments.narrowing.allow).await?;
+    options.due = asked.due;
+    options.approved_allow = asked.approval.as_ref().map(Approval::allowed).unwrap_or_default();
     let mut states = project.states().await?;
     let names = selection.accounts(project.manifest(), &states);
     let seed = Seed(rand::random());
     let session = open_session(project, &names, arguments, timer, &seed, by).await?;
     // What was read before the locks were held may have changed since.
     states.extend(session.states());
+    if let Some(approval) = &asked.approval {
+        approve::refuse(approval, project.manifest(), &states)?;
+    }
     let accounts = project.accounts(&names, Rights::Write, progress).await;
     let inventory = refresh(&Refresh {
         manifest: project.manifest(),
         selection,
         states: &states,
         readers: &accounts.readers,
-        sinks: project.sinks.as_ref(),
+        sinks: Some(project.sinks.as_ref()),
         events: progress.as_ref(),
         settle: Some(Settle { timer: timer.as_ref(), read_lag: project.read_lag }),
     })
     .await;
-    let plan = plan(&PlanInput {
+    let input = PlanInput {
         manifest: project.manifest(),
         selection,
         states: &states,
         inventory: &inventory,
+        policy: project.policy.as_ref(),
         now: Timestamp::now(),
         seed: &seed,
         options: &options,
-    });
-    Ok(Ready { session, accounts, plan })
+    };
+    Ok(Ready { session, accounts, planned: plan_approved(&input, asked.approval.as_ref()) })
 }
 
 async fn open_session(
     project: &Project,
     names: &BTreeSet<gridkey_core::Name>,
-    arguments: &ApplyArguments,
+    arguments: &RunArguments,
     timer: &Arc<SystemTimer>,
     seed: &Seed,
     by: &str,
@@ -189,7 +243,7 @@ async fn carry_out(
     progress.expect(checked.by_account().values().map(Vec::len).sum());
     let (switch, cancel) = Cancel::new();
     let listening = signals.cancel(switch);
-    let outcome = apply(Apply {
+    let outcome = gridkey_engine::apply(Apply {
         plan: checked,
         session,
         store: Arc::clone(&project.store),

@@ -1,11 +1,14 @@
 //! The commands, one file each, and which argument runs which.
 
 mod apply;
+mod approve;
+mod drift;
 mod emulator;
 mod init;
 mod list;
 mod plan;
 mod scopes;
+mod show;
 mod state;
 mod validate;
 
@@ -20,8 +23,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Init(arguments) => init::run(&arguments),
         Command::Validate => validate::run(&global),
         Command::Plan(arguments) => plan::run(&global, &arguments).await,
-        Command::Apply(arguments) => apply::run(&global, &arguments, apply::Aim::Manifest).await,
-        Command::Destroy(arguments) => apply::run(&global, &arguments, apply::Aim::Nothing).await,
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Drift(arguments) => drift::run(&global, &arguments).await,
+        Command::Apply(arguments) => apply::apply(&global, &arguments).await,
+        Command::Destroy(arguments) => apply::destroy(&global, &arguments.run).await,
         Command::Environments(EnvironmentsCommand::List) => list::environments(&global),
         Command::State(StateCommand::List) => state::list(&global).await,
         Command::State(StateCommand::Show { address }) => state::show(&global, &address).await,

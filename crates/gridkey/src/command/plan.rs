@@ -1,59 +1,126 @@
 //! `plan`: shows what would change, and changes nothing: no writer is made.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 
-use gridkey_core::plan::{Plan, PlanInput, Seed, Severity, plan};
+use gridkey_core::inventory::Inventory;
+use gridkey_core::manifest::Manifest;
+use gridkey_core::plan::{Options, Plan, PlanInput, Seed, Selection, Severity, compare, plan};
+use gridkey_core::state::AccountState;
+use gridkey_core::{Address, Name};
+use gridkey_engine::ports::SinkReader;
 use gridkey_engine::{Refresh, refresh};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
-use crate::args::{Format, Global, LogFormat, PlanArguments};
+use crate::args::{Form, Format, Global, LogFormat, PlanArguments};
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Project, Rights, selection};
+use crate::project::{Project, Rights, read_manifest, read_policy, selection};
 use crate::view;
-use crate::view::progress::{Form, Progress};
+use crate::view::progress::{self, Progress};
+
+/// A plan's markers are never used: apply plans again, with a seed of its own.
+const UNUSED_SEED: Seed = Seed([0; 32]);
 
 pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, CommandError> {
-    let project = Project::open(global).await?;
-    let selection = selection(global, &arguments.narrowing, false);
-    check_only(&project, &arguments.narrowing.only)?;
-    let options = project.options(&arguments.narrowing).await?;
-    let states = project.states().await?;
-    let progress = progress(global);
-    let names = selection.accounts(project.manifest(), &states);
-    let accounts = project.accounts(&names, Rights::Read, &progress).await;
-    let inventory = refresh(&Refresh {
-        manifest: project.manifest(),
-        selection: &selection,
-        states: &states,
-        readers: &accounts.readers,
-        sinks: project.sinks.as_ref(),
-        events: progress.as_ref(),
-        settle: None,
-    })
-    .await;
-    progress.finish();
-    let plan = plan(&PlanInput {
-        manifest: project.manifest(),
-        selection: &selection,
-        states: &states,
-        inventory: &inventory,
-        now: Timestamp::now(),
-        // A plan's markers are never used: apply plans again, with a seed of its own.
-        seed: &Seed([0; 32]),
-        options: &options,
-    });
-    match arguments.format {
-        Format::Text => print::out(&view::plan::text(&plan, print::style())),
-        Format::Json => print::out(&plan.to_json()),
+    let plan = match &arguments.against {
+        Some(older) => against(global, arguments, older)?,
+        None => of_project(global, arguments).await?,
+    };
+    if let Some(path) = &arguments.out {
+        save(&plan, path)?;
     }
+    show(&plan, &arguments.form);
     let changes = arguments.detailed_exitcode && !plan.is_empty();
     Ok(match blocked(&plan) {
         true => Exit::Blocked,
         false if changes => Exit::Changes,
         false => Exit::Done,
     })
+}
+
+async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, CommandError> {
+    let project = Project::open(global).await?;
+    let selection = selection(global, &arguments.narrowing.only, false);
+    check_only(project.manifest(), &arguments.narrowing.only)?;
+    let mut options = project.options(&arguments.narrowing.allow).await?;
+    options.due = arguments.due.into();
+    options.sinks = !arguments.no_sinks;
+    let states = project.states().await?;
+    let look =
+        Look { manifest: project.manifest(), selection: &selection, states: &states, options: &options };
+    let inventory = look.observe(&project, &progress(global)).await;
+    Ok(plan(&look.input(&project, &inventory)))
+}
+
+/// Everything that a command that only reads looks at.
+pub struct Look<'a> {
+    pub manifest: &'a Manifest,
+    pub selection: &'a Selection,
+    pub states: &'a BTreeMap<Name, AccountState>,
+    pub options: &'a Options,
+}
+
+impl<'a> Look<'a> {
+    pub async fn observe(&self, project: &Project, progress: &Arc<Progress>) -> Inventory {
+        let names = self.selection.accounts(self.manifest, self.states);
+        let accounts = project.accounts(&names, Rights::Read, progress).await;
+        let sinks: &dyn SinkReader = project.sinks.as_ref();
+        let inventory = refresh(&Refresh {
+            manifest: self.manifest,
+            selection: self.selection,
+            states: self.states,
+            readers: &accounts.readers,
+            sinks: self.options.sinks.then_some(sinks),
+            events: progress.as_ref(),
+            settle: None,
+        })
+        .await;
+        progress.finish();
+        inventory
+    }
+
+    pub fn input(&self, project: &'a Project, inventory: &'a Inventory) -> PlanInput<'a> {
+        PlanInput {
+            manifest: self.manifest,
+            selection: self.selection,
+            states: self.states,
+            inventory,
+            policy: project.policy.as_ref(),
+            now: Timestamp::now(),
+            seed: &UNUSED_SEED,
+            options: self.options,
+        }
+    }
+}
+
+/// Two manifests and a policy file, and nothing else is read.
+fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<Plan, CommandError> {
+    let (newer, _) = read_manifest(&global.manifest, &global.environments)?;
+    let (older, _) = read_manifest(older, &global.environments)?;
+    let policy = global.policy.as_deref().map(read_policy).transpose()?;
+    check_only(&newer.manifest, &arguments.narrowing.only)?;
+    let options = Options { allow: arguments.narrowing.allow.clone(), ..Options::default() };
+    let selection = selection(global, &arguments.narrowing.only, false);
+    Ok(compare(&older.manifest, &newer.manifest, policy.as_ref(), &selection, Timestamp::now(), &options))
+}
+
+fn save(plan: &Plan, path: &Path) -> Result<(), CommandError> {
+    std::fs::write(path, plan.to_json()).map_err(|error| {
+        CommandError::new(format!("the plan cannot be saved to {}", path.display())).because(&error)
+    })
+}
+
+/// Prints a plan in the form that was asked for.
+pub fn show(plan: &Plan, form: &Form) {
+    match form.format {
+        Format::Text => print::out(&view::plan::text(plan, print::style())),
+        Format::Json => print::out(&plan.to_json()),
+        Format::Markdown => print::out(&view::markdown::markdown(plan, &form.comment_id)),
+        Format::Sarif => print::out(&view::sarif::sarif(plan)),
+    }
 }
 
 /// Whether some part of a plan would not be carried out.
@@ -67,19 +134,18 @@ pub fn blocked(plan: &Plan) -> bool {
 /// How events are shown.
 pub fn progress(global: &Global) -> Arc<Progress> {
     let form = match global.log_format {
-        LogFormat::Json => Form::Json,
-        LogFormat::Text if std::io::stderr().is_terminal() => Form::Terminal,
-        LogFormat::Text => Form::Lines,
+        LogFormat::Json => progress::Form::Json,
+        LogFormat::Text if std::io::stderr().is_terminal() => progress::Form::Terminal,
+        LogFormat::Text => progress::Form::Lines,
     };
     Arc::new(Progress::new(form))
 }
 
 /// An address that is neither wanted nor owned is a slip of the pen, and would plan nothing.
-pub fn check_only(project: &Project, only: &[gridkey_core::Address]) -> Result<(), CommandError> {
-    let known = project.manifest().keys.keys();
+pub fn check_only(manifest: &Manifest, only: &[Address]) -> Result<(), CommandError> {
     for address in only {
-        if !project.manifest().keys.contains_key(address) {
-            let all: Vec<String> = known.clone().map(ToString::to_string).take(10).collect();
+        if !manifest.keys.contains_key(address) {
+            let all: Vec<String> = manifest.keys.keys().map(ToString::to_string).take(10).collect();
             return Err(CommandError::usage(format!("the manifest has no key at `{address}`"))
                 .help(format!("it has {}", all.join(", "))));
         }

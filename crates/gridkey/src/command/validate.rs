@@ -6,10 +6,13 @@ use gridkey_core::manifest::load;
 use crate::args::Global;
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Sources, read_sources};
+use crate::project::{Sources, read_policy, read_sources};
 use crate::view;
 
 pub fn run(global: &Global) -> Result<Exit, CommandError> {
+    if let Some(path) = &global.policy {
+        read_policy(path)?;
+    }
     let Sources { files, base: _ } = read_sources(&global.manifest)?;
     let diagnostics = match load(&files, &global.environments) {
         Ok(loaded) => {

@@ -140,6 +140,11 @@ fn sink_differences(before: &[SinkLocation], after: &[SinkLocation], lines: &mut
     lines.extend(gone.map(|(_, sink)| removed(format!("sink {}", place(sink)))));
 }
 
+/// What the steps of a change do, a line each.
+pub(super) fn steps(change: &Change) -> Vec<String> {
+    change.steps.iter().flat_map(done_by).map(Cell::into_text).collect()
+}
+
 /// What a step does, where the values before and after do not say it.
 fn done_by(step: &Step) -> Vec<Cell> {
     match step {
@@ -306,7 +311,7 @@ fn scope_list(scopes: &BTreeSet<Scope>) -> String {
     scopes.iter().map(|scope| safe(scope.as_str())).collect::<Vec<_>>().join(", ")
 }
 
-fn word(on_delete: OnDelete) -> &'static str {
+pub(super) fn word(on_delete: OnDelete) -> &'static str {
     match on_delete {
         OnDelete::Clear => "clear",
         OnDelete::Keep => "keep",

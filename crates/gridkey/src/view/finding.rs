@@ -6,7 +6,7 @@ use super::style::{Style, Tone};
 use super::words::safe;
 
 /// A finding as lines, each ended by a line break.
-pub(super) fn text(finding: &Finding, style: Style) -> String {
+pub(crate) fn text(finding: &Finding, style: Style) -> String {
     let Finding { severity, code, account, address, message, help, position } = finding;
     let head = style.paint(tone(*severity), format!("{} [{code}]", word(*severity)));
     let about = match (account, address) {

@@ -1,12 +1,15 @@
 //! Views: plans, events, outcomes and diagnostics in the words that people read. They decide nothing.
 
+pub mod approval;
 mod change;
 pub mod diagnostics;
 pub mod events;
-mod finding;
+pub(crate) mod finding;
+pub mod markdown;
 pub mod outcome;
 pub mod plan;
 pub mod progress;
+pub mod sarif;
 pub mod style;
 pub mod table;
 pub mod words;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::Name;
-use gridkey_core::plan::{AccountPlan, Action, Capacity, Change, Finding, Plan, Severity};
+use gridkey_core::plan::{AccountPlan, Action, Capacity, Change, Finding, Plan, PlanKind, Severity};
 
 use super::style::{Style, Tone};
 use super::table::Table;
@@ -14,7 +14,7 @@ use super::{change, finding};
 ///
 /// The same text for the same plan, whatever the terminal.
 pub fn text(plan: &Plan, style: Style) -> String {
-    let Plan { accounts, changes, findings, .. } = plan;
+    let Plan { accounts, changes, findings, allowed, .. } = plan;
     let mut blocks = Vec::new();
     // A change counts where it says it does, even in a document that says nothing else of that account.
     let named: BTreeSet<&Name> =
@@ -31,6 +31,10 @@ pub fn text(plan: &Plan, style: Style) -> String {
     said.sort_by_key(|finding| finding.severity);
     if !said.is_empty() {
         blocks.push(said.into_iter().map(|said| finding::text(said, style)).collect());
+    }
+    if !allowed.is_empty() {
+        let allowed: Vec<String> = allowed.iter().map(|allow| format!("--allow {allow}")).collect();
+        blocks.push(format!("Allowed this once: {}\n", allowed.join(" ")));
     }
     blocks.push(style.paint(Tone::Strong, summary(plan)) + "\n");
     blocks.join("\n")
@@ -52,7 +56,7 @@ fn is_effective(change: &Change) -> bool {
 /// `acme: 97 → 99 of 100 keys, peak 100 (2 foreign)`.
 fn heading(account: &Name, planned: Option<&AccountPlan>) -> String {
     let capacity = planned.and_then(|planned| {
-        let AccountPlan { lineage: _, serial: _, observed_at: _, capacity } = planned;
+        let AccountPlan { identity: _, lineage: _, serial: _, observed_at: _, capacity } = planned;
         capacity.as_ref()
     });
     let Some(Capacity { limit, max_keys, live, foreign, ours: _, after, peak }) = capacity else {
@@ -70,7 +74,8 @@ fn heading(account: &Name, planned: Option<&AccountPlan>) -> String {
 
 /// The plan in one sentence, without a line break.
 pub fn summary(plan: &Plan) -> String {
-    let Plan { changes, findings, .. } = plan;
+    let Plan { kind, changes, findings, .. } = plan;
+    let words = Words::of(*kind);
     let blocking = findings.iter().filter(|finding| finding.severity == Severity::Blocks).count();
     let all: Vec<&Change> = changes.iter().filter(|change| is_effective(change)).collect();
     if blocking > 0 {
@@ -79,7 +84,14 @@ pub fn summary(plan: &Plan) -> String {
             more => (format!("{more} findings block"), "they are"),
         };
         let what = if all.is_empty() { String::new() } else { format!(" ({})", counts(&all)) };
-        return format!("Blocked: {findings} this plan{what}; nothing is done until {settled} settled.");
+        return match kind {
+            PlanKind::Plan => {
+                format!("Blocked: {findings} this plan{what}; nothing is done until {settled} settled.")
+            }
+            PlanKind::Drift | PlanKind::Comparison => {
+                format!("Blocked: {findings}{what}; nothing can be said until {settled} settled.")
+            }
+        };
     }
     let stopped: BTreeSet<&Name> = findings
         .iter()
@@ -91,12 +103,12 @@ pub fn summary(plan: &Plan) -> String {
         all.into_iter().partition(|change| is_stopped(change));
     let kept = changes.iter().filter(|change| !is_effective(change) && !is_stopped(change)).count();
     let rest = match (free.is_empty(), kept) {
-        (true, 0) if !stopped.is_empty() => "No changes elsewhere.".to_string(),
-        (true, 0) => "No changes. There are no keys.".to_string(),
-        (true, 1) => "No changes. 1 key is as it should be.".to_string(),
-        (true, kept) => format!("No changes. {kept} keys are as they should be."),
-        (false, 0) => format!("Plan: {}.", counts(&free)),
-        (false, kept) => format!("Plan: {}; {kept} unchanged.", counts(&free)),
+        (true, 0) if !stopped.is_empty() => format!("{} elsewhere.", words.nothing),
+        (true, 0) => format!("{}. There are no keys.", words.nothing),
+        (true, 1) => format!("{}. 1 key is as {}.", words.nothing, words.one),
+        (true, kept) => format!("{}. {kept} keys are as {}.", words.nothing, words.many),
+        (false, 0) => format!("{}: {}.", words.something, counts(&free)),
+        (false, kept) => format!("{}: {}; {kept} unchanged.", words.something, counts(&free)),
     };
     if stopped.is_empty() {
         return rest;
@@ -108,6 +120,25 @@ pub fn summary(plan: &Plan) -> String {
         more => format!("{} wait", count(more, "change")),
     };
     format!("Blocked in {}: {wait}. {rest}", names.join(", "))
+}
+
+/// What the kinds of documents say differently.
+struct Words {
+    something: &'static str,
+    nothing: &'static str,
+    one: &'static str,
+    many: &'static str,
+}
+
+impl Words {
+    fn of(kind: PlanKind) -> Self {
+        let (something, nothing, one, many) = match kind {
+            PlanKind::Plan => ("Plan", "No changes", "it should be", "they should be"),
+            PlanKind::Drift => ("Drift; to put it right", "No drift", "state says", "state says"),
+            PlanKind::Comparison => ("Compared", "No changes", "before", "before"),
+        };
+        Self { something, nothing, one, many }
+    }
 }
 
 /// `3 to create, 1 to delete`.

@@ -32,6 +32,10 @@ impl Cell {
     pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
     }
+
+    pub fn into_text(self) -> String {
+        self.text
+    }
 }
 
 impl Table {

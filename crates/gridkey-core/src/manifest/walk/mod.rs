@@ -17,6 +17,8 @@ use crate::manifest::walk::block::{Block, Field, bad_name, mapping, name_of};
 use crate::manifest::walk::value::{credential, length, name_pattern};
 use crate::name::Name;
 
+pub(crate) use policy::policy_file;
+
 /// The most keys that a limit can speak of: SendGrid's own limit is 100.
 const MOST_KEYS: u32 = 100_000;
 

@@ -1,14 +1,20 @@
-//! `policy`: rules over plans. All of them are read; those without a gate yet are passed on by name.
+//! `policy`: rules over plans, each for everything or by place.
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use crate::access::Scope;
+use crate::catalogue::{Catalogue, ExpandError};
 use crate::manifest::document::Document;
-use crate::manifest::model::{Allowance, Policy, Rule, Share, Vanished, Verdict};
-use crate::manifest::node::{At, Entry, Node};
+use crate::manifest::node::{At, Entry, Node, Value};
+use crate::manifest::policy::{
+    Allowance, ForbiddenScope, Foreign, Policy, RequiredRotation, Rule, Share, Vanished, Verdict,
+};
 use crate::manifest::problem::{Problems, did_you_mean, list};
-use crate::manifest::walk::block::{Block, Field, mapping};
+use crate::manifest::walk::block::{Block, Field, mapping, name_of};
 use crate::manifest::walk::history::address;
-use crate::manifest::walk::value::{address_pattern, length, names, percent};
+use crate::manifest::walk::value::{address_pattern, length, percent};
 use crate::plan::Code;
 
 const VERDICTS: [(&str, Verdict); 3] =
@@ -17,89 +23,154 @@ const VERDICTS: [(&str, Verdict); 3] =
 const VANISHED: [(&str, Vanished); 2] = [("recreate", Vanished::Recreate), ("block", Vanished::Block)];
 
 pub(crate) fn policy(field: &Field<'_>, document: &mut Document, problems: &mut Problems) {
-    let Some(block) = Block::read(field.node, field.key.site, "`policy`", "PolicyBlock", problems) else {
-        return;
-    };
-    let share =
-        |name: &str, problems: &mut Problems| block.get(name).and_then(|field| share(&field, problems));
-    document.policy = Policy {
-        full_access: block
-            .get("full_access")
-            .map(|field| rule(&field, &mut document.selectors, problems))
-            .unwrap_or_default(),
-        vanished: block
-            .choice("vanished", &VANISHED, problems)
-            .map(|choice| choice.value)
-            .unwrap_or_default(),
-        max_deletions: share("max_deletions", problems),
-        max_rotations: share("max_rotations", problems),
-        max_recreations: share("max_recreations", problems),
-        allow: block.get("allow").map(|field| allowances(&field, problems)).unwrap_or_default(),
-        unsupported: unsupported(&block, document, problems),
-    };
+    if let Some(block) = Block::read(field.node, field.key.site, "`policy`", "PolicyBlock", problems) {
+        document.policy = rules(&block, document, problems);
+    }
 }
 
-/// Rules whose gates do not exist yet: their form is checked, and that they are there is passed on.
-fn unsupported(
-    block: &Block<'_>,
-    document: &mut Document,
-    problems: &mut Problems,
-) -> Vec<(String, crate::manifest::Position)> {
-    let mut found = Vec::new();
-    let mut rule = |name: &str, problems: &mut Problems, read: &mut dyn FnMut(&Field<'_>, &mut Problems)| {
-        if let Some(field) = block.get(name) {
-            read(&field, problems);
-            found.push((name.to_string(), problems.position(field.key.site)));
-        }
-    };
-    rule("forbid_scopes", problems, &mut |field, problems| {
-        field.some_texts(problems);
-    });
-    rule("require_rotation", problems, &mut |field, problems| {
-        let block =
-            Block::read(field.node, field.key.site, "`require_rotation`", "RequireRotationBlock", problems);
-        if let Some(every) = block.as_ref().and_then(|block| block.get("every")) {
-            length(&every, problems);
-        }
-    });
-    rule("require_sink", problems, &mut |field, problems| {
-        document.required_sinks = names(field, problems);
-    });
-    rule("require_owner", problems, &mut |field, problems| {
-        field.bool(problems);
-    });
-    rule("name_pattern", problems, &mut |field, problems| {
-        field.text(problems);
-    });
-    rule("foreign", problems, &mut |field, problems| {
-        if let Some(block) = Block::read(field.node, field.key.site, "`foreign`", "ForeignBlock", problems) {
-            block.texts("known", problems);
-            block.choice("others", &VERDICTS, problems);
-        }
-    });
-    rule("allow_commands", problems, &mut |field, problems| {
-        field.texts(problems);
-    });
-    rule("allow_endpoints", problems, &mut |field, problems| {
-        field.texts(problems);
-    });
-    found
+/// The rules of a file of their own.
+pub(crate) fn policy_file(root: &Node, problems: &mut Problems) -> Policy {
+    // Selectors and sinks are those of any manifest that the file is used with.
+    let mut document = Document::default();
+    Block::read(root, root.site, "the policy", "PolicyBlock", problems)
+        .map(|block| rules(&block, &mut document, problems))
+        .unwrap_or_default()
 }
 
-/// `{ default: deny, prod/breakglass: allow }`
-fn rule(field: &Field<'_>, selectors: &mut Vec<At<String>>, problems: &mut Problems) -> Rule {
-    let mut rule = Rule::default();
-    for Entry { key, node } in mapping(field.node, &field.what, problems).unwrap_or_default() {
-        let value = Field { key, node, what: format!("`{key}` of {}", field.what) };
-        let verdict = value.choice(&VERDICTS, problems);
-        if key.value == "default" {
-            rule.default = verdict.map(|verdict| verdict.value).unwrap_or_default();
-        } else if let (Some(selector), Some(verdict)) = (address_pattern(key, problems), verdict) {
-            rule.exceptions.insert(selector.value.clone(), verdict.value);
-            selectors.push(selector);
+fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) -> Policy {
+    let mut reader = Reader { block, selectors: Vec::new(), problems };
+    let required_sinks = std::cell::RefCell::new(Vec::new());
+    let policy = Policy {
+        full_access: reader.by_place("full_access", verdict),
+        vanished: reader
+            .rule("vanished", |field, problems| field.choice(&VANISHED, problems).map(|choice| choice.value)),
+        max_deletions: reader.rule("max_deletions", share),
+        max_rotations: reader.rule("max_rotations", share),
+        max_recreations: reader.rule("max_recreations", share),
+        forbid_scopes: reader.rule("forbid_scopes", forbidden),
+        require_rotation: reader.rule("require_rotation", required_rotation),
+        require_sink: reader.rule("require_sink", |field, problems| {
+            let texts = field.texts(problems)?.value;
+            let names: Vec<_> = texts.iter().filter_map(|text| name_of(text, problems)).collect();
+            required_sinks.borrow_mut().extend(names.iter().cloned());
+            Some(names.into_iter().map(|name| name.value).collect())
+        }),
+        require_owner: reader.rule("require_owner", |field, problems| field.bool(problems)),
+        name_pattern: reader
+            .rule("name_pattern", |field, problems| field.text(problems).map(|text| text.value)),
+        foreign: reader.rule("foreign", foreign),
+        allow: block.get("allow").map(|field| allowances(&field, reader.problems)).unwrap_or_default(),
+        allow_commands: patterns(block, "allow_commands", reader.problems),
+        allow_endpoints: patterns(block, "allow_endpoints", reader.problems),
+    };
+    document.selectors.append(&mut reader.selectors);
+    document.required_sinks.append(&mut required_sinks.into_inner());
+    policy
+}
+
+/// Reads rules, and remembers the selectors in them.
+struct Reader<'r, 'n> {
+    block: &'r Block<'n>,
+    selectors: Vec<At<String>>,
+    problems: &'r mut Problems,
+}
+
+impl Reader<'_, '_> {
+    /// A value that holds everywhere, or one by place.
+    fn rule<T>(&mut self, name: &str, read: impl Fn(&Field<'_>, &mut Problems) -> Option<T>) -> Rule<T> {
+        let Some(field) = self.block.get(name) else { return Rule::default() };
+        if is_by_place(field.node) {
+            return self.by_place(name, read);
+        }
+        Rule { default: read(&field, self.problems), exceptions: BTreeMap::new() }
+    }
+
+    /// `{ default: deny, prod/breakglass: allow }`
+    fn by_place<T>(&mut self, name: &str, read: impl Fn(&Field<'_>, &mut Problems) -> Option<T>) -> Rule<T> {
+        let mut rule = Rule::default();
+        let Some(field) = self.block.get(name) else { return rule };
+        for Entry { key, node } in mapping(field.node, &field.what, self.problems).unwrap_or_default() {
+            let value = Field { key, node, what: format!("`{key}` of {}", field.what) };
+            let read = read(&value, self.problems);
+            if key.value == "default" {
+                rule.default = read;
+            } else if let (Some(selector), Some(read)) = (address_pattern(key, self.problems), read) {
+                rule.exceptions.insert(selector.value.clone(), read);
+                self.selectors.push(selector);
+            }
+        }
+        rule
+    }
+}
+
+/// Whether a value is given by place: a mapping with a default, or one of mappings or lists. A block such as
+/// `{ share: 30%, at_least: 3 }` is neither.
+fn is_by_place(node: &Node) -> bool {
+    let Value::Map(entries) = &node.value else { return false };
+    let known = ["share", "at_least", "every", "known", "others"];
+    entries.iter().any(|entry| entry.key.value == "default" || matches!(entry.node.value, Value::Map(_)))
+        || !entries.iter().any(|entry| known.contains(&entry.key.as_str()))
+}
+
+fn verdict(field: &Field<'_>, problems: &mut Problems) -> Option<Verdict> {
+    field.choice(&VERDICTS, problems).map(|choice| choice.value)
+}
+
+/// Scopes and patterns, each of which must stand for something: a misspelt one would forbid nothing.
+fn forbidden(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<ForbiddenScope>> {
+    let items = field.texts(problems)?.value;
+    let mut forbidden = Vec::new();
+    for item in items {
+        let catalogue = Catalogue::builtin();
+        if item.starts_with("set:") {
+            problems
+                .error("invalid_scope_pattern", item.site, format!("{} names scopes, not sets", field.what))
+                .help("write the scopes or a pattern such as `api_keys.*`");
+        } else if Catalogue::is_pattern(&item) {
+            match catalogue.expand(&item) {
+                Ok(_) | Err(ExpandError::Billing(_)) => forbidden.push(ForbiddenScope(item.value)),
+                Err(error) => {
+                    problems
+                        .error("invalid_scope_pattern", item.site, error.to_string())
+                        .help("`gridkey scopes list` shows the scopes there are");
+                }
+            }
+        } else {
+            if !catalogue.contains(&Scope::new(item.value.as_str())) {
+                let meant = catalogue.suggest(&item);
+                let meant = meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
+                problems.warning("unknown_scope", item.site, format!("unknown scope `{item}`{meant}"));
+            }
+            forbidden.push(ForbiddenScope(item.value));
         }
     }
-    rule
+    Some(forbidden)
+}
+
+/// `{ every: 90d }`, or `never` where none is required.
+fn required_rotation(field: &Field<'_>, problems: &mut Problems) -> Option<RequiredRotation> {
+    if matches!(&field.node.value, Value::Text(text) if text == "never") {
+        return Some(RequiredRotation::NotRequired);
+    }
+    let block =
+        Block::read(field.node, field.key.site, field.what.as_str(), "RequireRotationBlock", problems)?;
+    let every = length(&block.get("every")?, problems)?;
+    Some(RequiredRotation::Every(every.value))
+}
+
+fn foreign(field: &Field<'_>, problems: &mut Problems) -> Option<Foreign> {
+    let block = Block::read(field.node, field.key.site, field.what.as_str(), "ForeignBlock", problems)?;
+    let known = block.texts("known", problems).map(|known| known.value).unwrap_or_default();
+    let others = block.choice("others", &VERDICTS, problems).map(|others| others.value);
+    Some(Foreign {
+        known: known.into_iter().map(|known| known.value).collect(),
+        others: others.unwrap_or_default(),
+    })
+}
+
+fn patterns(block: &Block<'_>, name: &str, problems: &mut Problems) -> Option<Vec<String>> {
+    let texts = block.texts(name, problems)?.value;
+    Some(texts.into_iter().map(|text| text.value).collect())
 }
 
 fn share(field: &Field<'_>, problems: &mut Problems) -> Option<Share> {

@@ -169,12 +169,6 @@ pub(crate) fn address_pattern(text: &At<String>, problems: &mut Problems) -> Opt
     }
 }
 
-/// The texts of a list, each of which must be a name.
-pub(crate) fn names(field: &Field<'_>, problems: &mut Problems) -> Vec<At<Name>> {
-    let texts = field.some_texts(problems).map(|texts| texts.value).unwrap_or_default();
-    texts.iter().filter_map(|text| super::block::name_of(text, problems)).collect()
-}
-
 /// The items of a list of texts, whatever they say.
 pub(crate) fn words(items: &[Node], what: &str, problems: &mut Problems) -> Vec<String> {
     items.iter().filter_map(|item| text(item, what, problems)).map(|text| text.value).collect()

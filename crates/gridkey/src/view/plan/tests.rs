@@ -1,13 +1,14 @@
 //! Tests of the plan's human form.
 
 use gridkey_core::access::Scope;
+use gridkey_core::identity::AccountIdentity;
 use gridkey_core::manifest::{OnDelete, Position};
 use gridkey_core::plan::{
     AccountPlan, Action, Capacity, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION, Finding,
     KeyValues, Note, Plan, PlanKind, Reason, Severity, Step,
 };
 use gridkey_core::sink::DotenvSettings;
-use gridkey_core::{Access, KeyId, Marker, Name, Scopes, SinkLocation, SinkSettings};
+use gridkey_core::{Access, KeyId, Marker, Name, Region, Scopes, SinkLocation, SinkSettings};
 
 use super::super::style::Style;
 
@@ -62,6 +63,7 @@ fn plan(changes: Vec<Change>, findings: Vec<Finding>) -> Plan {
     let capacity =
         Capacity { limit: 100, max_keys: None, live: 97, foreign: 2, ours: 95, after: 99, peak: 100 };
     let account = AccountPlan {
+        identity: AccountIdentity { parent: None, region: Region::Global, on_behalf_of: None },
         lineage: Some("l".into()),
         serial: 4,
         observed_at: Some("2026-03-01T11:00:00Z".parse().expect("a time")),

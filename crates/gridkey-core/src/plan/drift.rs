@@ -1,0 +1,106 @@
+//! Drift: what differs between state and what is live, whatever the manifest asks for by now.
+
+use std::collections::BTreeMap;
+
+use crate::access::Access;
+use crate::address::Address;
+use crate::manifest::{Account, Manifest, Policy, Rule, Verdict, WantedAccess, WantedKey, WantedScopes};
+use crate::name::Name;
+use crate::plan::document::{Plan, PlanKind};
+use crate::plan::input::PlanInput;
+use crate::plan::{Code, Severity, plan};
+use crate::state::{AccountState, OwnedKey};
+
+/// The manifest that asks for just what state says.
+pub fn as_applied(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> Manifest {
+    let keys = states.values().flat_map(|state| {
+        let account = manifest.accounts.get(&state.account);
+        account.into_iter().flat_map(move |account| {
+            state
+                .keys
+                .iter()
+                .map(move |(address, owned)| (address.clone(), as_owned(manifest, account, address, owned)))
+        })
+    });
+    Manifest {
+        keys: keys.collect(),
+        moved: Vec::new(),
+        import: Vec::new(),
+        removed: Vec::new(),
+        policy: Policy {
+            foreign: manifest.policy.foreign.clone(),
+            allow: manifest.policy.allow.clone(),
+            full_access: Rule { default: Some(Verdict::Allow), exceptions: BTreeMap::new() },
+            ..Policy::default()
+        },
+        ..manifest.clone()
+    }
+}
+
+fn as_owned(manifest: &Manifest, account: &Account, address: &Address, owned: &OwnedKey) -> WantedKey {
+    let wanted = manifest.keys.get(address);
+    let written = |scopes: &crate::access::Scopes| WantedScopes {
+        written: scopes.as_set().clone(),
+        ..WantedScopes::default()
+    };
+    WantedKey {
+        address: address.clone(),
+        account: account.name.clone(),
+        name: owned.name.clone(),
+        access: match &owned.access {
+            Access::Full => WantedAccess::Full,
+            Access::Restricted(scopes) => WantedAccess::Restricted(written(scopes)),
+            Access::Billing(scopes) => WantedAccess::Billing(written(scopes)),
+        },
+        sinks: owned.sinks.iter().map(|delivery| delivery.location.clone()).collect(),
+        owner: owned.owner.clone(),
+        description: None,
+        protect: owned.protect,
+        rotate: None,
+        on_delete: owned.on_delete,
+        position: wanted.map_or_else(|| account.position.clone(), |wanted| wanted.position.clone()),
+    }
+}
+
+/// Decides what differs. The input's manifest is the one of [`as_applied`], and so is what was observed.
+pub fn drift(input: &PlanInput<'_>) -> Plan {
+    let mut plan = plan(input);
+    plan.kind = PlanKind::Drift;
+    plan.findings.retain(|finding| is_about_drift(finding.code));
+    for finding in &mut plan.findings {
+        let unreadable =
+            matches!(finding.code, Code::AccountIdentity | Code::AccountMismatch | Code::AccountUnreadable);
+        if !unreadable && finding.severity != Severity::Allowed {
+            finding.severity = Severity::Warns;
+        }
+    }
+    plan.findings.sort();
+    plan
+}
+
+/// Whether a finding tells of something live; the others are about what somebody wants.
+fn is_about_drift(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AccountIdentity
+            | Code::AccountLeft
+            | Code::AccountMismatch
+            | Code::AccountUnreadable
+            | Code::AllowanceEnded
+            | Code::ForeignKey
+            | Code::ForeignValue
+            | Code::NeedsRotation
+            | Code::NotChecked
+            | Code::RecoverWaits
+            | Code::SinkMismatch
+            | Code::SinkUnreadable
+    )
+}
+
+impl Plan {
+    /// Whether a report of drift has anything to report.
+    pub fn has_drifted(&self) -> bool {
+        let telling = |code| matches!(code, Code::ForeignKey | Code::NeedsRotation | Code::SinkMismatch);
+        !self.is_empty() || self.findings.iter().any(|finding| telling(finding.code))
+    }
+}

@@ -1,0 +1,178 @@
+//! What concerns the project as a whole.
+
+use std::collections::BTreeMap;
+
+use crate::inventory::{SinkContent, SinkObservation};
+use crate::manifest::{self, ImportKey, RemovedWhat};
+use crate::name::Name;
+use crate::plan::gate::{Gates, blocks};
+use crate::plan::input::{PlanInput, matches_pattern};
+use crate::plan::{Code, Finding, Severity};
+
+/// What concerns the project as a whole.
+pub(crate) fn project(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+    if input.options.ephemeral_state {
+        gates.raise(blocks(
+            Code::EphemeralState,
+            "there is no state yet, it would be kept in a local folder, and this looks like a CI runner that is \
+             thrown away"
+                .to_string(),
+            format!(
+                "keep the folder between runs or use a shared store; `--allow {}` goes on",
+                Code::EphemeralState
+            ),
+        ));
+    }
+    ended_allowances(input, gates);
+    if !input.options.sinks {
+        gates.raise(Finding {
+            severity: Severity::Warns,
+            ..blocks(
+                Code::NotChecked,
+                "the sinks were not looked at, so nobody knows whether they have lost a value, or hold one that is \
+                 not gridkey's"
+                    .to_string(),
+                "apply looks, and stops before it overwrites anything",
+            )
+        });
+    }
+    left_accounts(input, gates);
+    emptied_sinks(input, gates);
+    not_supported(input, gates);
+}
+
+/// Accounts that state still owns keys in, and that the manifest no longer has.
+fn left_accounts(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+    if input.selection.environments.is_some() {
+        return;
+    }
+    for (name, state) in input.states {
+        let count = state.keys.len() + state.pending.len();
+        if count == 0 || input.manifest.accounts.contains_key(name) {
+            continue;
+        }
+        let keys = if count == 1 { "1 key".to_string() } else { format!("{count} keys") };
+        gates.raise(Finding {
+            account: Some(name.clone()),
+            ..blocks(
+                Code::AccountLeft,
+                format!("account `{name}` is no longer in the manifest, and state owns {keys} there"),
+                format!("put the block of account `{name}` back, and remove its keys first"),
+            )
+        });
+    }
+}
+
+/// Sinks whose every location is empty: more likely the wrong folder, mount or namespace than a loss.
+fn emptied_sinks(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+    let mut by_sink: BTreeMap<&Name, (u32, u32)> = BTreeMap::new();
+    for (address, key) in input.states.values().flat_map(|state| &state.keys) {
+        if !input.selection.has_environment(input.manifest, address.environment.as_ref()) {
+            continue;
+        }
+        for delivery in key.sinks.iter().filter(|delivery| delivery.location.at.is_readable()) {
+            let (given, empty) = by_sink.entry(&delivery.location.sink).or_default();
+            match input.inventory.sinks.get(&delivery.location.id()) {
+                Some(SinkObservation::Holds(SinkContent::Empty)) => {
+                    *given += 1;
+                    *empty += 1;
+                }
+                Some(SinkObservation::Holds(_)) => *given += 1,
+                Some(SinkObservation::Unreadable(_) | SinkObservation::WriteOnly) | None => {}
+            }
+        }
+    }
+    for (sink, (given, empty)) in by_sink {
+        // Fewer than three empty locations can be one lost file, which is simply put right.
+        if given >= 3 && given == empty {
+            gates.raise(blocks(
+                Code::SinkMismatch,
+                format!("sink `{sink}` was given {given} locations, and all of them are empty"),
+                format!(
+                    "look whether this is the right folder, mount or namespace; if the values really are gone, \
+                     `--allow {}`",
+                    Code::SinkMismatch
+                ),
+            ));
+        }
+    }
+}
+
+/// Parts of a manifest that this version reads and cannot act on: said, never skipped.
+fn not_supported(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+    let manifest = input.manifest;
+    let owned = |address: &str| {
+        input
+            .states
+            .values()
+            .flat_map(|state| state.keys.keys())
+            .any(|known| matches_pattern(address, &known.to_string()))
+    };
+    let mut say = |what: String, position: &manifest::Position| {
+        gates.raise(Finding {
+            position: Some(position.clone()),
+            ..blocks(
+                Code::NotSupported,
+                format!("{what}, which this version of gridkey cannot do yet"),
+                "take it out of the manifest to plan the rest",
+            )
+        });
+    };
+    for moved in manifest.moved.iter().filter(|moved| owned(&moved.from)) {
+        say(format!("`moved` renames `{}` to `{}`", moved.from, moved.to), &moved.position);
+    }
+    for import in &manifest.import {
+        let done = input.states.values().any(|state| state.keys.contains_key(&import.to));
+        let what = match &import.key {
+            ImportKey::Id(id) => format!("`import` adopts the key {id} as `{}`", import.to),
+            ImportKey::Name(name) => format!("`import` adopts the key named `{name}` as `{}`", import.to),
+        };
+        if !done {
+            say(what, &import.position);
+        }
+    }
+    for removed in &manifest.removed {
+        let (pending, what) = match &removed.what {
+            RemovedWhat::Address(address) => (owned(address), format!("`removed` lets go of `{address}`")),
+            RemovedWhat::Account(account) => (
+                input.states.get(account).is_some_and(|state| !state.keys.is_empty()),
+                format!("`removed` lets go of account `{account}`"),
+            ),
+        };
+        if pending {
+            say(what, &removed.position);
+        }
+    }
+    for environment in manifest.environments.values() {
+        let asked = input.selection.has_environment(manifest, Some(&environment.name));
+        if let Some(pattern) = environment.pattern.as_ref().filter(|_| asked) {
+            say(
+                format!("environment `{}` comes from the pattern `{pattern}`", environment.name),
+                &environment.position,
+            );
+        }
+    }
+}
+
+/// Exceptions that hold no longer, and that somebody meant to look at again.
+fn ended_allowances(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+    let today = input.today();
+    let of_file = input.policy.into_iter().flat_map(|file| &file.policy.allow);
+    for allowance in input.manifest.policy.allow.iter().chain(of_file) {
+        let Some(until) = allowance.until.filter(|until| *until < today) else { continue };
+        let about = allowance.address.as_ref().map(|address| format!(" of `{address}`")).unwrap_or_default();
+        gates.raise(Finding {
+            severity: Severity::Warns,
+            address: allowance.address.clone(),
+            position: Some(allowance.position.clone()),
+            ..blocks(
+                Code::AllowanceEnded,
+                format!(
+                    "the finding `{}`{about} was allowed until {until}, which has passed",
+                    allowance.code
+                ),
+                "take the entry out, or give it a later day and a reason that still holds",
+            )
+        });
+    }
+}

@@ -114,6 +114,11 @@ pub struct LoadedPolicy {
 /// Everything that is wrong, ordered by position.
 pub fn load_policy(source: &SourceFile) -> Result<LoadedPolicy, Diagnostics> {
     let mut problems = Problems::new(vec![source.name.clone()]);
+    if source.bytes.trim_ascii().is_empty() {
+        let message = format!("the policy file {} is empty", source.name);
+        problems.error_nowhere("empty_file", message, "write its rules, such as `require_owner: true`");
+        return Err(diagnostics(problems.into_found(), Sources::default()));
+    }
     pasted_secrets(0, &source.bytes, &mut problems);
     let tree = yaml::parse(0, &source.bytes, &mut problems);
     let policy = tree.as_ref().map(|tree| walk::policy_file(tree, &mut problems));

@@ -111,7 +111,7 @@ fn finding(finding: &Finding) -> String {
         (None, None) => String::new(),
     };
     let mut text = format!("{sign}`{code}`{place}: {}", prose(message));
-    if let Some(help) = help.as_ref().filter(|_| *severity != Severity::Allowed) {
+    if let Some(help) = help {
         text.push_str(&format!(". *{}*", prose(help)));
     }
     if let Some(position) = position {
@@ -270,7 +270,10 @@ fn details(plan: &Plan, body: &mut Body) {
         }
         Some(_) => body.add(opening),
     }
-    details.iter().for_each(|detail| body.try_add("detail", detail));
+    for (index, detail) in details.iter().enumerate() {
+        let gap = if index > 0 { "\n" } else { "" };
+        body.try_add("detail", &format!("{gap}{detail}"));
+    }
     body.add(closing);
 }
 
@@ -285,7 +288,7 @@ fn detail(change: &Change) -> Option<String> {
     let text = lines.join("\n");
     let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
     Some(format!(
-        "{} {}, {}\n\n{fence}diff\n{text}\n{fence}\n\n",
+        "{} {}, {}\n\n{fence}diff\n{text}\n{fence}\n",
         code_span(&change.address.to_string()),
         change.action,
         reasons.join("; "),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::Name;
-use gridkey_core::plan::{AccountPlan, Action, Capacity, Change, Finding, Plan, PlanKind, Severity};
+use gridkey_core::plan::{AccountPlan, Action, Capacity, Change, Due, Finding, Plan, PlanKind, Severity};
 
 use super::style::{Style, Tone};
 use super::table::Table;
@@ -74,7 +74,7 @@ fn heading(account: &Name, planned: Option<&AccountPlan>) -> String {
 
 /// The plan in one sentence, without a line break.
 pub fn summary(plan: &Plan) -> String {
-    let Plan { kind, changes, findings, .. } = plan;
+    let Plan { kind, computed_from, changes, findings, .. } = plan;
     let words = Words::of(*kind);
     let blocking = findings.iter().filter(|finding| finding.severity == Severity::Blocks).count();
     let all: Vec<&Change> = changes.iter().filter(|change| is_effective(change)).collect();
@@ -88,9 +88,10 @@ pub fn summary(plan: &Plan) -> String {
             PlanKind::Plan => {
                 format!("Blocked: {findings} this plan{what}; nothing is done until {settled} settled.")
             }
-            PlanKind::Drift | PlanKind::Comparison => {
+            PlanKind::Drift => {
                 format!("Blocked: {findings}{what}; nothing can be said until {settled} settled.")
             }
+            PlanKind::Comparison => format!("Blocked: {findings}{what}, and would block a plan."),
         };
     }
     let stopped: BTreeSet<&Name> = findings
@@ -104,6 +105,7 @@ pub fn summary(plan: &Plan) -> String {
     let kept = changes.iter().filter(|change| !is_effective(change) && !is_stopped(change)).count();
     let rest = match (free.is_empty(), kept) {
         (true, 0) if !stopped.is_empty() => format!("{} elsewhere.", words.nothing),
+        (true, _) if computed_from.due == Due::Only => "Nothing has come due.".to_string(),
         (true, 0) => format!("{}. There are no keys.", words.nothing),
         (true, 1) => format!("{}. 1 key is as {}.", words.nothing, words.one),
         (true, kept) => format!("{}. {kept} keys are as {}.", words.nothing, words.many),

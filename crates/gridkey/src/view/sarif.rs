@@ -15,17 +15,16 @@ pub fn sarif(plan: &Plan) -> String {
     let rules: Vec<Value> = codes
         .iter()
         .map(|(name, code)| {
-            let way_out = if code.is_allowable() {
-                format!("`--allow {name}`, or an entry of `policy.allow`, lets it pass.")
-            } else {
-                "It cannot be allowed.".to_string()
-            };
-            json!({
+            let mut rule = json!({
                 "id": name,
                 "name": name,
                 "shortDescription": { "text": name.replace('_', " ") },
-                "help": { "text": way_out },
-            })
+            });
+            if code.is_allowable() {
+                let way_out = format!("`--allow {name}`, or an entry of `policy.allow`, lets it pass.");
+                rule["help"] = json!({ "text": way_out });
+            }
+            rule
         })
         .collect();
     let results: Vec<Value> = plan.findings.iter().map(|finding| result(finding, plan, &codes)).collect();
@@ -52,7 +51,7 @@ fn result(finding: &Finding, plan: &Plan, codes: &BTreeMap<&str, Code>) -> Value
         Severity::Warns => "warning",
         Severity::Allowed => "note",
     };
-    let help = help.as_ref().map(|help| format!(". {}", safe(help))).unwrap_or_default();
+    let help = help.as_ref().map(|help| format!("\n\nHelp: {}", safe(help))).unwrap_or_default();
     let about = address.as_ref().map(ToString::to_string).or(account.as_ref().map(ToString::to_string));
     let mut result = json!({
         "ruleId": code.as_str(),

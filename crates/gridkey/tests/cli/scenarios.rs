@@ -58,6 +58,8 @@ enum Step {
     Revoke { account: String, name: String },
     /// A key is renamed or given other scopes by hand.
     Change { account: String, name: String, scopes: Vec<String> },
+    /// Every overlap that state has begun to count has passed.
+    OverlapsPass,
     /// A file's text is shown, with secrets as the ids of their keys.
     Show(String),
 }
@@ -129,6 +131,10 @@ async fn tell(claim: &Path) -> String {
                 let id = id_of(&place, &account, &name);
                 place.server.model().change(&account, &id, &scopes);
                 told.push_str(&format!("# `{name}` is given other scopes by hand\n"));
+            }
+            Step::OverlapsPass => {
+                place.let_overlaps_pass();
+                told.push_str("# the overlaps pass\n");
             }
             Step::Show(file) => {
                 told.push_str(&format!("# {file}\n"));

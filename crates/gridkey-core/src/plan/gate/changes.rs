@@ -31,7 +31,7 @@ pub(crate) fn changes(account: &Account<'_>, changes: &[Change], approved: bool,
         .iter()
         .filter(|change| change.action == Action::Create && change.reasons.contains(&Reason::Vanished));
     let count = recreations.count();
-    share(account, Code::MaxRecreations, "make anew", count, |policy| &policy.max_recreations, gates);
+    share(account, Code::MaxRecreations, "re-create", count, |policy| &policy.max_recreations, gates);
     let rotations = changes.iter().filter(|change| change.action == Action::Rotate && !change.is_by_clock());
     let count = rotations.count();
     share(account, Code::MaxRotations, "replace", count, |policy| &policy.max_rotations, gates);
@@ -77,6 +77,7 @@ fn over_share(
     if count <= allowed {
         return;
     }
+    let are = if allowed == 1 { "is" } else { "are" };
     let by = match origin {
         Origin::Manifest => String::new(),
         Origin::PolicyFile => " by the policy file".to_string(),
@@ -88,7 +89,7 @@ fn over_share(
             ..blocks(
                 code,
                 format!(
-                    "this plan would {verb} {count} of the {owned} keys owned in account `{}`, and {allowed} are \
+                    "this plan would {verb} {count} of the {owned} keys owned in account `{}`, and {allowed} {are} \
                      allowed at once{by} ({percent} %, at least {at_least})",
                     account.name(),
                 ),

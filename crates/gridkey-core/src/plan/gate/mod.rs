@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::manifest::Allowance;
 use crate::name::Name;
 use crate::plan::input::PlanInput;
-use crate::plan::{Code, Finding, Severity};
+use crate::plan::{Allow, Code, Finding, Severity};
 
 pub(crate) use account::{is_right_account, unreadable};
 pub(crate) use changes::changes;
@@ -46,8 +46,9 @@ impl<'a> Gates<'a> {
 
     pub fn raise_by(&mut self, origin: Origin, mut finding: Finding) {
         if matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount) {
-            if self.passes(finding.code, finding.address.as_ref(), origin) {
+            if let Some(how) = self.passes(finding.code, finding.address.as_ref(), origin) {
                 finding.severity = Severity::Allowed;
+                finding.help = Some(how);
             } else if let Some(ended) = self.ended(finding.code, finding.address.as_ref()) {
                 let help = finding.help.take().map(|help| format!("{help}; ")).unwrap_or_default();
                 finding.help = Some(format!("{help}{ended}"));
@@ -58,20 +59,33 @@ impl<'a> Gates<'a> {
 
     /// Whether a person lets findings of this code pass, by `--allow` or in the manifest.
     pub fn is_allowed(&self, code: Code, address: Option<&Address>) -> bool {
-        self.passes(code, address, Origin::Manifest)
+        self.passes(code, address, Origin::Manifest).is_some()
     }
 
-    fn passes(&self, code: Code, address: Option<&Address>, origin: Origin) -> bool {
+    /// By what a finding passes, if by anything.
+    fn passes(&self, code: Code, address: Option<&Address>, origin: Origin) -> Option<String> {
+        if !code.is_allowable() {
+            return None;
+        }
         let options = self.input.options;
         let today = self.input.today();
         let holds = |allowance: &&Allowance| {
             covers(allowance, code, address) && allowance.until.is_none_or(|until| today <= until)
         };
-        let here = options.allow.iter().any(|allow| allow.covers(code, address))
-            || self.of_file().iter().any(|allowance| holds(&allowance));
-        let elsewhere = options.approved_allow.iter().any(|allow| allow.covers(code, address))
-            || self.input.manifest.policy.allow.iter().any(|allowance| holds(&allowance));
-        code.is_allowable() && (here || (origin == Origin::Manifest && elsewhere))
+        let once = |allow: &[Allow], by: &str| {
+            let allow = allow.iter().find(|allow| allow.covers(code, address))?;
+            Some(format!("allowed this once by `{allow}`{by}"))
+        };
+        let lasting = |allowances: &[Allowance]| allowances.iter().find(holds).map(because);
+        let here = once(&options.allow, "").or_else(|| lasting(self.of_file()));
+        let elsewhere = || {
+            once(&options.approved_allow, ", which the approved plan has")
+                .or_else(|| lasting(&self.input.manifest.policy.allow))
+        };
+        match origin {
+            Origin::Manifest => here.or_else(elsewhere),
+            Origin::PolicyFile => here,
+        }
     }
 
     /// The exception that would have let it pass until some day.
@@ -96,6 +110,11 @@ impl<'a> Gates<'a> {
     pub fn into_findings(self) -> Vec<Finding> {
         self.findings
     }
+}
+
+fn because(allowance: &Allowance) -> String {
+    let until = allowance.until.map(|until| format!(", until {until}")).unwrap_or_default();
+    format!("allowed at {}: {}{until}", allowance.position, allowance.reason)
 }
 
 fn covers(allowance: &Allowance, code: Code, address: Option<&Address>) -> bool {

@@ -132,7 +132,7 @@ fn rotation(source: Source<'_>, wanted: &WantedKey) -> Option<Broken> {
     let most = length(most);
     Some((
         Code::MissingRotation,
-        format!("`{}` {is}, and {} requires that every {most} at least", wanted.address, source.name()),
+        format!("`{}` {is}, and {} requires a rotation every {most}", wanted.address, source.name()),
         format!("say `rotate: {{ every: {most} }}`"),
     ))
 }
@@ -210,24 +210,28 @@ pub(crate) fn full_access(account: &Account<'_>, wanted: &WantedKey, gates: &mut
             Verdict::Deny => format!(", and {} denies it", source.name()),
             Verdict::Allow | Verdict::Warn => String::new(),
         };
-        gates.raise_by(source.origin, full_access_finding(severity, wanted, &denied));
+        gates.raise_by(source.origin, full_access_finding(severity, source.origin, wanted, &denied));
     }
     if silent {
-        gates.raise(full_access_finding(Severity::Warns, wanted, ""));
+        gates.raise(full_access_finding(Severity::Warns, Origin::Manifest, wanted, ""));
     }
 }
 
-fn full_access_finding(severity: Severity, wanted: &WantedKey, denied: &str) -> Finding {
+fn full_access_finding(severity: Severity, origin: Origin, wanted: &WantedKey, denied: &str) -> Finding {
     let code = Code::FullAccess;
     let address = &wanted.address;
     let message = format!("`{address}` gets Full Access: everything but billing, and other keys too{denied}");
-    let once = if severity == Severity::Blocks {
-        format!("; `--allow {code}:{address}` lets it pass once")
-    } else {
-        String::new()
+    let lasting = match origin {
+        Origin::Manifest => format!(", or say `policy: {{ full_access: {{ {address}: allow }} }}`"),
+        Origin::PolicyFile => String::new(),
     };
-    let help =
-        format!("name the scopes it needs, or say `policy: {{ full_access: {{ {address}: allow }} }}`{once}");
+    let once = match severity {
+        Severity::Blocks | Severity::BlocksAccount => {
+            format!("; `--allow {code}:{address}` lets it pass once")
+        }
+        Severity::Allowed | Severity::Warns => String::new(),
+    };
+    let help = format!("name the scopes it needs{lasting}{once}");
     finding(severity, code, wanted, message, help)
 }
 

@@ -106,6 +106,10 @@ impl<'a> Comparison<'a> {
             self.reasons.push(Reason::InStep);
         }
         let mut before = values_of(self.owned);
+        let live = self.account.read.live.get(&self.owned.id);
+        if let Some(name) = live.filter(|name| Marker::in_name(name).is_none()) {
+            before.name.clone_from(name);
+        }
         if let Some(drifted) = self.drifted {
             before.access = drifted;
         }
@@ -197,20 +201,26 @@ impl<'a> Comparison<'a> {
         let live = detail.map(without_automatic);
         self.note_scopes(detail, &target);
         self.access = access;
-        if target != asked {
-            return Some(self.edited(&asked, &target));
-        }
         let reported = self.owned.reported.as_ref().map(without_automatic);
-        match (live, reported) {
+        let drifted = match (live, reported) {
             // What SendGrid did not hold right after it was asked is not asked for on every run.
-            (Some(live), Some(reported)) if live != target && live != reported => {
-                self.drifted = Scopes::new(live).ok().map(|live| match &self.access {
-                    Access::Billing(_) => Access::Billing(live),
-                    Access::Full | Access::Restricted(_) => Access::Restricted(live),
-                });
+            (Some(live), Some(reported)) if live != target && live != reported => Some(live),
+            _ => None,
+        };
+        if let Some(live) = drifted.clone() {
+            self.drifted = Scopes::new(live).ok().map(|live| match &self.access {
+                Access::Billing(_) => Access::Billing(live),
+                Access::Full | Access::Restricted(_) => Access::Restricted(live),
+            });
+        }
+        match (target == asked, drifted) {
+            (true, None) => None,
+            (true, Some(_)) => Some(Reason::ScopesDrifted),
+            (false, None) => Some(self.edited(&asked, &target)),
+            (false, Some(_)) => {
+                self.because(Action::Update, self.edited(&asked, &target));
                 Some(Reason::ScopesDrifted)
             }
-            _ => None,
         }
     }
 

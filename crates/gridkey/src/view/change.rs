@@ -37,7 +37,10 @@ pub(super) fn row(change: &Change) -> (Vec<Cell>, Vec<Cell>) {
         Cell::toned(tone, format!("{} {address}", action.sign())),
         Cell::toned(tone, action.as_str()),
         Cell::new(summary(*action, before.as_ref(), after.as_ref())),
-        Cell::toned(Tone::Faint, reasons.first().map(|reason| reason.as_words()).unwrap_or_default()),
+        Cell::toned(
+            Tone::Faint,
+            reasons.iter().map(|reason| reason.as_words()).collect::<Vec<_>>().join("; "),
+        ),
     ];
     let mut below = match (action, before, after) {
         (Action::Create, _, Some(after)) => made(after),

@@ -65,6 +65,40 @@ async fn a_run_killed_fifty_times_is_put_right_by_the_next() {
     place.no_secrets_in_state();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_an_approved_plan_that_is_killed_anywhere_is_completed_with_the_same_file() {
+    const NEW: usize = 3;
+    let old = "  old: { scopes: [mail.send] }\n  edited: { scopes: [mail.send] }\n";
+    let edited = format!("  edited: {{ scopes: [stats.read] }}\n{}", many(NEW));
+    let mut killed = 0;
+    // Two reads of the account, two of its keys, one of its scopes, and two requests for each change.
+    for requests in 0..=13 {
+        let place = Place::with_latency(Settings::default(), Duration::from_millis(10)).await;
+        place.write("gridkey.yaml", &manifest(old));
+        place.run(&["apply", "--yes"]).ends(0);
+        place.write("gridkey.yaml", &manifest(&edited));
+        place.run(&["plan", "--out", "plan.json"]).ends(0);
+        place.server.model().clear_log();
+        let mut child = place.spawn(&["apply", "plan.json", "--yes"]);
+        wait_for(&place, &mut child, |log| log > requests).await;
+        let _ = child.kill();
+        killed += usize::from(!child.wait().unwrap().success());
+        place.run(&["apply", "plan.json", "--yes"]).ends(0);
+        place
+            .run(&["apply", "plan.json", "--yes"])
+            .ends(0)
+            .says("Approved, and done already")
+            .says("No changes");
+        place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes");
+        let live = place.server.model().keys("acme");
+        let live = live.into_iter().filter(|key| key.live && key.name != "managing key").count();
+        assert_eq!(live, NEW + 1, "killed after {requests} requests");
+        place.no_secrets_in_artefacts();
+    }
+    println!("killed {killed} of 14 runs");
+    assert!(killed >= 10, "only {killed} runs were killed");
+}
+
 /// Waits until the emulator has heard so many requests, or the process has ended.
 async fn wait_for(place: &Place, child: &mut Child, enough: impl Fn(usize) -> bool) {
     loop {

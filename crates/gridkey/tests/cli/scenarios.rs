@@ -58,6 +58,10 @@ enum Step {
     Revoke { account: String, name: String },
     /// A key is renamed or given other scopes by hand.
     Change { account: String, name: String, scopes: Vec<String> },
+    /// A text in a file is replaced by another.
+    Edit { file: String, from: String, to: String },
+    /// A file is cut off in its middle.
+    Truncate(String),
     /// Every overlap that state has begun to count has passed.
     OverlapsPass,
     /// A file's text is shown, with secrets as the ids of their keys.
@@ -132,6 +136,17 @@ async fn tell(claim: &Path) -> String {
                 place.server.model().change(&account, &id, &scopes);
                 told.push_str(&format!("# `{name}` is given other scopes by hand\n"));
             }
+            Step::Edit { file, from, to } => {
+                let text = place.read(&file);
+                assert!(text.contains(&from), "{name}: {file} has no {from}");
+                place.write(&file, &text.replace(&from, &to));
+                told.push_str(&format!("# in {file}, `{from}` becomes `{to}`\n"));
+            }
+            Step::Truncate(file) => {
+                let text = place.read(&file);
+                place.write(&file, text.get(..text.len() / 2).unwrap());
+                told.push_str(&format!("# {file} is cut off\n"));
+            }
             Step::OverlapsPass => {
                 place.let_overlaps_pass();
                 told.push_str("# the overlaps pass\n");
@@ -145,7 +160,7 @@ async fn tell(claim: &Path) -> String {
         }
     }
     place.no_secrets(&format!("what {name} says"), &told);
-    place.no_secrets_in_state();
+    place.no_secrets_in_artefacts();
     if converges {
         place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes");
     }

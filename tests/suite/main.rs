@@ -10,3 +10,4 @@ mod crash;
 mod properties;
 mod protocol;
 mod recovery;
+mod views;

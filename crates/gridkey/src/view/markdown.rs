@@ -6,6 +6,8 @@ use gridkey_core::access::Scope;
 use gridkey_core::plan::{Action, Capacity, Change, Finding, KeyValues, Plan, PlanKind, Risk, Severity};
 use gridkey_core::{Access, Name};
 
+use super::style::Tone;
+use super::table::Cell;
 use super::words::{count, safe};
 use super::{change, plan as plan_view};
 
@@ -219,11 +221,17 @@ fn row(change: &Change) -> String {
     )
 }
 
+/// A location, without its middle where it is long: the sink's name and the end of the path tell most.
 fn sink_name(location: &str) -> String {
-    const SHOWN: usize = 60;
-    let text: String = location.chars().take(SHOWN).collect();
-    let more = if location.chars().count() > SHOWN { "…" } else { "" };
-    code_span(&format!("{text}{more}"))
+    const HEAD: usize = 16;
+    const TAIL: usize = 44;
+    let length = location.chars().count();
+    if length <= HEAD + TAIL {
+        return code_span(location);
+    }
+    let head: String = location.chars().take(HEAD).collect();
+    let tail: String = location.chars().skip(length - TAIL).collect();
+    code_span(&format!("{head}…{tail}"))
 }
 
 fn access(before: Option<&KeyValues>, after: Option<&KeyValues>) -> String {
@@ -283,7 +291,7 @@ fn detail(change: &Change) -> Option<String> {
     if below.is_empty() {
         return None;
     }
-    let lines: Vec<String> = below.into_iter().map(|cell| cell.into_text()).collect();
+    let lines: Vec<String> = below.into_iter().map(|line| signed(change.action, line)).collect();
     let reasons: Vec<&str> = change.reasons.iter().map(|reason| reason.as_words()).collect();
     let text = lines.join("\n");
     let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
@@ -293,6 +301,18 @@ fn detail(change: &Change) -> Option<String> {
         change.action,
         reasons.join("; "),
     ))
+}
+
+/// A line with the sign that colours it: everything about a key that is made comes, and what is taken away
+/// goes.
+fn signed(action: Action, line: Cell) -> String {
+    let Cell { tone, text } = line;
+    let has_sign = ["+ ", "- ", "~ "].iter().any(|sign| text.starts_with(sign));
+    match tone {
+        Tone::Removed if !has_sign => format!("- {text}"),
+        Tone::Neutral | Tone::Added if action == Action::Create && !has_sign => format!("+ {text}"),
+        _ => text,
+    }
 }
 
 fn footer(plan: &Plan, body: &mut Body) {

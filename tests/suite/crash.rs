@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::executor::block_on;
+use gridkey_core::plan::Approval;
 use gridkey_core::{Access, Scope, Scopes};
 use gridkey_tests::promise::broken;
 use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest};
@@ -21,6 +22,17 @@ struct Stage {
     name: &'static str,
     world: World,
     manifest: WorldManifest,
+    /// The plan of the undisturbed world, where the runs may do no more than that.
+    approval: Option<Approval>,
+}
+
+impl Stage {
+    /// The same, with runs that are limited to the plan that was made before anything failed.
+    fn approved(self) -> Self {
+        let plan = block_on(self.world.fork().plan(&self.manifest, &RunOptions::default()));
+        let approval = Approval::new(vec![plan], false).expect("it is a plan");
+        Self { approval: Some(approval), ..self }
+    }
 }
 
 const READABLE: &[&[&str]; 5] = &[&["ra"], &["rb"], &["rc"], &["ru"], &["rd"]];
@@ -52,7 +64,7 @@ fn stage(name: &'static str, sinks: &[&'static [&'static str]; 5], limit: usize)
     assert!(matches!(ended, Ended::Applied(_)), "{ended:?}");
     world.pass(OVERLAP * 2);
     world.lock().effects.clear();
-    Stage { name, world, manifest: after }
+    Stage { name, world, manifest: after, approval: None }
 }
 
 fn stages(limit: usize) -> [Stage; 3] {
@@ -81,9 +93,11 @@ fn run_and_check(
         world.lock().stale = stale;
         world.lock().traced = traced;
         let options = RunOptions::default();
+        let approved = RunOptions { approval: stage.approval.clone(), ..RunOptions::default() };
         let mut number = 2;
         loop {
-            world.run(number, &stage.manifest, &options).await;
+            let ended = world.run(number, &stage.manifest, &approved).await;
+            covered(&world, stage, schedule, ended)?;
             number += 1;
             if world.lock().schedule.is_empty() || number > 6 {
                 break;
@@ -91,7 +105,8 @@ fn run_and_check(
         }
         world.lock().schedule.clear();
         world.pass(Duration::from_secs(1));
-        world.run(number, &stage.manifest, &options).await;
+        let ended = world.run(number, &stage.manifest, &approved).await;
+        covered(&world, stage, schedule, ended)?;
         // Reads trail what the run just did; the promise is about what is so.
         world.pass(READ_LAG);
         let plan = world.plan(&stage.manifest, &options).await;
@@ -110,6 +125,18 @@ fn run_and_check(
         let plan = world.plan(&stage.manifest, &options).await;
         report(&world, stage, schedule, broken(&world, &stage.manifest, &plan, true))
     })
+}
+
+/// What a run of an approved plan left unfinished, the same plan covers.
+fn covered(
+    world: &World,
+    stage: &Stage,
+    schedule: &BTreeMap<usize, Fault>,
+    ended: Ended,
+) -> Result<(), String> {
+    let Ended::NotApproved(changes) = ended else { return Ok(()) };
+    let changes = changes.iter().map(|change| format!("not approved: {change:?}")).collect();
+    report(world, stage, schedule, changes)
 }
 
 fn report(
@@ -183,6 +210,22 @@ fn every_effect_may_fail_in_every_way() {
         }
     }
     check_all("single faults", &stages, schedules);
+}
+
+#[test]
+fn an_approved_plan_covers_every_crash_of_its_own() {
+    let stages = stages(100).map(Stage::approved);
+    let mut schedules = Vec::new();
+    for (index, stage) in stages.iter().enumerate() {
+        for effect in 0..effects(stage) {
+            for fault in Fault::ALL.into_iter().chain([Fault::Stalled]) {
+                for stale in [false, true] {
+                    schedules.push((index, BTreeMap::from([(effect, fault)]), stale));
+                }
+            }
+        }
+    }
+    check_all("single faults of an approved plan", &stages, schedules);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, poll_fn, select};
-use gridkey_core::plan::{Options, Plan, PlanInput, Seed, Selection, plan};
+use gridkey_core::plan::{
+    Approval, ApprovedPlan, Change, Options, Plan, PlanInput, Seed, Selection, plan_approved,
+};
 use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateReader, StateWriter};
 use gridkey_engine::session::{OpenSession, Session};
 use gridkey_engine::{
@@ -21,6 +23,8 @@ use super::{LEASE, Process, READ_LAG, World, WorldManifest, name};
 pub struct RunOptions {
     pub options: Options,
     pub selection: Selection,
+    /// The plan that was approved; the run does no more than that.
+    pub approval: Option<Approval>,
 }
 
 /// How a run ended.
@@ -29,6 +33,8 @@ pub enum Ended {
     Applied(Outcome),
     /// Findings stood against it.
     Blocked(Box<Plan>),
+    /// So many changes were wanted and not approved.
+    NotApproved(Vec<Change>),
     /// It could not begin, or gave up before anything was done.
     GaveUp(String),
     Killed,
@@ -105,7 +111,11 @@ impl World {
         let planned = self
             .observe_and_plan(&process, manifest, options, &states, &seed, events.as_ref(), Some(settle))
             .await;
-        let checked = match planned.check() {
+        if !planned.not_approved.is_empty() {
+            let _ = session.close().await;
+            return Ended::NotApproved(planned.not_approved);
+        }
+        let checked = match planned.plan.check() {
             Ok(checked) => checked,
             Err(plan) => {
                 let _ = session.close().await;
@@ -147,7 +157,7 @@ impl World {
         let events = Events::default();
         let process = Arc::new(process);
         let seed = Seed([0; 32]);
-        self.observe_and_plan(&process, manifest, options, &states, &seed, &events, None).await
+        self.observe_and_plan(&process, manifest, options, &states, &seed, &events, None).await.plan
     }
 
     #[expect(clippy::too_many_arguments, reason = "the whole input of a plan, taken apart in one place")]
@@ -160,7 +170,7 @@ impl World {
         seed: &Seed,
         events: &dyn Observer,
         settle: Option<Settle<'_>>,
-    ) -> Plan {
+    ) -> ApprovedPlan {
         let reader: Arc<dyn AccountReader> = Arc::clone(process) as _;
         let readers: Readers = BTreeMap::from([(name("acme"), Ok(reader))]);
         let inventory = refresh(&Refresh {
@@ -173,7 +183,7 @@ impl World {
             settle,
         })
         .await;
-        plan(&PlanInput {
+        let input = PlanInput {
             manifest: &manifest.manifest,
             selection: &options.selection,
             states,
@@ -182,7 +192,8 @@ impl World {
             now: self.lock().timestamp(),
             seed,
             options: &options.options,
-        })
+        };
+        plan_approved(&input, options.approval.as_ref())
     }
 
     /// No secret that was ever made stands in a text.

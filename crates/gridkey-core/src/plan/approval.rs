@@ -302,6 +302,11 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     if approved.action != wanted.action && !goes_on {
         return false;
     }
+    // A key in place of one that was made since is another key than the one that was approved.
+    let mints = matches!(wanted.action, Action::Create | Action::Rotate);
+    if mints && approved.before.is_none() && wanted.before.is_some() {
+        return false;
+    }
     let (after, before) = match (&approved.after, &wanted.after) {
         (None, None) => {
             let same_steps = wanted.action != Action::Recover || approved.steps == wanted.steps;
@@ -427,5 +432,159 @@ impl Change {
             action = Action::Keep;
         }
         (Self { action, reasons, steps, ..self }, Some(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Scope, Scopes};
+    use crate::manifest::OnDelete;
+    use crate::sink::{DotenvSettings, SinkSettings};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    fn restricted(scopes: &[&str]) -> Access {
+        Access::Restricted(Scopes::new(scopes.iter().copied().map(Scope::new).collect()).expect("a scope"))
+    }
+
+    fn location(variable: &str) -> SinkLocation {
+        let at = SinkSettings::Dotenv(DotenvSettings { path: ".env".into(), variable: variable.into() });
+        SinkLocation { sink: name("local"), at }
+    }
+
+    fn values(scopes: &[&str], sinks: &[&str]) -> KeyValues {
+        KeyValues {
+            id: Some(KeyId::new("id")),
+            name: "Mailer".into(),
+            access: restricted(scopes),
+            sinks: sinks.iter().map(|variable| location(variable)).collect(),
+            owner: Some("growth".into()),
+            protect: false,
+            on_delete: OnDelete::Clear,
+        }
+    }
+
+    /// Adds a scope and a location.
+    fn update() -> Change {
+        Change {
+            address: "prod/mailer".parse().expect("an address"),
+            account: name("acme"),
+            action: Action::Update,
+            reasons: vec![Reason::ScopesEdited],
+            before: Some(values(&["mail.send"], &["A"])),
+            after: Some(values(&["mail.send", "stats.read"], &["A", "B"])),
+            notes: Vec::new(),
+            steps: Vec::new(),
+            rotation: None,
+            position: None,
+        }
+    }
+
+    fn with(edit: impl FnOnce(&mut Change)) -> Change {
+        let mut change = update();
+        edit(&mut change);
+        change
+    }
+
+    fn before(edit: impl FnOnce(&mut KeyValues)) -> Change {
+        with(|change| edit(change.before.as_mut().expect("it has one")))
+    }
+
+    fn after(edit: impl FnOnce(&mut KeyValues)) -> Change {
+        with(|change| edit(change.after.as_mut().expect("it has one")))
+    }
+
+    #[test]
+    fn what_was_approved_and_what_is_half_done_is_covered() {
+        let approved = update();
+        for wanted in [
+            update(),
+            before(|values| values.access = restricted(&["mail.send", "stats.read"])),
+            before(|values| values.sinks.push(location("B"))),
+            // Scopes that cannot be granted after all are left out, and said.
+            with(|change| {
+                change.after.as_mut().expect("it has one").access = restricted(&["mail.send"]);
+                change.notes.push(Note::LeftOut([Scope::new("stats.read")].into()));
+            }),
+            with(|change| change.position = None),
+        ] {
+            assert!(covers(&approved, &wanted), "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn every_value_that_differs_needs_an_approval_of_its_own() {
+        let approved = update();
+        for wanted in [
+            after(|values| values.name = "Other".into()),
+            after(|values| values.id = Some(KeyId::new("other"))),
+            after(|values| values.access = Access::Full),
+            after(|values| values.access = restricted(&["mail.send", "stats.read", "api_keys.create"])),
+            after(|values| values.access = restricted(&["mail.send"])),
+            after(|values| values.sinks.push(location("C"))),
+            after(|values| values.sinks.truncate(1)),
+            after(|values| values.owner = None),
+            after(|values| values.protect = true),
+            after(|values| values.on_delete = OnDelete::Keep),
+            before(|values| values.name = "Other".into()),
+            before(|values| values.id = Some(KeyId::new("other"))),
+            before(|values| values.access = restricted(&["mail.send", "api_keys.create"])),
+            before(|values| values.sinks.push(location("C"))),
+            before(|values| values.sinks.clear()),
+            before(|values| values.owner = None),
+            before(|values| values.protect = true),
+            before(|values| values.on_delete = OnDelete::Keep),
+            with(|change| change.before = None),
+            with(|change| change.after = None),
+            with(|change| change.action = Action::Delete),
+            with(|change| change.action = Action::Rotate),
+        ] {
+            assert!(!covers(&approved, &wanted), "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_creation_is_covered_until_it_is_whole_and_not_again() {
+        let create = with(|change| {
+            (change.action, change.reasons) = (Action::Create, vec![Reason::New]);
+            change.before = None;
+            change.after.as_mut().expect("it has one").id = None;
+        });
+        let unfinished = with(|change| {
+            change.reasons = vec![Reason::NameUnfinished];
+            change.before.clone_from(&change.after);
+        });
+        assert!(covers(&create, &unfinished));
+        let successor = with(|change| {
+            (change.action, change.reasons) = (Action::Create, vec![Reason::Vanished]);
+            change.before.clone_from(&change.after);
+            change.after.as_mut().expect("it has one").id = None;
+        });
+        assert!(!covers(&create, &successor), "the key that was approved was made, and is gone");
+    }
+
+    #[test]
+    fn what_the_clock_brought_is_told_from_the_rest() {
+        let retire =
+            Step::RetireKey { id: KeyId::new("older"), born: jiff::Timestamp::UNIX_EPOCH, look: Vec::new() };
+        let rename = Step::Rename { id: KeyId::new("id"), name: "Mailer".into() };
+        let both = with(|change| {
+            change.reasons.push(Reason::OverlapPassed);
+            change.steps = vec![retire.clone(), rename.clone()];
+        });
+        let (rest, clock) = both.split();
+        assert_eq!((rest.steps, rest.reasons), (vec![rename], vec![Reason::ScopesEdited]));
+        assert_eq!(
+            clock.map(|clock| (clock.action, clock.steps)),
+            Some((Action::Retire, vec![retire.clone()]))
+        );
+        let alone = with(|change| {
+            (change.action, change.reasons) = (Action::Retire, vec![Reason::OverlapPassed]);
+            change.steps = vec![retire];
+        });
+        assert_eq!(alone.split().0.action, Action::Keep);
     }
 }

@@ -10,4 +10,5 @@ mod crash;
 mod properties;
 mod protocol;
 mod recovery;
+mod report;
 mod views;

@@ -171,6 +171,8 @@ pub enum Format {
     Json,
     /// For a comment on a pull request
     Markdown,
+    /// One self-contained page
+    Html,
     /// Findings on lines of the manifest, for code review
     Sarif,
 }

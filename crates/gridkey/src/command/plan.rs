@@ -119,6 +119,7 @@ pub fn show(plan: &Plan, form: &Form) {
         Format::Text => print::out(&view::plan::text(plan, print::style())),
         Format::Json => print::out(&plan.to_json()),
         Format::Markdown => print::out(&view::markdown::markdown(plan, &form.comment_id)),
+        Format::Html => print::out(&view::html::html(plan)),
         Format::Sarif => print::out(&view::sarif::sarif(plan)),
     }
 }

@@ -5,6 +5,7 @@ mod change;
 pub mod diagnostics;
 pub mod events;
 pub(crate) mod finding;
+pub mod html;
 pub mod markdown;
 pub mod outcome;
 pub mod plan;

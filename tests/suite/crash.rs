@@ -196,9 +196,8 @@ fn an_undisturbed_run_keeps_every_promise() {
     check_all("undisturbed", &stages, schedules);
 }
 
-#[test]
-fn every_effect_may_fail_in_every_way() {
-    let stages = stages(100);
+/// Every effect of every stage, in every way of failing, with fresh reads and with stale ones.
+fn single_faults(stages: &[Stage]) -> Vec<(usize, BTreeMap<usize, Fault>, bool)> {
     let mut schedules = Vec::new();
     for (index, stage) in stages.iter().enumerate() {
         for effect in 0..effects(stage) {
@@ -209,22 +208,20 @@ fn every_effect_may_fail_in_every_way() {
             }
         }
     }
+    schedules
+}
+
+#[test]
+fn every_effect_may_fail_in_every_way() {
+    let stages = stages(100);
+    let schedules = single_faults(&stages);
     check_all("single faults", &stages, schedules);
 }
 
 #[test]
 fn an_approved_plan_covers_every_crash_of_its_own() {
     let stages = stages(100).map(Stage::approved);
-    let mut schedules = Vec::new();
-    for (index, stage) in stages.iter().enumerate() {
-        for effect in 0..effects(stage) {
-            for fault in Fault::ALL.into_iter().chain([Fault::Stalled]) {
-                for stale in [false, true] {
-                    schedules.push((index, BTreeMap::from([(effect, fault)]), stale));
-                }
-            }
-        }
-    }
+    let schedules = single_faults(&stages);
     check_all("single faults of an approved plan", &stages, schedules);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::access::{Access, Scope};
 use crate::key::KeyId;
-use crate::plan::document::{Action, Change, Note};
+use crate::plan::document::{Action, Change, Note, Plan};
 use crate::plan::step::Step;
 use crate::sink::SinkLocation;
 
@@ -68,6 +68,33 @@ impl Change {
         };
         let after = scopes(self.after.as_ref().map(|after| &after.access));
         after.difference(&scopes(before)).cloned().collect()
+    }
+}
+
+impl Risk {
+    /// The gravest comes first.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Revokes(_) => 0,
+            Self::FullAccess => 1,
+            Self::ManagesKeys(_) => 2,
+            Self::Widened(_) => 3,
+            Self::Overwrites { .. } => 4,
+        }
+    }
+}
+
+impl Plan {
+    /// What of all changes to look at first, the gravest first.
+    pub fn risks(&self) -> Vec<(Risk, &Change)> {
+        let mut risks: Vec<_> = self
+            .effective()
+            .flat_map(|change| change.risks().into_iter().map(move |risk| (risk, change)))
+            .collect();
+        risks.sort_by(|(a, of_a), (b, of_b)| {
+            (a.rank(), &of_a.account, &of_a.address).cmp(&(b.rank(), &of_b.account, &of_b.address))
+        });
+        risks
     }
 }
 

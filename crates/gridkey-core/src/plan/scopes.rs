@@ -112,7 +112,7 @@ fn finding(code: Code, wanted: &WantedKey, message: String, help: &str) -> Findi
     }
 }
 
-fn list<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> String {
+pub(crate) fn list<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> String {
     scopes.into_iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
 }
 

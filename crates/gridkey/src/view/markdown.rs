@@ -122,23 +122,9 @@ fn finding(finding: &Finding) -> String {
     text
 }
 
-/// What a reviewer should not overlook, the gravest first.
+/// What a reviewer should not overlook.
 fn risks(plan: &Plan) -> Vec<String> {
-    let mut risks: Vec<(Risk, &Change)> = plan
-        .effective()
-        .flat_map(|change| change.risks().into_iter().map(move |risk| (risk, change)))
-        .collect();
-    let rank = |risk: &Risk| match risk {
-        Risk::Revokes(_) => 0,
-        Risk::FullAccess => 1,
-        Risk::ManagesKeys(_) => 2,
-        Risk::Widened(_) => 3,
-        Risk::Overwrites { .. } => 4,
-    };
-    risks.sort_by(|(a, of_a), (b, of_b)| {
-        (rank(a), &of_a.account, &of_a.address).cmp(&(rank(b), &of_b.account, &of_b.address))
-    });
-    risks.iter().map(|(risk, change)| risk_line(risk, change)).collect()
+    plan.risks().iter().map(|(risk, change)| risk_line(risk, change)).collect()
 }
 
 fn risk_line(risk: &Risk, change: &Change) -> String {

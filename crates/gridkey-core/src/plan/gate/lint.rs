@@ -6,6 +6,7 @@ use crate::access::Scope;
 use crate::plan::account::Account;
 use crate::plan::document::{Action, Change};
 use crate::plan::gate::Gates;
+use crate::plan::scopes::list;
 use crate::plan::{Code, Finding, Severity};
 
 pub(crate) fn lints(account: &Account<'_>, changes: &[Change], gates: &mut Gates<'_>) {
@@ -59,8 +60,4 @@ pub(crate) fn lints(account: &Account<'_>, changes: &[Change], gates: &mut Gates
             ));
         }
     }
-}
-
-fn list(scopes: Vec<&Scope>) -> String {
-    scopes.into_iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
 }

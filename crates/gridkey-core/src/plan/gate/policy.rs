@@ -9,6 +9,7 @@ use crate::manifest::{Policy, RequiredRotation, Rule, Vanished, Verdict, WantedK
 use crate::plan::account::Account;
 use crate::plan::document::Change;
 use crate::plan::gate::{Gates, Origin};
+use crate::plan::scopes::list;
 use crate::plan::{Code, Finding, Severity, matches_pattern};
 
 /// A policy and whose it is.
@@ -115,10 +116,10 @@ fn forbidden(source: Source<'_>, wanted: &WantedKey, access: &Access) -> Option<
 /// The first few scopes, and how many there are besides.
 fn few(scopes: Vec<&Scope>) -> String {
     const NAMED: usize = 5;
-    let named: Vec<String> = scopes.iter().take(NAMED).map(|scope| format!("`{scope}`")).collect();
+    let named = list(scopes.iter().take(NAMED).copied());
     match scopes.len().saturating_sub(NAMED) {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

@@ -54,13 +54,7 @@ fn kind(kind: PlanKind) -> &'static str {
 fn attention(plan: &Plan) -> Markup {
     let blocks = |finding: &&Finding| matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount);
     let (blocking, others): (Vec<_>, Vec<_>) = plan.findings.iter().partition(blocks);
-    let mut risks: Vec<_> = plan
-        .effective()
-        .flat_map(|change| change.risks().into_iter().map(move |risk| (risk, change)))
-        .collect();
-    risks.sort_by(|(a, of_a), (b, of_b)| {
-        (rank(a), &of_a.account, &of_a.address).cmp(&(rank(b), &of_b.account, &of_b.address))
-    });
+    let risks = plan.risks();
     if plan.findings.is_empty() && risks.is_empty() {
         return html! {};
     }
@@ -93,16 +87,6 @@ fn risk_list(risks: &[(Risk, &Change)]) -> Markup {
                 li.risk { code { (change.address) } " " (risk_words(risk)) }
             }
         }
-    }
-}
-
-fn rank(risk: &Risk) -> u8 {
-    match risk {
-        Risk::Revokes(_) => 0,
-        Risk::FullAccess => 1,
-        Risk::ManagesKeys(_) => 2,
-        Risk::Widened(_) => 3,
-        Risk::Overwrites { .. } => 4,
     }
 }
 

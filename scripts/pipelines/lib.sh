@@ -54,6 +54,26 @@ summary() {
     fi
 }
 
+# hand_on COMMAND...: runs it, and hands the first wish to stop on to it. A runner tells only the script, and kills
+# everything some seconds later; gridkey needs them to finish what it has begun.
+hand_on() {
+    local child code=0 ended=0 told=yes
+    "$@" &
+    child=$!
+    trap 'told=yes; kill -TERM "$child" 2>/dev/null || true' INT TERM
+    while [ -n "$told" ]; do
+        told=''
+        ended=0
+        wait "$child" || ended=$?
+        # 127: it was waited for already, just when the wish came.
+        if [ "$ended" -ne 127 ] || [ "$code" -eq 0 ]; then
+            code=$ended
+        fi
+    done
+    trap - INT TERM
+    return "$code"
+}
+
 # talk COMMAND...: runs it. On GitHub some lines of a log are commands to the runner, and names in a manifest come from
 # a branch, so commands are switched off meanwhile.
 talk() {
@@ -62,7 +82,7 @@ talk() {
         word=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
         printf '::stop-commands::%s\n' "$word" >&2
     fi
-    "$@" || code=$?
+    hand_on "$@" || code=$?
     if [ -n "$word" ]; then
         printf '::%s::\n' "$word" >&2
     fi

@@ -133,6 +133,7 @@ use_api() {
     esac
     api=${api%/}
     case $api in
+        *@*) fail "the API's address may have no user in it" ;;
         https://* | http://127.0.0.1:* | http://localhost:*) ;;
         *) fail "the API's address has to start with https://; a token does not go over plain HTTP" ;;
     esac

@@ -9,5 +9,6 @@
 mod approval;
 mod comments;
 mod forge;
+mod install;
 mod form;
 mod support;

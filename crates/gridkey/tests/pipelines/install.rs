@@ -29,7 +29,11 @@ fn a_gridkey_on_the_path_is_taken() {
         assert_eq!(place.read("outputs"), format!("bin={}\n", place.gridkey.display()));
     }
     without_gridkey().with("GRIDKEY_INSTALL", "path").run("install").ends(1).says("no gridkey on PATH");
-    Place::new().with("GRIDKEY_INSTALL", "latest").run("install").ends(1).says("none of auto, path and build");
+    Place::new()
+        .with("GRIDKEY_INSTALL", "latest")
+        .run("install")
+        .ends(1)
+        .says("none of auto, path and build");
 }
 
 #[test]

@@ -9,6 +9,6 @@
 mod approval;
 mod comments;
 mod forge;
-mod install;
 mod form;
+mod install;
 mod support;

@@ -81,7 +81,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 if [ "${STUB_WAITS:-}" = "$command" ]; then
-    tail -f /dev/null >/dev/null &
+    # It ends by itself too, so that a test that fails does not hang.
+    timeout 30 tail -f /dev/null >/dev/null &
     trap 'kill $!; echo stopped in order >>"$STUB_LOG"; exit 130' TERM
     echo started
     wait $!

@@ -22,18 +22,18 @@ fn after_a_merge(place: Place) -> Place {
 }
 
 /// A pull request that was merged as a commit, with a head of `head-NUMBER`, in hexadecimal digits.
-fn pull(number: u32, merge: &str) -> Value {
+pub fn pull(number: u32, merge: &str) -> Value {
     json!({ "number": number, "merged_at": "2026-01-01T00:00:00Z", "merge_commit_sha": merge,
         "head": { "sha": format!("bbbb{number:04}") }, "base": { "ref": "main" } })
 }
 
-fn run(id: u32, number: u32, repository: &str) -> Value {
+pub fn run(id: u32, number: u32, repository: &str) -> Value {
     json!({ "id": id, "event": "pull_request", "head_sha": format!("bbbb{number:04}"),
         "head_repository": { "full_name": repository }, "path": ".github/workflows/gridkey.yml" })
 }
 
 /// GitHub with nothing applied so far, these merged requests, these runs, and a plan for each run in `planned`.
-async fn github(pulls: &[Value], runs: &[Value], planned: &[u32]) -> (Forge, Forge) {
+pub async fn github(pulls: &[Value], runs: &[Value], planned: &[u32]) -> (Forge, Forge) {
     let (forge, storage) = (Forge::start().await, Forge::start().await);
     forge.gives("/repos/acme/mail/actions/workflows/gridkey.yml/runs", &json!({ "workflow_runs": [] }));
     forge.gives("/repos/acme/mail/pulls", &json!(pulls));
@@ -312,7 +312,7 @@ fn files(place: &Place) -> Vec<String> {
 }
 
 /// An archive with one file, stored as it is.
-fn zip(name: &str, data: &[u8]) -> Vec<u8> {
+pub fn zip(name: &str, data: &[u8]) -> Vec<u8> {
     let crc = !data.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
     });

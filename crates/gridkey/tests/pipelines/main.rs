@@ -12,3 +12,4 @@ mod forge;
 mod form;
 mod install;
 mod support;
+mod whole_way;

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::access::Access;
+use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::identity::AccountIdentity;
 use crate::key::KeyId;
@@ -255,9 +255,9 @@ impl Approval {
             if now.clone().any(|now| now.action != Action::Keep) {
                 continue;
             }
-            let kept = now.next().and_then(|kept| kept.after.as_ref());
+            let kept = now.next().and_then(|kept| Some((kept, kept.after.as_ref()?)));
             let done = match (&file.after, kept) {
-                (Some(after), Some(kept)) => is_as_approved(after, kept, &BTreeSet::new()),
+                (Some(after), Some((change, kept))) => is_as_approved(after, kept, &left_out(change)),
                 (None, Some(_)) => file.action == Action::Recover,
                 (after, None) => after.is_none(),
             };
@@ -307,7 +307,7 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     if mints && approved.before.is_none() && wanted.before.is_some() {
         return false;
     }
-    let (after, before) = match (&approved.after, &wanted.after) {
+    let (after, wanted_after) = match (&approved.after, &wanted.after) {
         (None, None) => {
             let same_steps = wanted.action != Action::Recover || approved.steps == wanted.steps;
             return same_steps && before_is_as_approved(approved, wanted.before.as_ref());
@@ -315,26 +315,22 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
         (Some(after), Some(wanted)) => (after, wanted),
         (None, Some(_)) | (Some(_), None) => return false,
     };
-    let left_out: BTreeSet<_> = wanted
-        .notes
-        .iter()
-        .filter_map(|note| match note {
-            Note::LeftOut(scopes) => Some(scopes),
-            _ => None,
-        })
-        .flatten()
-        .cloned()
-        .collect();
-    is_as_approved(after, before, &left_out) && before_is_as_approved(approved, wanted.before.as_ref())
+    is_as_approved(after, wanted_after, &left_out(wanted))
+        && before_is_as_approved(approved, wanted.before.as_ref())
+}
+
+/// Scopes of patterns that turned out not to be grantable.
+fn left_out(change: &Change) -> BTreeSet<Scope> {
+    let left_out = change.notes.iter().filter_map(|note| match note {
+        Note::LeftOut(scopes) => Some(scopes),
+        _ => None,
+    });
+    left_out.flatten().cloned().collect()
 }
 
 /// Whether a key would be just what was approved. Scopes that turned out not to be grantable may be missing:
 /// that is less than was approved, and is said.
-fn is_as_approved(
-    approved: &KeyValues,
-    wanted: &KeyValues,
-    left_out: &BTreeSet<crate::access::Scope>,
-) -> bool {
+fn is_as_approved(approved: &KeyValues, wanted: &KeyValues, left_out: &BTreeSet<Scope>) -> bool {
     let KeyValues { id, name, access, sinks, owner, protect, on_delete } = wanted;
     let same_id = match (&approved.id, id) {
         (Some(approved), Some(wanted)) => approved == wanted,
@@ -350,7 +346,7 @@ fn is_as_approved(
         && approved.on_delete == *on_delete
 }
 
-fn is_same_access(approved: &Access, wanted: &Access, left_out: &BTreeSet<crate::access::Scope>) -> bool {
+fn is_same_access(approved: &Access, wanted: &Access, left_out: &BTreeSet<Scope>) -> bool {
     if approved == wanted {
         return true;
     }
@@ -438,7 +434,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{Scope, Scopes};
+    use crate::access::Scopes;
     use crate::manifest::OnDelete;
     use crate::sink::{DotenvSettings, SinkSettings};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gridkey_emulator::{Fault, FaultRule, Operation, RateLimit, Settings};
 use jiff::Timestamp;
 
-use crate::support::{Place, manifest, many, secrets};
+use crate::support::{Place, manifest, many, said, secrets};
 
 fn counted(place: &Place) -> BTreeMap<Operation, usize> {
     let mut counts = BTreeMap::new();
@@ -210,4 +210,44 @@ async fn a_second_run_waits_for_the_first_or_says_who_it_is() {
     place.run(&["apply", "--yes", "--lock-timeout", "60s"]).ends(0).says("No changes");
     assert!(first.wait().unwrap().success());
     place.run(&["state", "unlock", "acme"]).ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_only_reads_is_enough_to_plan_and_apply_checks_the_rest() {
+    let ungrantable = ["asm.groups.delete".to_string()].into();
+    let place = Place::new(Settings { ungrantable_scopes: ungrantable, ..Settings::default() }).await;
+    let reader = place.server.model().add_key("acme", "Reader", Some(&["api_keys.read"]), Timestamp::now());
+    let text = manifest("  mailer: { scopes: [mail.send, \"asm.groups.*\"] }\n").replace(
+        "{ env: SENDGRID_API_KEY }",
+        "{ env: SENDGRID_API_KEY }, plan_api_key: { env: SENDGRID_READ_KEY }",
+    );
+    place.write("gridkey.yaml", &text);
+    let with_reader = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env_remove("SENDGRID_API_KEY").env("SENDGRID_READ_KEY", &reader.secret);
+        said(command)
+    };
+    let plan = with_reader(&["plan", "--no-sinks", "--out", "plan.json"]);
+    plan.ends(0)
+        .says("not_checked")
+        .says("whose scopes are not the managing key's")
+        .says("sinks were not looked at");
+    assert!(!plan.all().contains(&reader.secret));
+    with_reader(&["drift"]).ends(0).says("No drift");
+    assert!(counted(&place).keys().all(|operation| matches!(operation, Operation::List | Operation::Get)));
+    with_reader(&["apply", "plan.json", "--yes"]).ends(3).says("account_unreadable");
+
+    // What cannot be granted is left out of a pattern: less than was approved, and said.
+    place.run(&["apply", "plan.json", "--yes"]).ends(0).says("left out").says("asm.groups.delete");
+    let made = place.server.model().keys("acme");
+    let made = made.iter().find(|key| key.name == "mailer").unwrap();
+    assert!(!made.scopes.as_ref().unwrap().contains("asm.groups.delete"));
+    let again = place.run(&["apply", "plan.json", "--yes"]);
+    again.ends(0).says("Approved, and done already").says("No changes");
+
+    // Written out, it is refused before anything is done.
+    place.write("gridkey.yaml", &text.replace("\"asm.groups.*\"", "asm.groups.delete, stats.read"));
+    with_reader(&["plan", "--out", "plan.json"]).ends(0).says("not_checked");
+    place.run(&["apply", "plan.json", "--yes"]).ends(3).says("ungrantable_scope");
+    place.no_secrets_in_artefacts();
 }

@@ -94,7 +94,7 @@ async fn a_branch_is_planned_commented_on_merged_and_applied_as_it_was_reviewed(
     let again = place.run("apply");
     again.ends(0);
     assert!(
-        again.out.contains("Approved, and done already") && again.out.contains("No changes"),
+        again.err.contains("Approved, and done already") && again.err.contains("No changes"),
         "{}",
         again.out
     );
@@ -103,7 +103,7 @@ async fn a_branch_is_planned_commented_on_merged_and_applied_as_it_was_reviewed(
     place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send, \"api_keys.*\"] }\n"));
     let refused = place.run("apply");
     refused.ends(3).says("not approved");
-    assert!(refused.out.contains("+    scope: api_keys.create"), "{}", refused.out);
+    assert!(refused.err.contains("+    scope: api_keys.create"), "{}", refused.err);
     assert_eq!(live(&server), ["mailer", "reports"]);
 
     // The night: no drift, though an edit waits; then somebody changes a key.

@@ -98,12 +98,24 @@ pub enum Command {
     /// The catalogue of scopes
     #[command(subcommand)]
     Scopes(ScopesCommand),
-    /// Print the JSON Schema of manifests
-    Schema,
+    /// Print the JSON Schema of manifests, policy files or plans
+    Schema {
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
     /// Serve an emulated SendGrid on this machine
     Emulator(EmulatorArguments),
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
+}
+
+/// What a schema describes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    #[default]
+    Manifest,
+    Policy,
+    Plan,
 }
 
 #[derive(Debug, Args)]

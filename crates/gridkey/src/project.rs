@@ -11,7 +11,7 @@ use gridkey_core::manifest::{
     Account, Credential, Loaded, LoadedPolicy, Manifest, PolicyFile, SourceFile, StoreSettings, load,
     load_policy,
 };
-use gridkey_core::plan::{Allow, DEFAULT_READ_LAG, Due, Options, Selection, reach};
+use gridkey_core::plan::{Allow, DEFAULT_READ_LAG, Due, Finding, Options, Selection, reach, reach_of_states};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name, Region};
 use gridkey_engine::Readers;
@@ -131,19 +131,16 @@ pub fn read_policy(path: &Path) -> Result<PolicyFile, CommandError> {
 }
 
 /// Stops before a command is run or a server is talked to that a policy does not allow.
-fn within_reach(manifest: &Manifest, policy: Option<&PolicyFile>) -> Result<(), CommandError> {
-    let findings = reach(manifest, policy);
+fn within_reach(findings: &[Finding]) -> Result<(), CommandError> {
     if findings.is_empty() {
         return Ok(());
     }
-    for finding in &findings {
+    for finding in findings {
         print::say(crate::view::finding::text(finding, print::error_style()).trim_end());
     }
     Err(CommandError {
         exit: Exit::Blocked,
-        ..CommandError::new(
-            "the manifest reaches for what a policy does not allow; nothing was run or called",
-        )
+        ..CommandError::new("a policy does not allow what this reaches for; nothing was run or called")
     })
 }
 
@@ -153,7 +150,7 @@ impl Project {
         let (loaded, base) = read_manifest(&global.manifest, &global.environments)?;
         let manifest = &loaded.manifest;
         let policy = global.policy.as_deref().map(read_policy).transpose()?;
-        within_reach(manifest, policy.as_ref())?;
+        within_reach(&reach(manifest, policy.as_ref()))?;
         let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {
             let emulated = Emulated::start(manifest, &base).await?;
             print::say(&format!(
@@ -178,6 +175,11 @@ impl Project {
 
     pub fn manifest(&self) -> &Manifest {
         &self.loaded.manifest
+    }
+
+    /// Stops before a sink is looked at that only state remembers, and that a policy does not allow.
+    pub fn within_reach(&self, states: &BTreeMap<Name, AccountState>) -> Result<(), CommandError> {
+        within_reach(&reach_of_states(states, self.manifest(), self.policy.as_ref()))
     }
 
     /// The documents of every account that has one.

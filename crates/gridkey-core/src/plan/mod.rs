@@ -44,7 +44,7 @@ use account::Account;
 use approval::Judged;
 use gate::Gates;
 
-pub use gate::reach;
+pub use gate::{reach, reach_of_states};
 pub use scopes::gives_scopes;
 
 /// Decides what has to be done.

@@ -157,6 +157,7 @@ async fn prepare(
     options.due = asked.due;
     options.approved_allow = asked.approval.as_ref().map(Approval::allowed).unwrap_or_default();
     let mut states = project.states().await?;
+    project.within_reach(&states)?;
     let names = selection.accounts(project.manifest(), &states);
     let seed = Seed(rand::random());
     let session = open_session(project, &names, arguments, timer, &seed, by).await?;

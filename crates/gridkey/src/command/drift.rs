@@ -10,6 +10,7 @@ use crate::project::{Project, selection};
 pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, CommandError> {
     let project = Project::open(global).await?;
     let states = project.states().await?;
+    project.within_reach(&states)?;
     let owned = |address| states.values().any(|state| state.keys.contains_key(address));
     if let Some(address) = arguments.only.iter().find(|address| !owned(address)) {
         return Err(CommandError::usage(format!("state has no key at `{address}`"))

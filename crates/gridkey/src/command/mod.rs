@@ -12,7 +12,7 @@ mod show;
 mod state;
 mod validate;
 
-use crate::args::{Arguments, Command, EnvironmentsCommand, StateCommand, cli};
+use crate::args::{Arguments, Command, EnvironmentsCommand, SchemaOf, StateCommand, cli};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 
@@ -34,8 +34,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             state::unlock(&global, &account).await
         }
         Command::Scopes(arguments) => scopes::run(&arguments),
-        Command::Schema => {
-            print::out(&format!("{:#}\n", gridkey_core::manifest::manifest_schema()));
+        Command::Schema { of } => {
+            let schema = match of {
+                SchemaOf::Manifest => gridkey_core::manifest::manifest_schema(),
+                SchemaOf::Policy => gridkey_core::manifest::policy_schema(),
+                SchemaOf::Plan => gridkey_core::plan::plan_schema(),
+            };
+            print::out(&format!("{schema:#}\n"));
             Ok(Exit::Done)
         }
         Command::Emulator(arguments) => emulator::run(&arguments).await,

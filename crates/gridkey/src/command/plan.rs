@@ -49,6 +49,7 @@ async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, 
     options.due = arguments.due.into();
     options.sinks = !arguments.no_sinks;
     let states = project.states().await?;
+    project.within_reach(&states)?;
     let look =
         Look { manifest: project.manifest(), selection: &selection, states: &states, options: &options };
     let inventory = look.observe(&project, &progress(global)).await;

@@ -61,7 +61,7 @@ pub fn summary(outcome: &Outcome) -> String {
         }
         let again = match (failed.is_empty(), not_started.is_empty()) {
             (true, true) => "",
-            _ => " Run again: `gridkey apply` does what is left.",
+            _ => " Run again: the same command does what is left.",
         };
         return format!("{word}: {}.{again}", parts.join(", "));
     }
@@ -122,7 +122,7 @@ mod tests {
           - prod/c      delete   acme
           ± prod/long   rotate   acme
 
-        Interrupted: 1 change done, 1 failed, 2 not started. Run again: `gridkey apply` does what is left.
+        Interrupted: 1 change done, 1 failed, 2 not started. Run again: the same command does what is left.
         ");
     }
 }

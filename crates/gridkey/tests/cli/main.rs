@@ -10,5 +10,6 @@ mod accounts;
 mod input;
 mod interruption;
 mod quickstart;
+mod review;
 mod scenarios;
 mod support;

@@ -18,7 +18,7 @@ pub(crate) use changes::changes;
 pub(crate) use lint::lints;
 pub(crate) use policy::{foreign, full_access, policy, vanished};
 pub(crate) use project::project;
-pub use reach::reach;
+pub use reach::{reach, reach_of_states};
 
 /// Who made the rule that a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,13 @@
 //! This is judged before anything is run or called: a manifest from an untrusted branch could otherwise name
 //! a program, or a server that a secret is sent to.
 
+use std::collections::BTreeMap;
+
 use crate::manifest::{Credential, Manifest, Policy, PolicyFile, Position, StoreSettings};
+use crate::name::Name;
 use crate::plan::{Code, Finding, Severity, matches_pattern};
 use crate::sink::SinkSettings;
+use crate::state::AccountState;
 
 /// Something that a manifest reaches for.
 enum Reached<'a> {
@@ -15,8 +19,39 @@ enum Reached<'a> {
 
 /// The commands and servers of a manifest that a policy does not allow.
 pub fn reach(manifest: &Manifest, file: Option<&PolicyFile>) -> Vec<Finding> {
+    judge_all(all(manifest), manifest, file)
+}
+
+/// The same of sinks that state remembers, which a run looks at and clears though the manifest may no longer have
+/// them.
+pub fn reach_of_states(
+    states: &BTreeMap<Name, AccountState>,
+    manifest: &Manifest,
+    file: Option<&PolicyFile>,
+) -> Vec<Finding> {
+    let owned = states.values().flat_map(|state| &state.keys).flat_map(|(address, key)| {
+        let given = key.sinks.iter().map(|delivery| &delivery.location);
+        let leaving = key.retiring_locations.iter().map(|retiring| &retiring.location);
+        given.chain(leaving).map(move |location| (address, location))
+    });
+    let pending = states
+        .values()
+        .flat_map(|state| state.pending.values())
+        .flat_map(|pending| pending.locations.iter().map(move |location| (&pending.address, location)));
+    let reached = owned.chain(pending).flat_map(|(address, location)| {
+        let what = format!("sink `{}` of `{address}`, which state remembers,", location.sink);
+        sink(&location.at).into_iter().map(move |reached| (what.clone(), reached, None))
+    });
+    judge_all(reached.collect(), manifest, file)
+}
+
+fn judge_all(
+    reached: Vec<(String, Reached<'_>, Option<&Position>)>,
+    manifest: &Manifest,
+    file: Option<&PolicyFile>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (what, reached, position) in all(manifest) {
+    for (what, reached, position) in reached {
         let own = (&manifest.policy, "the manifest's policy");
         let file = file.map(|file| (&file.policy, "the policy file"));
         for (policy, name) in std::iter::once(own).chain(file) {

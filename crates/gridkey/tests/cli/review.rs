@@ -1,0 +1,92 @@
+//! What reviewers are shown: in every form, without a secret, and the same for the same plan.
+
+use gridkey_emulator::Settings;
+
+use crate::support::{Place, manifest};
+
+const FORMATS: [&str; 5] = ["text", "json", "markdown", "html", "sarif"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_form_shows_the_plan_and_no_secret() {
+    let place = Place::new(Settings::default()).await;
+    place.write(
+        "gridkey.yaml",
+        &manifest("  mailer: { scopes: [mail.send] }\n  gone: { scopes: [mail.send] }\n"),
+    );
+    place.run(&["apply", "--yes"]).ends(0);
+    let edited = "  mailer: { scopes: [mail.send, stats.read] }\n  admin: { access: full }\n";
+    place.write("gridkey.yaml", &manifest(edited));
+    place.run(&["plan", "--out", "plan.json"]).ends(0);
+    let id = place
+        .server
+        .model()
+        .keys("acme")
+        .into_iter()
+        .find(|key| key.live && key.name == "mailer")
+        .unwrap()
+        .id;
+    place.server.model().change("acme", &id, &["mail.send".to_string(), "templates.read".to_string()]);
+    for format in FORMATS {
+        for (arguments, code) in [
+            (vec!["show", "plan.json"], 0),
+            (vec!["plan"], 0),
+            (vec!["drift"], 2),
+            (vec!["plan", "--no-sinks"], 0),
+        ] {
+            let said = place.run(&[arguments.clone(), vec!["--format", format]].concat());
+            said.ends(code);
+            place.no_secrets(&format!("{arguments:?} as {format}"), &said.all());
+            let named = match (arguments[0], format) {
+                // Findings are all that SARIF has.
+                ("drift", "sarif") => "\"results\": []",
+                ("drift", _) => "templates.read",
+                _ => "admin",
+            };
+            assert!(
+                said.out.contains(named),
+                "{arguments:?} as {format} does not name {named}:\n{}",
+                said.out
+            );
+        }
+        let shown = place.run(&["show", "plan.json", "--format", format]);
+        assert_eq!(shown.out, place.run(&["show", "plan.json", "--format", format]).out, "{format}");
+    }
+    place.no_secrets_in_artefacts();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_only_state_remembers_is_not_run_against_the_policy() {
+    let place = Place::new(Settings::default()).await;
+    let keys = "  mailer: { scopes: [mail.send], sinks: [local, other] }\n";
+    let script = "put: [sh, -c, \"cat > stored\"], read: [sh, -c, \"echo read >> ran; cat stored 2>/dev/null || true\"]";
+    let text =
+        manifest(keys).replace("defaults:", &format!("  other: {{ command: {{ {script} }} }}\ndefaults:"));
+    place.write("gridkey.yaml", &text);
+    place.run(&["apply", "--yes"]).ends(0);
+    std::fs::remove_file(place.path("ran")).unwrap();
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
+    place.write("policy.yaml", "allow_commands: []\n");
+    for command in ["plan", "drift", "apply"] {
+        let mut arguments = vec![command, "--policy", "policy.yaml"];
+        arguments.extend((command == "apply").then_some("--yes"));
+        place.run(&arguments).ends(3).says("which state remembers").says("command_not_allowed");
+        assert!(!place.path("ran").exists(), "{command} ran it");
+    }
+    place.run(&["plan"]).ends(0);
+    assert!(place.path("ran").exists(), "without the policy it is run");
+    place.no_secrets("what was said", &place.read("ran"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_schemas_are_those_in_the_repository() {
+    let place = Place::new(Settings::default()).await;
+    for of in ["manifest", "policy", "plan"] {
+        let committed =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../schema/{of}.schema.json"));
+        assert_eq!(
+            place.run(&["schema", of]).ends(0).out,
+            std::fs::read_to_string(committed).unwrap(),
+            "{of}"
+        );
+    }
+}

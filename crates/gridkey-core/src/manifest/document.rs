@@ -27,8 +27,10 @@ pub(crate) struct Document {
     pub import: Vec<At<Import>>,
     pub removed: Vec<At<Removed>>,
     pub policy: Policy,
-    /// Each selector of `policy.full_access`, to be checked once the addresses are known.
+    /// Each selector of a rule of `policy`, to be checked once the addresses are known.
     pub selectors: Vec<At<String>>,
+    /// The same of rules that go by account.
+    pub account_selectors: Vec<At<String>>,
     /// The sinks that `policy.require_sink` names.
     pub required_sinks: Vec<At<Name>>,
 }

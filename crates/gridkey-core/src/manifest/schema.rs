@@ -189,6 +189,26 @@ impl<T: JsonSchema> JsonSchema for MaybeByPlace<T> {
     }
 }
 
+/// A value that holds everywhere, or one by account.
+struct MaybeByAccount<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for MaybeByAccount<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("{}ByAccount", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<T>();
+        let by_account = json_schema!({
+            "description": "A value by `default`, others by account.",
+            "type": "object",
+            "properties": { "default": with_description(value.clone(), "What holds for all others.") },
+            "patternProperties": { format!("^{NAME}$"): value },
+            "additionalProperties": false,
+        });
+        json_schema!({ "anyOf": [value, by_account] })
+    }
+}
+
 /// A value by `default`, others by selector.
 fn by_place(value: &Schema) -> Schema {
     json_schema!({
@@ -509,11 +529,11 @@ mod blocks {
         /// What happens to an owned key that is gone from its account.
         pub vanished: Option<MaybeByPlace<Vanished>>,
         /// How many keys one run may delete.
-        pub max_deletions: Option<MaybeByPlace<ShareBlock>>,
+        pub max_deletions: Option<MaybeByAccount<ShareBlock>>,
         /// How many keys one run may replace because their secrets were lost.
-        pub max_rotations: Option<MaybeByPlace<ShareBlock>>,
+        pub max_rotations: Option<MaybeByAccount<ShareBlock>>,
         /// How many vanished keys one run may make again.
-        pub max_recreations: Option<MaybeByPlace<ShareBlock>>,
+        pub max_recreations: Option<MaybeByAccount<ShareBlock>>,
         /// Findings that are let pass.
         pub allow: Option<Vec<AllowBlock>>,
         /// Scopes that no key may have.
@@ -527,7 +547,7 @@ mod blocks {
         /// What the names of keys at SendGrid look like, with `*` for any characters.
         pub name_pattern: Option<MaybeByPlace<NonEmpty>>,
         /// Live keys that no state owns.
-        pub foreign: Option<MaybeByPlace<ForeignBlock>>,
+        pub foreign: Option<MaybeByAccount<ForeignBlock>>,
         /// Commands that may be run: a program and its arguments, with `*` for any characters of one of them,
         /// and a last `*` for any arguments.
         pub allow_commands: Option<Vec<NonEmpty>>,

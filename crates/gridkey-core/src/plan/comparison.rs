@@ -80,9 +80,7 @@ pub fn compare(
 fn states(older: &Manifest, newer: &Manifest) -> BTreeMap<Name, AccountState> {
     let mut states: BTreeMap<Name, AccountState> = BTreeMap::new();
     for key in older.keys.values() {
-        // An account that the newer one does not have is told by its keys.
-        let Some(account) = newer.accounts.get(&key.account).or_else(|| older.accounts.get(&key.account))
-        else {
+        let Some(account) = older.accounts.get(&key.account) else {
             continue;
         };
         let state = states.entry(key.account.clone()).or_insert_with(|| {

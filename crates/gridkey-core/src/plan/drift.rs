@@ -68,8 +68,10 @@ pub fn drift(input: &PlanInput<'_>) -> Plan {
     plan.kind = PlanKind::Drift;
     plan.findings.retain(|finding| is_about_drift(finding.code));
     for finding in &mut plan.findings {
-        let unreadable =
-            matches!(finding.code, Code::AccountIdentity | Code::AccountMismatch | Code::AccountUnreadable);
+        let unreadable = matches!(
+            finding.code,
+            Code::AccountIdentity | Code::AccountLeft | Code::AccountMismatch | Code::AccountUnreadable
+        );
         if !unreadable && finding.severity != Severity::Allowed {
             finding.severity = Severity::Warns;
         }

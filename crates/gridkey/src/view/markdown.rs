@@ -25,7 +25,7 @@ const LISTED: usize = 25;
 pub fn markdown(plan: &Plan, comment_id: &str) -> String {
     let mut body = Body::default();
     body.add(format!("<!-- gridkey:{comment_id} -->\n### {}\n\n", title(plan)));
-    body.add(format!("**{}**\n\n", prose(&plan_view::summary(plan))));
+    body.add(format!("**{}**\n\n", prose(&clipped(&plan_view::summary(plan)))));
     let blocks = |finding: &&Finding| matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount);
     let (blocking, others): (Vec<_>, Vec<_>) = plan.findings.iter().partition(blocks);
     body.list("Blocked by", blocking.into_iter().map(finding).collect());
@@ -44,6 +44,15 @@ fn title(plan: &Plan) -> String {
         PlanKind::Drift => format!("gridkey drift of `{project}`"),
         PlanKind::Comparison => format!("gridkey comparison of `{project}`"),
     }
+}
+
+/// A sentence that can name every account of a project, cut where it gets long.
+fn clipped(sentence: &str) -> String {
+    const SHOWN: usize = 2_000;
+    if sentence.chars().count() <= SHOWN {
+        return sentence.to_string();
+    }
+    format!("{}…", sentence.chars().take(SHOWN).collect::<String>())
 }
 
 /// A body that is filled up to its limit, and remembers what did not fit.

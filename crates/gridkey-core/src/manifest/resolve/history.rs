@@ -126,6 +126,15 @@ fn selectors(
     accounts: &BTreeMap<Name, Account>,
     problems: &mut Problems,
 ) {
+    for selector in &document.account_selectors {
+        if !accounts.keys().any(|account| account.as_str() == selector.value) {
+            problems
+                .warning("unmatched_selector", selector.site, format!("`{selector}` is no account"))
+                .help(
+                    "this rule goes by account, so it holds for nothing here; see whether it is spelt right",
+                );
+        }
+    }
     for selector in &document.selectors {
         let names = accounts.keys().chain(document.environments.keys()).map(|name| name.to_string());
         let mut known = names.chain(wanted.keys().map(Address::to_string));

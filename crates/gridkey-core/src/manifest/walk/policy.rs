@@ -38,15 +38,15 @@ pub(crate) fn policy_file(root: &Node, problems: &mut Problems) -> Policy {
 }
 
 fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) -> Policy {
-    let mut reader = Reader { block, selectors: Vec::new(), problems };
+    let mut reader = Reader { block, selectors: Vec::new(), accounts: Vec::new(), problems };
     let required_sinks = std::cell::RefCell::new(Vec::new());
     let policy = Policy {
         full_access: reader.by_place("full_access", verdict),
         vanished: reader
             .rule("vanished", |field, problems| field.choice(&VANISHED, problems).map(|choice| choice.value)),
-        max_deletions: reader.rule("max_deletions", share),
-        max_rotations: reader.rule("max_rotations", share),
-        max_recreations: reader.rule("max_recreations", share),
+        max_deletions: reader.account_rule("max_deletions", share),
+        max_rotations: reader.account_rule("max_rotations", share),
+        max_recreations: reader.account_rule("max_recreations", share),
         forbid_scopes: reader.rule("forbid_scopes", forbidden),
         require_rotation: reader.rule("require_rotation", required_rotation),
         require_sink: reader.rule("require_sink", |field, problems| {
@@ -58,12 +58,13 @@ fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) ->
         require_owner: reader.rule("require_owner", |field, problems| field.bool(problems)),
         name_pattern: reader
             .rule("name_pattern", |field, problems| field.text(problems).map(|text| text.value)),
-        foreign: reader.rule("foreign", foreign),
+        foreign: reader.account_rule("foreign", foreign),
         allow: block.get("allow").map(|field| allowances(&field, reader.problems)).unwrap_or_default(),
         allow_commands: patterns(block, "allow_commands", reader.problems),
         allow_endpoints: patterns(block, "allow_endpoints", reader.problems),
     };
     document.selectors.append(&mut reader.selectors);
+    document.account_selectors.append(&mut reader.accounts);
     document.required_sinks.append(&mut required_sinks.into_inner());
     policy
 }
@@ -72,10 +73,33 @@ fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) ->
 struct Reader<'r, 'n> {
     block: &'r Block<'n>,
     selectors: Vec<At<String>>,
+    /// Selectors of rules that go by account.
+    accounts: Vec<At<String>>,
     problems: &'r mut Problems,
 }
 
 impl Reader<'_, '_> {
+    /// A rule about accounts as a whole: it goes by account and by nothing else, so another selector would hold
+    /// for nothing.
+    fn account_rule<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&Field<'_>, &mut Problems) -> Option<T>,
+    ) -> Rule<T> {
+        let others = std::mem::take(&mut self.selectors);
+        let rule = self.rule(name, read);
+        for selector in std::mem::replace(&mut self.selectors, others) {
+            if selector.contains(['/', '*']) {
+                self.problems
+                    .error("invalid_selector", selector.site, format!("`{selector}` is no account"))
+                    .help(format!("`{name}` goes by account: `default`, or the name of one"));
+            } else {
+                self.accounts.push(selector);
+            }
+        }
+        rule
+    }
+
     /// A value that holds everywhere, or one by place.
     fn rule<T>(&mut self, name: &str, read: impl Fn(&Field<'_>, &mut Problems) -> Option<T>) -> Rule<T> {
         let Some(field) = self.block.get(name) else { return Rule::default() };

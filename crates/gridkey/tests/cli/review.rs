@@ -90,3 +90,32 @@ async fn the_schemas_are_those_in_the_repository() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_renamed_by_hand_is_not_renamed_back_by_an_older_approval() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("gridkey.yaml", &manifest("  mailer: { name: New, scopes: [mail.send] }\n"));
+    place.run(&["plan", "--out", "plan.json"]).ends(0);
+    let id = place
+        .server
+        .model()
+        .keys("acme")
+        .into_iter()
+        .find(|key| key.live && key.name == "mailer")
+        .unwrap()
+        .id;
+    let client = reqwest::Client::new();
+    let renamed = client
+        .patch(format!("{}/v3/api_keys/{id}", place.server.url()))
+        .bearer_auth(&place.key)
+        .json(&serde_json::json!({ "name": "Do not touch" }))
+        .send()
+        .await
+        .unwrap();
+    assert!(renamed.status().is_success());
+    let refused = place.run(&["apply", "plan.json", "--yes"]);
+    refused.ends(3).says("-    name: mailer").says("+    name: Do not touch");
+    place.run(&["drift"]).ends(2).says("name \"Do not touch\" → \"mailer\"");
+}

@@ -244,12 +244,12 @@ impl Approval {
         self.changes().filter(move |file| file.account == account && file.address == address)
     }
 
-    /// What became of approved changes that this run has nothing to do for.
+    /// What became of approved changes of an account that this run has nothing to do for.
     ///
-    /// `planned` is all that would be done without the files.
-    pub(crate) fn noted(&self, planned: &[Change], read: impl Fn(&Name) -> bool) -> Vec<Noted> {
+    /// `planned` is all that would be done there without the files.
+    pub(crate) fn noted(&self, account: &Name, planned: &[Change]) -> Vec<Noted> {
         let mut noted: Vec<Noted> = Vec::new();
-        for file in self.changes().filter(|file| read(&file.account)) {
+        for file in self.changes().filter(|file| &file.account == account) {
             let mut now =
                 planned.iter().filter(|now| now.account == file.account && now.address == file.address);
             if now.clone().any(|now| now.action != Action::Keep) {

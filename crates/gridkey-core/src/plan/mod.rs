@@ -91,7 +91,7 @@ pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> Appr
                     let account = Account::new(input, declared, state, read, &owners);
                     let planned = account.plan(&mut gates);
                     if let Some(approval) = approval {
-                        noted.extend(approval.noted(&planned, |of| of == &name));
+                        noted.extend(approval.noted(&name, &planned));
                     }
                     let mut planned = limited.take(&name, planned, input, approval, &mut gates);
                     summary.capacity = Some(capacity::check(&account, &planned, &mut gates));

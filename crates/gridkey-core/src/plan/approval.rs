@@ -307,6 +307,10 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     if mints && approved.before.is_none() && wanted.before.is_some() {
         return false;
     }
+    // What was let pass for one value in a location was not let pass for another.
+    if !overwritten(wanted).is_subset(&overwritten(approved)) {
+        return false;
+    }
     let (after, wanted_after) = match (&approved.after, &wanted.after) {
         (None, None) => {
             let same_steps = wanted.action != Action::Recover || approved.steps == wanted.steps;
@@ -317,6 +321,15 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     };
     is_as_approved(after, wanted_after, &left_out(wanted))
         && before_is_as_approved(approved, wanted.before.as_ref())
+}
+
+/// The values that are not gridkey's and that a change overwrites, by location.
+fn overwritten(change: &Change) -> BTreeSet<(LocationId, Option<&KeyId>)> {
+    let overwritten = change.notes.iter().filter_map(|note| match note {
+        Note::Overwrites { location, holder } => Some((location.id(), holder.as_ref())),
+        _ => None,
+    });
+    overwritten.collect()
 }
 
 /// Scopes of patterns that turned out not to be grantable.
@@ -540,6 +553,21 @@ mod tests {
         ] {
             assert!(!covers(&approved, &wanted), "{wanted:?}");
         }
+    }
+
+    #[test]
+    fn another_value_in_a_location_is_another_thing_to_overwrite() {
+        let overwrites = |holder: Option<&str>| {
+            with(|change| {
+                let holder = holder.map(KeyId::new);
+                change.notes.push(Note::Overwrites { location: location("B"), holder });
+            })
+        };
+        assert!(covers(&overwrites(Some("by hand")), &overwrites(Some("by hand"))));
+        assert!(covers(&overwrites(Some("by hand")), &update()), "it is gone by now");
+        assert!(!covers(&overwrites(Some("by hand")), &overwrites(Some("somebody else's"))));
+        assert!(!covers(&overwrites(Some("by hand")), &overwrites(None)));
+        assert!(!covers(&update(), &overwrites(None)));
     }
 
     #[test]

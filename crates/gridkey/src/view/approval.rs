@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use gridkey_core::plan::{Approval, ApprovedPlan, Change, KeyValues};
+use gridkey_core::plan::{Approval, ApprovedPlan, Change, KeyValues, Note};
 use similar::{ChangeTag, TextDiff};
 
 use super::change;
@@ -52,6 +52,12 @@ fn block(change: &Change) -> String {
             None => {
                 let _ = writeln!(text, "  {title}: nothing");
             }
+        }
+    }
+    for note in &change.notes {
+        if let Note::Overwrites { location, holder } = note {
+            let held = holder.as_ref().map_or("a value that is no key".to_string(), ToString::to_string);
+            let _ = writeln!(text, "  overwrites: {held} in {}", safe(location.to_string()));
         }
     }
     if change.before.is_none() && change.after.is_none() {

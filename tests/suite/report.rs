@@ -105,6 +105,59 @@ fn a_report_without_changes_is_whole_too() {
 }
 
 #[test]
+fn a_narrow_window_has_room_for_words() {
+    let Some(mut browser) = Browser::start() else {
+        println!("skipped: no Chromium on this machine");
+        return;
+    };
+    let (_folder, file) = page(&sample());
+    browser.widen(400);
+    browser.open(&file);
+    let narrowest = "Math.min(...[...document.querySelectorAll('.what')].map((e) => e.clientWidth))";
+    assert!(browser.value(narrowest).as_f64().unwrap() > 200.0, "{}", browser.value(narrowest));
+    let beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert_eq!(browser.value(beyond), 0, "only the matrix and the timeline scroll, inside of themselves");
+}
+
+#[test]
+fn paper_shows_what_is_folded() {
+    let Some(mut browser) = Browser::start() else {
+        println!("skipped: no Chromium on this machine");
+        return;
+    };
+    let (_folder, file) = page(&sample());
+    browser.open(&file);
+    // Whether a line takes up room, as what is folded takes none.
+    let lines = "[...document.querySelectorAll('.lines')].filter((e) => e.checkVisibility()).length";
+    assert_eq!(browser.value(lines), 0);
+    browser.print();
+    assert_eq!(browser.value(lines), 8);
+    assert_eq!(browser.value("document.getElementById('filter').checkVisibility()"), false);
+    let cut =
+        "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollHeight > e.clientHeight + 1).length";
+    assert_eq!(browser.value(cut), 0);
+}
+
+#[test]
+fn dates_in_any_order_can_be_drawn() {
+    let mut plan = sample();
+    for change in &mut plan.changes {
+        if let Some(dates) = &mut change.rotation {
+            std::mem::swap(&mut dates.made, &mut dates.due);
+        }
+    }
+    let Some(mut browser) = Browser::start() else {
+        println!("skipped: no Chromium on this machine");
+        return;
+    };
+    let (_folder, file) = page(&plan);
+    browser.open(&file);
+    let overdue = "[...document.querySelectorAll('text.overdue')].map((e) => e.textContent)";
+    assert_eq!(browser.value(overdue), json!(["overdue 40 d 3 h", "overdue 19 d 3 h"]));
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[test]
 fn a_page_that_complains_is_heard() {
     let Some(mut browser) = Browser::start() else {
         println!("skipped: no Chromium on this machine");

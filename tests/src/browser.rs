@@ -99,9 +99,9 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", &size);
     }
 
-    /// Lays the page out as it is printed.
-    pub fn print(&mut self) {
-        self.call("Emulation.setEmulatedMedia", &json!({ "media": "print" }));
+    /// Lays the page out for `screen` or `print`.
+    pub fn medium(&mut self, medium: &str) {
+        self.call("Emulation.setEmulatedMedia", &json!({ "media": medium }));
     }
 
     /// The value of an expression in the page.

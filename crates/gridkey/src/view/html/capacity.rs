@@ -99,7 +99,7 @@ mod tests {
         let capacity =
             Capacity { limit: 100, max_keys: None, live: 20, foreign: 0, ours: 20, after: 20, peak: 20 };
         assert!(!drawn(&capacity).contains(" · "));
-        assert!(drawn(&Capacity { peak: 90, ..capacity.clone() }).contains(" · nearly full"));
+        assert!(drawn(&Capacity { peak: 90, ..capacity }).contains(" · nearly full"));
         let over = drawn(&Capacity { peak: 101, ..capacity });
         assert!(over.contains(" · over the limit") && over.contains("class=\"limit\""));
     }

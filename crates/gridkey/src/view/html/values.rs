@@ -28,20 +28,27 @@ pub(super) fn table(of: &Change) -> Markup {
             } }
             tbody {
                 @for (index, label) in labels.enumerate() {
-                    tr {
-                        th scope="row" { (label) }
-                        @match (cell(before.as_ref(), index), cell(after.as_ref(), index)) {
-                            (Some(had), Some(has)) if had == has => td.same colspan="2" { (lines(had)) },
-                            (had, has) => {
-                                @if let Some(had) = had { td { (lines(had)) } }
-                                @if let Some(has) = has { td.new { (lines(has)) } }
-                            },
-                        }
+                    @match (cell(before.as_ref(), index), cell(after.as_ref(), index)) {
+                        (Some([]), Some([]) | None) | (None, Some([]) | None) => {},
+                        (Some(had), Some(has)) if had == has => {
+                            @if is_told(label) { tr { th scope="row" { (label) } td.same colspan="2" { (lines(had)) } } }
+                        },
+                        (Some(had), Some(has)) => {
+                            tr { th scope="row" { (label) } td { (lines(had)) } td.new { (lines(has)) } }
+                        },
+                        (Some(only), None) | (None, Some(only)) => {
+                            tr { th scope="row" { (label) } td { (lines(only)) } }
+                        },
                     }
                 }
             }
         }
     }
+}
+
+/// Whether it is worth a line where it does not change.
+fn is_told(label: &str) -> bool {
+    matches!(label, "name" | "key id" | "scopes" | "sinks")
 }
 
 /// A label, and what is to be said under it, a line each.
@@ -60,7 +67,8 @@ fn rows(values: &KeyValues) -> Vec<Row> {
         ("scopes", scopes(may)),
         ("sinks", sinks.iter().map(|sink: &SinkLocation| safe(sink.to_string())).collect()),
         ("owner", owner.iter().map(safe).collect()),
-        ("protected", vec![if *protect { "yes" } else { "no" }.to_string()]),
+        // Nothing is said of a key that is not protected, unless it was.
+        ("protected", protect.then(|| "yes".to_string()).into_iter().collect()),
         ("on delete", vec![word(*on_delete).to_string()]),
     ]
 }

@@ -93,6 +93,17 @@ impl Browser {
         while self.read()["method"] != "Page.loadEventFired" {}
     }
 
+    /// Makes the window so many pixels wide.
+    pub fn widen(&mut self, width: u32) {
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Lays the page out for `screen` or `print`.
+    pub fn medium(&mut self, medium: &str) {
+        self.call("Emulation.setEmulatedMedia", &json!({ "media": medium }));
+    }
+
     /// The value of an expression in the page.
     pub fn value(&mut self, expression: &str) -> Value {
         let call = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });

@@ -105,6 +105,75 @@ fn a_report_without_changes_is_whole_too() {
 }
 
 #[test]
+fn the_report_reads_unfolded_narrow_and_on_paper() {
+    let Some(mut browser) = Browser::start() else {
+        println!("skipped: no Chromium on this machine");
+        return;
+    };
+    let (_folder, file) = page(&sample());
+    browser.open(&file);
+    unfolded(&mut browser);
+    browser.open(&file);
+    on_paper(&mut browser);
+    browser.widen(400);
+    browser.open(&file);
+    narrow(&mut browser);
+    let (_folder, file) = page(&with_odd_dates());
+    browser.open(&file);
+    let overdue = "[...document.querySelectorAll('text.overdue')].map((e) => e.textContent)";
+    assert_eq!(browser.value(overdue), json!(["overdue 40 d 3 h", "overdue 19 d 3 h"]));
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+/// A change says what the key was, and what of it is new.
+fn unfolded(browser: &mut Browser) {
+    browser.value("document.querySelectorAll('.change').forEach((e) => { e.open = true; })");
+    let cells = |action: &str, label: &str| {
+        format!(
+            "[...document.querySelectorAll('.change.{action} .values tr')]\
+             .filter((e) => e.cells[0].textContent === '{label}')\
+             .map((e) => [...e.cells].slice(1).map((cell) => cell.textContent))"
+        )
+    };
+    assert_eq!(browser.value(&cells("delete", "scopes")), json!([["mail.send"]]), "what goes");
+    assert_eq!(browser.value(&cells("delete", "sinks")), json!([["local (.env.staging#SENDGRID_LEGACY)"]]));
+    let rotated = json!([["aQ00000000000000000008", "known once it is made"]]);
+    assert_eq!(browser.value(&cells("rotate", "key id")), rotated);
+    assert_eq!(browser.value(&cells("rotate", "owner")), json!([]), "what stays is left out");
+}
+
+/// Paper shows what is folded, and cuts nothing off. It is the screen again once this is done.
+fn on_paper(browser: &mut Browser) {
+    let lines = "[...document.querySelectorAll('.lines')].filter((e) => e.checkVisibility()).length";
+    assert_eq!(browser.value(lines), 0);
+    browser.medium("print");
+    assert_eq!(browser.value(lines), 8);
+    assert_eq!(browser.value("document.getElementById('filter').checkVisibility()"), false);
+    let cut =
+        "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollHeight > e.clientHeight + 1).length";
+    assert_eq!(browser.value(cut), 0);
+    browser.medium("screen");
+}
+
+/// A narrow window has room for words, and only the matrix and the timeline scroll, inside of themselves.
+fn narrow(browser: &mut Browser) {
+    let narrowest = "Math.min(...[...document.querySelectorAll('.what')].map((e) => e.clientWidth))";
+    let narrowest = browser.value(narrowest).as_f64().unwrap();
+    assert!(narrowest > 200.0, "{narrowest}");
+    let beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert_eq!(browser.value(beyond), 0);
+}
+
+/// Keys that were due before they were made, of which a browser would complain if they were drawn as they are.
+fn with_odd_dates() -> Plan {
+    let mut plan = sample();
+    for dates in plan.changes.iter_mut().filter_map(|change| change.rotation.as_mut()) {
+        std::mem::swap(&mut dates.made, &mut dates.due);
+    }
+    plan
+}
+
+#[test]
 fn a_page_that_complains_is_heard() {
     let Some(mut browser) = Browser::start() else {
         println!("skipped: no Chromium on this machine");

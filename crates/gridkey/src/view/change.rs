@@ -16,7 +16,7 @@ use super::table::Cell;
 use super::words::{access, count, duration, safe, time};
 
 /// A created key's scopes are named up to this many: a pattern can cover hundreds, and JSON has them all.
-const SCOPES_NAMED: usize = 12;
+pub(super) const SCOPES_NAMED: usize = 12;
 
 /// The columns of a change, and the lines below them.
 pub(super) fn row(change: &Change) -> (Vec<Cell>, Vec<Cell>) {

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use super::super::change;
 use super::super::style::Tone;
 use super::super::words::safe;
+use super::values;
 
 pub(super) fn section(plan: &Plan) -> Markup {
     let changes: Vec<&Change> = plan.effective().collect();
@@ -70,6 +71,7 @@ fn entry(change: &Change) -> Markup {
                     @for line in &below { li.(tone(line.tone)) { (line.text) } }
                 }
             }
+            (values::table(change))
             p.faint {
                 "in account " code { (change.account) }
                 @if let Some(position) = &change.position { ", at " (safe(position.to_string())) }

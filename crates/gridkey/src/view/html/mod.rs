@@ -6,6 +6,7 @@ mod changes;
 mod matrix;
 mod page;
 mod timeline;
+mod values;
 
 use gridkey_core::plan::{Change, Due, Finding, Plan, PlanKind, Risk, Severity};
 use maud::{Markup, html};

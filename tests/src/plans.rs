@@ -6,7 +6,7 @@ use gridkey_core::inventory::SinkContent;
 use gridkey_core::manifest::{OnDelete, Position, SourceDigest};
 use gridkey_core::plan::{
     AccountPlan, Action, Capacity, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION, Finding,
-    KeyValues, Mint, Note, Plan, PlanKind, Put, Reason, RotationDates, Settings, Severity, Step,
+    KeyValues, Mint, Note, Plan, PlanKind, Put, Reason, RevokeOld, RotationDates, Settings, Severity, Step,
 };
 use gridkey_core::sink::{DotenvSettings, VaultSettings};
 use gridkey_core::state::{Purpose, RetiringReason};
@@ -84,6 +84,7 @@ fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> 
     let puts =
         after.sinks.iter().map(|location| Put { location: location.clone(), replaces: SinkContent::Empty });
     Step::Mint(Mint {
+        older: RevokeOld::AfterOverlap,
         markers: vec![Marker::new("0123456789abc")],
         purpose,
         name: after.name.clone(),
@@ -130,6 +131,7 @@ fn update(account: &str, address: &str, number: usize, before: Access, after: Ac
 fn delete(account: &str, address: &str, number: usize, access: Access) -> Change {
     let sinks = vec![dotenv(".env.staging", "SENDGRID_LEGACY")];
     let step = Step::Delete(Delete {
+        look: Vec::new(),
         keys: vec![DeleteKey { id: id(number), born: time("2026-01-01T00:00:00Z") }],
         abandon: Vec::new(),
         clear: sinks.clone(),

@@ -15,6 +15,7 @@ use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
 use crate::manifest::OnDelete;
 use crate::name::Name;
+use crate::plan::RevokeOld;
 use crate::sink::SinkLocation;
 
 /// The version that this gridkey writes; older ones are upgraded when they are read.
@@ -98,7 +99,7 @@ impl Born {
 }
 
 /// Whether anybody has the key's secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretStatus {
     Delivered,
@@ -124,6 +125,9 @@ pub struct RetiringKey {
     /// The earliest time it may have been made at; reads may trail that by a while.
     pub born: Timestamp,
     pub why: RetiringReason,
+    /// Kept until a person says otherwise, however late it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// Why an older key waits to be revoked.
@@ -157,6 +161,9 @@ pub struct PendingKey {
     pub access: Access,
     pub locations: Vec<SinkLocation>,
     pub phase: PendingPhase,
+    /// What becomes of the key that it replaces.
+    #[serde(default, skip_serializing_if = "RevokeOld::is_default")]
+    pub older: RevokeOld,
     /// When it was begun, by SendGrid's clock.
     pub at: Timestamp,
     pub by: String,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::key::{KeyId, Marker};
-use crate::plan::{ABANDONED_KEPT, Settings, UncertainKey};
+use crate::plan::{ABANDONED_KEPT, Adopt, RevokeOld, Settings, UncertainKey};
 use crate::sink::LocationId;
 use crate::state::{
     AbandonedMarker, AccountState, Born, Delivery, OwnedKey, PendingKey, PendingPhase, RetiringKey,
@@ -33,6 +33,8 @@ pub struct Minted {
     pub overlap: Duration,
     /// What becomes of the key that was there.
     pub retire: Option<RetiringReason>,
+    /// What becomes of it besides.
+    pub older: RevokeOld,
     pub uncertain: Vec<UncertainKey>,
 }
 
@@ -61,6 +63,48 @@ impl AccountState {
         }
     }
 
+    /// State owns a live key from now on, as it is.
+    pub fn adopted(&mut self, address: &Address, adopt: Adopt, by: String, at: Timestamp) {
+        self.keys.insert(address.clone(), adopt.owned(by, at));
+    }
+
+    /// State lets go of a key, which stays as it is.
+    pub fn forgotten(&mut self, address: &Address, id: &KeyId) {
+        if self.keys.get(address).is_some_and(|key| &key.id == id) {
+            self.keys.remove(address);
+        }
+    }
+
+    /// Keys and creations that were begun have other addresses now: each pair is the one before and the new
+    /// one. All of them are taken up before any is put down, so that addresses may change places.
+    ///
+    /// One whose new address turns out to be taken stays where it was, and is returned.
+    pub fn moved(&mut self, moves: &[(Address, Address)]) -> Vec<Address> {
+        let mut taken = Vec::new();
+        let keys: Vec<_> = moves.iter().map(|(from, _)| self.keys.remove(from)).collect();
+        let mut stay = Vec::new();
+        for ((from, to), key) in moves.iter().zip(keys) {
+            match key {
+                Some(key) if self.keys.contains_key(to) => {
+                    taken.push(to.clone());
+                    stay.push((from.clone(), key));
+                }
+                Some(key) => {
+                    self.keys.insert(to.clone(), key);
+                }
+                None => {}
+            }
+        }
+        self.keys.extend(stay);
+        for pending in self.pending.values_mut() {
+            let moved = moves.iter().find(|(from, to)| *from == pending.address && !taken.contains(to));
+            if let Some((_, to)) = moved {
+                pending.address = to.clone();
+            }
+        }
+        taken
+    }
+
     /// The key is delivered, and from now on owned; what was there before retires.
     pub fn record(&mut self, minted: Minted, at: Timestamp) {
         let Minted {
@@ -76,6 +120,7 @@ impl AccountState {
             by,
             overlap,
             retire,
+            older,
             uncertain,
         } = minted;
         let after = later(at, overlap);
@@ -86,13 +131,20 @@ impl AccountState {
             retiring = before.retiring;
             if before.id != id {
                 let why = retire.unwrap_or(RetiringReason::Replaced);
-                retiring.push(RetiringKey { id: before.id, after, born: before.born.at(), why });
+                retiring.push(RetiringKey {
+                    id: before.id,
+                    after,
+                    born: before.born.at(),
+                    why,
+                    held: older == RevokeOld::Hold,
+                });
             }
             locations = leaving(before.sinks, before.retiring_locations, &settings, at);
         }
         for UncertainKey { marker, id } in uncertain {
             let born = self.pending.remove(&marker).map_or(at, |pending| pending.at);
-            retiring.push(RetiringKey { id, after, born, why: RetiringReason::Uncertain });
+            let why = RetiringReason::Uncertain;
+            retiring.push(RetiringKey { id, after, born, why, held: false });
         }
         self.pending.remove(&marker);
         let reported = match access {
@@ -161,6 +213,10 @@ impl AccountState {
                 Delivery { location, at: since.unwrap_or(at) }
             })
             .collect();
+        if !key.sinks.is_empty() {
+            // Where nobody was known to have the secret, a sink was found to have it since.
+            key.secret = SecretStatus::Delivered;
+        }
         key.owner = owner;
         key.protect = protect;
         key.on_delete = on_delete;
@@ -179,6 +235,7 @@ impl AccountState {
         let retiring = self.keys.get_mut(address).into_iter().flat_map(|key| &mut key.retiring);
         for retiring in retiring.filter(|retiring| &retiring.id == id) {
             retiring.after = later(at, overlap);
+            retiring.held = false;
         }
     }
 

@@ -60,6 +60,24 @@ pub enum Event {
         address: Address,
         id: KeyId,
     },
+    /// State owns a live key from now on.
+    Adopted {
+        account: Name,
+        address: Address,
+        id: KeyId,
+    },
+    /// State no longer owns the key, which stays as it is.
+    Forgotten {
+        account: Name,
+        address: Address,
+        id: KeyId,
+    },
+    /// State knows the key by another address.
+    Moved {
+        account: Name,
+        from: Address,
+        address: Address,
+    },
     Revoked {
         account: Name,
         address: Address,

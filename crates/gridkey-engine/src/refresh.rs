@@ -10,7 +10,7 @@ use gridkey_core::inventory::{
     AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkObservation, Unreadable,
 };
 use gridkey_core::manifest::Manifest;
-use gridkey_core::plan::{Selection, gives_scopes};
+use gridkey_core::plan::{Requests, Selection, adoptable, as_moved, gives_scopes};
 use gridkey_core::state::AccountState;
 use gridkey_core::{KeyId, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +33,8 @@ pub struct Refresh<'a> {
     pub manifest: &'a Manifest,
     pub selection: &'a Selection,
     pub states: &'a BTreeMap<Name, AccountState>,
+    /// What a person asked for on the command line.
+    pub requests: &'a Requests,
     pub readers: &'a Readers,
     /// `None` leaves the sinks alone.
     pub sinks: Option<&'a dyn SinkReader>,
@@ -41,6 +43,7 @@ pub struct Refresh<'a> {
 }
 
 /// Wait until reads are sure to show what earlier runs did. An apply does; a plan shows what it sees.
+#[derive(Clone, Copy)]
 pub struct Settle<'a> {
     pub timer: &'a dyn Timer,
     /// How long SendGrid's reads may trail its writes.
@@ -49,8 +52,10 @@ pub struct Settle<'a> {
 
 /// Observes the accounts and sinks that the selection is about.
 pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
+    let moved = as_moved(refresh.manifest, refresh.selection, refresh.states);
+    let refresh = &Refresh { states: &moved.states, ..*refresh };
     let names = refresh.selection.accounts(refresh.manifest, refresh.states);
-    let accounts: BTreeMap<_, _> = stream::iter(names)
+    let mut accounts: BTreeMap<_, _> = stream::iter(names)
         .map(|name| async move {
             refresh.events.event(Event::Observing { account: name.clone() });
             let inventory = match refresh.readers.get(&name) {
@@ -70,6 +75,7 @@ pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
         .collect()
         .await;
     let sinks = refresh.sinks(&accounts).await;
+    refresh.look_at_adoptable(&mut accounts, &sinks).await;
     Inventory { accounts, sinks }
 }
 
@@ -91,6 +97,29 @@ impl Refresh<'_> {
             };
         }
         Ok(read)
+    }
+
+    /// One look at each key that is to be adopted: which it is can depend on what a sink holds.
+    async fn look_at_adoptable(
+        &self,
+        accounts: &mut BTreeMap<Name, AccountInventory>,
+        sinks: &BTreeMap<LocationId, SinkObservation>,
+    ) {
+        for (name, inventory) in accounts {
+            let AccountInventory::Read(read) = inventory else { continue };
+            let Some(Ok(reader)) = self.readers.get(name) else { continue };
+            let ids = adoptable(self.manifest, self.selection, self.requests, self.states, name, read, sinks);
+            let new: Vec<KeyId> = ids.into_iter().filter(|id| !read.details.contains_key(id)).collect();
+            let mut looks = stream::iter(new)
+                .map(|id| async move { (id.clone(), reader.scopes_of(&id).await) })
+                .buffer_unordered(CONCURRENT_READS);
+            while let Some((id, scopes)) = looks.next().await {
+                // One that cannot be looked at is not adopted; the plan says so.
+                if let Ok(scopes) = scopes {
+                    read.details.insert(id, scopes.map_or(KeyDetail::Missing, KeyDetail::Scopes));
+                }
+            }
+        }
     }
 
     /// One list, and one look at each key that state owns.

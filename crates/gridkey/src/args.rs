@@ -5,9 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use gridkey_core::plan::{Allow, Due};
+use gridkey_core::plan::{Allow, Due, RevokeOld};
 use gridkey_core::{Address, Name};
 use gridkey_sendgrid::BaseUrl;
+
+use crate::environments::EnvironmentChoice;
 
 /// Keeps the API keys of Twilio SendGrid accounts as a manifest says they should be.
 #[derive(Debug, Parser)]
@@ -34,9 +36,9 @@ pub struct Global {
     #[arg(long, short = 'f', global = true, env = "GRIDKEY_MANIFEST", default_value = "gridkey.yaml")]
     pub manifest: PathBuf,
 
-    /// Only this environment (repeatable)
+    /// Only this environment, or those that a pattern such as `pr-*` matches (repeatable)
     #[arg(long = "env", global = true, env = "GRIDKEY_ENV", value_name = "NAME", value_delimiter = ',')]
-    pub environments: Vec<Name>,
+    pub environments: Vec<EnvironmentChoice>,
 
     /// A file of policy rules that the manifest cannot loosen
     #[arg(long, global = true, env = "GRIDKEY_POLICY", value_name = "FILE")]
@@ -84,9 +86,17 @@ pub enum Command {
     Apply(ApplyArguments),
     /// Show what differs between state and what is live, whatever the manifest asks for by now
     Drift(DriftArguments),
+    /// Replace keys by new ones, and revoke the older ones after an overlap
+    Rotate(RotateArguments),
+    /// Decide about older keys that wait to be revoked
+    Retire(RetireArguments),
+    /// Revoke a live key that gridkey does not own
+    Revoke(RevokeArguments),
+    /// Adopt live keys
+    Import(ImportArguments),
     /// Revoke every key of the chosen environments
     Destroy(DestroyArguments),
-    /// The manifest's environments
+    /// The environments of the manifest, and those that state has keys in
     #[command(subcommand)]
     Environments(EnvironmentsCommand),
     /// What gridkey owns
@@ -160,8 +170,12 @@ pub struct PlanArguments {
     #[arg(long, value_enum, default_value_t)]
     pub due: DueChoice,
 
+    /// Replace the key at this address by a new one (repeatable)
+    #[arg(long, alias = "replace", value_name = "ADDRESS")]
+    pub rotate: Vec<Address>,
+
     /// Compare with another manifest instead, without credential, state, network or command
-    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["no_sinks", "due"])]
+    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["no_sinks", "due", "rotate"])]
     pub against: Option<PathBuf>,
 }
 
@@ -257,6 +271,126 @@ pub struct DestroyArguments {
     pub run: RunArguments,
 }
 
+#[derive(Debug, Args)]
+pub struct RotateArguments {
+    /// The keys to replace
+    #[arg(value_name = "ADDRESS", required_unless_present = "due", conflicts_with = "due")]
+    pub addresses: Vec<Address>,
+
+    /// What has come due, as in a nightly job: rotations, retirements, and environments past their ttl
+    #[arg(long)]
+    pub due: bool,
+
+    /// What becomes of the older key
+    #[arg(long, value_enum, default_value_t, conflicts_with = "due")]
+    pub revoke_old: RevokeOldChoice,
+
+    #[command(flatten)]
+    pub confirm: Confirmation,
+}
+
+/// What becomes of the key that a new one replaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RevokeOldChoice {
+    /// Revoke it as soon as the new one is delivered
+    Now,
+    /// Revoke it once the overlap has passed
+    #[default]
+    AfterOverlap,
+    /// Keep it until `gridkey retire` says otherwise
+    Hold,
+}
+
+impl From<RevokeOldChoice> for RevokeOld {
+    fn from(choice: RevokeOldChoice) -> Self {
+        match choice {
+            RevokeOldChoice::Now => Self::Now,
+            RevokeOldChoice::AfterOverlap => Self::AfterOverlap,
+            RevokeOldChoice::Hold => Self::Hold,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct RetireArguments {
+    /// The addresses whose older keys are meant
+    #[arg(value_name = "ADDRESS", required = true)]
+    pub addresses: Vec<Address>,
+
+    #[command(flatten)]
+    pub what: RetireWhat,
+
+    #[command(flatten)]
+    pub confirm: Confirmation,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct RetireWhat {
+    /// Revoke them now
+    #[arg(long)]
+    pub now: bool,
+
+    /// Let them go on working for this long from now
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub hold: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub struct RevokeArguments {
+    /// The key's id: the middle of `SG.<id>.<secret>`
+    pub id: String,
+
+    /// The account that it lives in
+    #[arg(long, value_name = "NAME")]
+    pub account: Name,
+
+    /// Do not ask; the key's name has to be given with --name
+    #[arg(long, short, alias = "auto-approve", requires = "name")]
+    pub yes: bool,
+
+    /// The key's name at SendGrid, to be sure that it is the right one
+    #[arg(long, value_name = "KEY NAME")]
+    pub name: Option<String>,
+
+    /// How long to wait for another run that holds the lock
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0s")]
+    pub lock_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The address that the key is to have
+    #[arg(required_unless_present = "from_sinks", requires = "id", conflicts_with = "from_sinks")]
+    pub address: Option<Address>,
+
+    /// The key's id: the middle of `SG.<id>.<secret>`
+    pub id: Option<String>,
+
+    /// Adopt what the sinks of the manifest's keys hold, as after a lost state
+    #[arg(long)]
+    pub from_sinks: bool,
+
+    #[command(flatten)]
+    pub confirm: Confirmation,
+}
+
+/// How a command that changes something is let go ahead.
+#[derive(Clone, Debug, Args)]
+pub struct Confirmation {
+    /// Let a finding pass this once
+    #[arg(long, value_name = "CODE[:ADDRESS]")]
+    pub allow: Vec<Allow>,
+
+    /// Do not ask
+    #[arg(long, short, alias = "auto-approve")]
+    pub yes: bool,
+
+    /// How long to wait for another run that holds a lock
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0s")]
+    pub lock_timeout: Duration,
+}
+
 /// What every command that changes something takes.
 #[derive(Clone, Debug, Args)]
 pub struct RunArguments {
@@ -272,6 +406,12 @@ pub struct RunArguments {
     pub lock_timeout: Duration,
 }
 
+impl RunArguments {
+    pub fn confirmation(&self) -> Confirmation {
+        Confirmation { allow: self.narrowing.allow.clone(), yes: self.yes, lock_timeout: self.lock_timeout }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum EnvironmentsCommand {
     /// List them
@@ -284,8 +424,36 @@ pub enum StateCommand {
     List,
     /// Show what state says of an address
     Show { address: Address },
+    /// Give a key another address, in state alone
+    #[command(alias = "mv")]
+    Move {
+        from: Address,
+        to: Address,
+        #[command(flatten)]
+        confirm: BookConfirmation,
+    },
+    /// Let go of keys, which stay live
+    #[command(alias = "rm")]
+    Forget {
+        #[arg(value_name = "ADDRESS", required = true)]
+        addresses: Vec<Address>,
+        #[command(flatten)]
+        confirm: BookConfirmation,
+    },
     /// Lift the lock of an account's state, after its holder died
     Unlock { account: Name },
+}
+
+/// How a change of state alone is let go ahead.
+#[derive(Clone, Debug, Args)]
+pub struct BookConfirmation {
+    /// Do not ask
+    #[arg(long, short, alias = "auto-approve")]
+    pub yes: bool,
+
+    /// How long to wait for another run that holds the lock
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0s")]
+    pub lock_timeout: Duration,
 }
 
 #[derive(Debug, Subcommand)]

@@ -50,7 +50,7 @@ impl Emulated {
 
     /// Where state is kept, whatever the manifest says.
     pub fn state(&self) -> PathBuf {
-        self.folder.join("state")
+        self.folder.join(STATE)
     }
 
     /// Where sinks keep their values.
@@ -66,6 +66,14 @@ impl Emulated {
     pub fn managing_key(&self, parent: &Name) -> Option<SecretString> {
         self.keys.get(parent).map(|key| SecretString::from(key.clone()))
     }
+}
+
+/// Where state is kept in the emulator's folder.
+const STATE: &str = "state";
+
+/// Where state of the manifest in `base` is kept, whatever the manifest says.
+pub fn state_folder(base: &Path) -> PathBuf {
+    folder(base).join(STATE)
 }
 
 /// The emulator's folder beside a manifest.

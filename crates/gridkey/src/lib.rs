@@ -5,6 +5,7 @@ mod args;
 mod command;
 mod credential;
 mod emulated;
+mod environments;
 mod exit;
 mod interrupt;
 mod print;

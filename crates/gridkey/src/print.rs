@@ -43,13 +43,21 @@ pub fn error(message: &str, causes: &[String], help: Option<&str>) {
 
 /// Asks on the terminal; anything but `yes` is a no.
 pub fn ask(question: &str) -> bool {
+    ask_for(&format!("{question} Only `yes` is taken for a yes")) == "yes"
+}
+
+/// Asks on the terminal for a line; nothing where it cannot be had.
+pub fn ask_for(what: &str) -> String {
     let mut error = io::stderr().lock();
-    if write!(error, "{question} Only `yes` is taken for a yes: ").and_then(|()| error.flush()).is_err() {
-        return false;
+    if write!(error, "{what}: ").and_then(|()| error.flush()).is_err() {
+        return String::new();
     }
     drop(error);
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+    match io::stdin().read_line(&mut answer) {
+        Ok(_) => answer.trim().to_string(),
+        Err(_) => String::new(),
+    }
 }
 
 /// Whether somebody sits there to answer.

@@ -11,7 +11,9 @@ use gridkey_core::manifest::{
     Account, Credential, Loaded, LoadedPolicy, Manifest, PolicyFile, SourceFile, StoreSettings, load,
     load_policy,
 };
-use gridkey_core::plan::{Allow, DEFAULT_READ_LAG, Due, Finding, Options, Selection, reach, reach_of_states};
+use gridkey_core::plan::{
+    Allow, DEFAULT_READ_LAG, Due, Finding, Options, Requests, Selection, reach, reach_of_states,
+};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name, Region};
 use gridkey_engine::Readers;
@@ -23,7 +25,8 @@ use secrecy::SecretString;
 
 use crate::args::Global;
 use crate::credential;
-use crate::emulated::Emulated;
+use crate::emulated::{Emulated, state_folder};
+use crate::environments::{self, Chosen, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::remote::Remote;
@@ -45,6 +48,8 @@ pub struct Project {
     pub read_lag: Duration,
     /// The rules of `--policy`.
     pub policy: Option<PolicyFile>,
+    /// `--env`, held against what there is; `None` stands for all that do not come from a pattern.
+    pub environments: Option<BTreeSet<Name>>,
     emulated: Option<Emulated>,
     sendgrid_url: Option<BaseUrl>,
 }
@@ -147,7 +152,13 @@ fn within_reach(findings: &[Finding]) -> Result<(), CommandError> {
 impl Project {
     /// Reads the manifest and opens its store and sinks; nothing is looked for at SendGrid yet.
     pub async fn open(global: &Global) -> Result<Self, CommandError> {
-        let (loaded, base) = read_manifest(&global.manifest, &global.environments)?;
+        Self::open_with(global, Gone::Refused).await
+    }
+
+    /// The same, for a command that may be about environments whose block is gone.
+    pub async fn open_with(global: &Global, gone: Gone) -> Result<Self, CommandError> {
+        let chosen = chosen(global, gone).await?;
+        let (loaded, base) = read_manifest(&global.manifest, &chosen.requested)?;
         let manifest = &loaded.manifest;
         let policy = global.policy.as_deref().map(read_policy).transpose()?;
         within_reach(&reach(manifest, policy.as_ref()))?;
@@ -161,8 +172,7 @@ impl Project {
             let sinks = Sinks::sandboxed(emulated.sinks());
             (Some(emulated), Arc::new(store), sinks)
         } else {
-            let store = gridkey_stores::open(&manifest.state, &base, &manifest.project)
-                .map_err(|error| CommandError::new("the state cannot be opened").because(&error))?;
+            let store = open_store(manifest, &base)?;
             let search = std::env::var_os("PATH").unwrap_or_default();
             let sinks = Sinks::new(base.clone(), std::env::split_paths(&search).collect());
             (None, Arc::from(store), sinks)
@@ -170,7 +180,8 @@ impl Project {
         let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
         let read_lag = global.read_lag.unwrap_or(default_lag);
         let sendgrid_url = global.sendgrid_url.clone();
-        Ok(Self { loaded, base, store, sinks: Arc::new(sinks), read_lag, policy, emulated, sendgrid_url })
+        let (sinks, environments) = (Arc::new(sinks), chosen.names);
+        Ok(Self { loaded, base, store, sinks, read_lag, policy, environments, emulated, sendgrid_url })
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -184,14 +195,13 @@ impl Project {
 
     /// The documents of every account that has one.
     pub async fn states(&self) -> Result<BTreeMap<Name, AccountState>, CommandError> {
-        let failed = |error: StoreError| CommandError::new("the state cannot be read").because(&error);
-        let mut states = BTreeMap::new();
-        for account in self.store.accounts().await.map_err(failed)? {
-            if let Some(stored) = self.store.read(&account).await.map_err(failed)? {
-                states.insert(account, stored.state);
-            }
-        }
-        Ok(states)
+        states(self.store.as_ref()).await
+    }
+
+    /// Which keys a command is about.
+    pub fn selection(&self, only: &[Address], destroy: bool) -> Selection {
+        let only = (!only.is_empty()).then(|| only.iter().cloned().collect());
+        Selection { environments: self.environments.clone(), only, destroy }
     }
 
     /// How to plan.
@@ -210,6 +220,7 @@ impl Project {
             missing_sinks,
             due: Due::Include,
             sinks: true,
+            requests: Requests::default(),
         })
     }
 
@@ -291,12 +302,44 @@ impl Project {
     }
 }
 
-/// Which keys a command is about.
-pub fn selection(global: &Global, only: &[Address], destroy: bool) -> Selection {
-    let environments =
-        (!global.environments.is_empty()).then(|| global.environments.iter().cloned().collect());
-    let only = (!only.is_empty()).then(|| only.iter().cloned().collect());
-    Selection { environments, only, destroy }
+/// The environments that `--env` chooses, of those that manifest and state have.
+async fn chosen(global: &Global, gone: Gone) -> Result<Chosen, CommandError> {
+    if global.environments.is_empty() {
+        return Ok(Chosen::default());
+    }
+    let (loaded, base) = read_manifest(&global.manifest, &[])?;
+    let manifest = &loaded.manifest;
+    let store = match global.emulator {
+        true => Box::new(LocalStore::new(state_folder(&base), manifest.project.clone())),
+        false => open_store(manifest, &base)?,
+    };
+    let states = states(store.as_ref()).await?;
+    environments::choose(&global.environments, manifest, &environments_of(&states), gone)
+}
+
+/// The environments that state has keys in, or has begun some in.
+pub fn environments_of(states: &BTreeMap<Name, AccountState>) -> BTreeSet<Name> {
+    let addresses = states
+        .values()
+        .flat_map(|state| state.keys.keys().chain(state.pending.values().map(|pending| &pending.address)));
+    addresses.filter_map(|address| address.environment.clone()).collect()
+}
+
+pub fn open_store(manifest: &Manifest, base: &Path) -> Result<Box<dyn StateWriter>, CommandError> {
+    gridkey_stores::open(&manifest.state, base, &manifest.project)
+        .map_err(|error| CommandError::new("the state cannot be opened").because(&error))
+}
+
+/// The documents of every account that has one.
+pub async fn states(store: &dyn StateWriter) -> Result<BTreeMap<Name, AccountState>, CommandError> {
+    let failed = |error: StoreError| CommandError::new("the state cannot be read").because(&error);
+    let mut states = BTreeMap::new();
+    for account in store.accounts().await.map_err(failed)? {
+        if let Some(stored) = store.read(&account).await.map_err(failed)? {
+            states.insert(account, stored.state);
+        }
+    }
+    Ok(states)
 }
 
 /// Tells the progress of waits.

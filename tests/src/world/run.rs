@@ -177,6 +177,7 @@ impl World {
             manifest: &manifest.manifest,
             selection: &options.selection,
             states,
+            requests: &options.options.requests,
             readers: &readers,
             sinks: Some(process.as_ref()),
             events,

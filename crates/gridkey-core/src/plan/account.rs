@@ -10,9 +10,10 @@ use crate::inventory::{KeyDetail, ReadAccount, SinkObservation};
 use crate::key::KeyId;
 use crate::manifest::{self, WantedKey};
 use crate::name::Name;
-use crate::plan::document::{Change, KeyValues};
+use crate::plan::clock::Due;
+use crate::plan::document::{Action, Change, KeyValues, Reason};
 use crate::plan::gate::Gates;
-use crate::plan::input::{DEFAULT_OVERLAP, PlanInput};
+use crate::plan::input::{DEFAULT_OVERLAP, Extent, PlanInput};
 use crate::plan::step::Settings;
 use crate::plan::{owned, recover, wanted};
 use crate::sink::{LocationId, SinkLocation};
@@ -24,10 +25,24 @@ pub(crate) struct Account<'a> {
     pub declared: &'a manifest::Account,
     pub state: Option<&'a AccountState>,
     pub read: &'a ReadAccount,
-    /// In which account's state each address of the project is owned.
-    pub owners: &'a BTreeMap<&'a Address, &'a Name>,
+    /// The keys of each address of the project, and whose they are.
+    pub owners: &'a Owners<'a>,
     /// Which wanted address uses each location.
     pub used: BTreeMap<LocationId, &'a Address>,
+}
+
+/// The keys of each address, by account; two while a key moves from one account to another.
+pub(crate) type Owners<'a> = BTreeMap<&'a Address, Vec<(&'a Name, &'a OwnedKey)>>;
+
+/// The keys of each address of a project.
+pub(crate) fn owners(states: &BTreeMap<Name, AccountState>) -> Owners<'_> {
+    let mut owners: Owners<'_> = BTreeMap::new();
+    for (name, state) in states {
+        for (address, key) in &state.keys {
+            owners.entry(address).or_default().push((name, key));
+        }
+    }
+    owners
 }
 
 /// Whether an owned key is still there.
@@ -46,7 +61,7 @@ impl<'a> Account<'a> {
         declared: &'a manifest::Account,
         state: Option<&'a AccountState>,
         read: &'a ReadAccount,
-        owners: &'a BTreeMap<&'a Address, &'a Name>,
+        owners: &'a Owners<'a>,
     ) -> Self {
         let used = if input.selection.destroy {
             input
@@ -65,12 +80,32 @@ impl<'a> Account<'a> {
         Self { input, declared, state, read, owners, used }
     }
 
-    pub fn plan(&self, gates: &mut Gates<'_>) -> Vec<Change> {
+    /// What is to be done, and what the clock would have done in its place.
+    pub fn plan(&self, gates: &mut Gates<'_>) -> (Vec<Change>, Vec<Due>) {
+        if self.input.options.requests.extent == Extent::State {
+            let selected = self.keys().filter(|(address, _)| self.is_selected(address));
+            return (selected.map(|(address, owned)| self.kept(address, owned)).collect(), Vec::new());
+        }
         let recovered = recover::recover(self, gates);
-        let mut changes = owned::changes(self, &recovered, gates);
+        let (mut changes, due) = owned::changes(self, &recovered, gates);
         changes.extend(wanted::changes(self, &recovered, gates));
         changes.extend(recovered.changes);
-        changes
+        (changes, due)
+    }
+
+    fn kept(&self, address: &Address, owned: &OwnedKey) -> Change {
+        Change {
+            address: address.clone(),
+            account: self.name().clone(),
+            action: Action::Keep,
+            reasons: vec![Reason::InStep],
+            before: Some(values_of(owned)),
+            after: Some(values_of(owned)),
+            notes: Vec::new(),
+            steps: Vec::new(),
+            rotation: None,
+            position: None,
+        }
     }
 
     pub fn name(&self) -> &'a Name {

@@ -239,6 +239,17 @@ impl Approval {
         }
     }
 
+    /// Whether some file approves a change that the clock brings.
+    pub(crate) fn covers_due(&self, change: &Change) -> bool {
+        self.of(change).any(|file| covers(file, change))
+    }
+
+    /// The rotations that the files ask for, and of which key: once it is another, they are done.
+    pub fn rotations(&self) -> impl Iterator<Item = (Address, Option<KeyId>)> {
+        let asked = self.changes().filter(|change| change.reasons.contains(&Reason::RotationRequested));
+        asked.filter_map(|change| Some((change.address.clone(), Some(change.before.as_ref()?.id.clone()?))))
+    }
+
     fn of<'a>(&'a self, change: &Change) -> impl Iterator<Item = &'a Change> {
         let (account, address) = (change.account.clone(), change.address.clone());
         self.changes().filter(move |file| file.account == account && file.address == address)
@@ -307,6 +318,10 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     if mints && approved.before.is_none() && wanted.before.is_some() {
         return false;
     }
+    // State may only be told what was approved, and a key only be revoked at once that was to be.
+    if !told(wanted).is_subset(&told(approved)) {
+        return false;
+    }
     // What was let pass for one value in a location was not let pass for another.
     if !overwritten(wanted).is_subset(&overwritten(approved)) {
         return false;
@@ -321,6 +336,18 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     };
     is_as_approved(after, wanted_after, &left_out(wanted))
         && before_is_as_approved(approved, wanted.before.as_ref())
+}
+
+/// What a change tells state alone or revokes at once: the address that moves, or the key concerned.
+fn told(change: &Change) -> BTreeSet<(&'static str, String)> {
+    let told = change.steps.iter().filter_map(|step| match step {
+        Step::Move { from } => Some(("move", from.to_string())),
+        Step::Adopt(adopt) => Some(("adopt", adopt.id.to_string())),
+        Step::Forget { id } => Some(("forget", id.to_string())),
+        Step::RevokeFirst { id, .. } | Step::RevokeOlder { id, .. } => Some(("revoke", id.to_string())),
+        _ => None,
+    });
+    told.collect()
 }
 
 /// The values that are not gridkey's and that a change overwrites, by location.
@@ -404,10 +431,11 @@ fn ids(sinks: &[SinkLocation]) -> BTreeSet<LocationId> {
 
 /// What a change retires: older keys and older locations.
 fn retired(steps: &[Step]) -> BTreeSet<(Option<&KeyId>, Option<LocationId>)> {
-    let retired = steps.iter().filter_map(|step| match step {
-        Step::RetireKey { id, .. } => Some((Some(id), None)),
-        Step::RetireLocation { location, .. } => Some((None, Some(location.id()))),
-        _ => None,
+    let retired = steps.iter().flat_map(|step| match step {
+        Step::RetireKey { id, .. } => vec![(Some(id), None)],
+        Step::RetireLocation { location, .. } => vec![(None, Some(location.id()))],
+        Step::Delete(delete) => delete.keys.iter().map(|key| (Some(&key.id), None)).collect(),
+        _ => Vec::new(),
     });
     retired.collect()
 }
@@ -415,6 +443,17 @@ fn retired(steps: &[Step]) -> BTreeSet<(Option<&KeyId>, Option<LocationId>)> {
 impl Change {
     /// The change without what only the clock brought, and that part by itself.
     pub(crate) fn split(self) -> (Self, Option<Self>) {
+        if self.is_by_clock() && self.after.is_none() {
+            // A key whose successor lives in another account goes whole.
+            let kept = Self {
+                action: Action::Keep,
+                reasons: vec![Reason::InStep],
+                after: self.before.clone(),
+                steps: Vec::new(),
+                ..self.clone()
+            };
+            return (kept, Some(self));
+        }
         let (clock, steps): (Vec<Step>, Vec<Step>) = self
             .steps
             .into_iter()

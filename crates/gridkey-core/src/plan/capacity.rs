@@ -14,20 +14,86 @@ use crate::plan::{Code, Finding, Severity};
 /// Phases that free slots come before those that take them, so the account is fullest either before the
 /// first or after the last.
 pub(crate) fn check(account: &Account<'_>, changes: &[Change], gates: &mut Gates<'_>) -> Capacity {
+    let counted = count_up(account, changes);
+    if counted.made > 0 {
+        over_limit(account, &counted, gates);
+        over_share(account, &counted, gates);
+    }
+    counted.capacity
+}
+
+/// What changes come to.
+struct Counted {
+    capacity: Capacity,
+    made: u32,
+    /// Live keys once everything is made, and nothing is given up yet for it.
+    fullest: u32,
+    /// Creations of an earlier run that may still turn up.
+    unresolved: u32,
+}
+
+/// How many keys more than these changes make the account has slots for.
+pub(crate) fn free(account: &Account<'_>, changes: &[Change]) -> u32 {
+    let Counted { capacity, made: _, fullest, unresolved } = count_up(account, changes);
+    let Capacity { limit, max_keys, live: _, foreign, ours: _, after: _, peak: _ } = capacity;
+    let slots = limit.saturating_sub(fullest + unresolved);
+    let share = max_keys.map_or(u32::MAX, |max| (max + foreign).saturating_sub(fullest));
+    slots.min(share)
+}
+
+fn count_up(account: &Account<'_>, changes: &[Change]) -> Counted {
     let live = &account.read.live;
+    let Turnover { made, revoked, later } = turnover(changes);
+    let freed = count(revoked.iter().filter(|id| live.contains_key(**id)));
+    let given_up = count(later.iter().filter(|id| live.contains_key(**id) && !revoked.contains(*id)));
+    let ours_before = owned_and_pending(account);
+    let ours = count(ours_before.iter().filter(|id| live.contains_key(*id)));
+    let unresolved = unresolved(account);
+    let now = count(live.iter());
+    let fullest = now - freed + made;
+    let capacity = Capacity {
+        limit: account.declared.key_limit,
+        max_keys: account.declared.max_keys,
+        live: now,
+        foreign: now - ours,
+        ours,
+        after: fullest - given_up,
+        peak: now.max(fullest) + unresolved,
+    };
+    Counted { capacity, made, fullest, unresolved }
+}
+
+/// What changes make and revoke.
+struct Turnover<'a> {
+    made: u32,
+    /// Before anything is made.
+    revoked: BTreeSet<&'a KeyId>,
+    /// Once everything is made.
+    later: BTreeSet<&'a KeyId>,
+}
+
+fn turnover(changes: &[Change]) -> Turnover<'_> {
     let mut revoked: BTreeSet<&KeyId> = BTreeSet::new();
+    let mut later: BTreeSet<&KeyId> = BTreeSet::new();
     let mut made = 0;
     for step in changes.iter().flat_map(|change| &change.steps) {
         match step {
             Step::RevokePending { id, .. }
             | Step::DiscardPending { id, .. }
             | Step::RevokeAbandoned { id }
+            | Step::RevokeFirst { id, .. }
             | Step::RetireKey { id, .. } => {
                 revoked.insert(id);
             }
+            Step::RevokeOlder { id, .. } => {
+                later.insert(id);
+            }
             Step::Delete(delete) => revoked.extend(delete.keys.iter().map(|key| &key.id)),
             Step::Mint(_) => made += 1,
-            Step::FinishPending(_)
+            Step::Move { .. }
+            | Step::Adopt(_)
+            | Step::Forget { .. }
+            | Step::FinishPending(_)
             | Step::AbandonPending { .. }
             | Step::PostponeRetirement { .. }
             | Step::RetireLocation { .. }
@@ -37,26 +103,7 @@ pub(crate) fn check(account: &Account<'_>, changes: &[Change], gates: &mut Gates
             | Step::Record(_) => {}
         }
     }
-    let freed = count(revoked.iter().filter(|id| live.contains_key(**id)));
-    let ours_before = owned_and_pending(account);
-    let ours = count(ours_before.iter().filter(|id| live.contains_key(*id)));
-    let unresolved = unresolved(account);
-    let now = count(live.iter());
-    let after = now - freed + made;
-    let capacity = Capacity {
-        limit: account.declared.key_limit,
-        max_keys: account.declared.max_keys,
-        live: now,
-        foreign: now - ours,
-        ours,
-        after,
-        peak: now.max(after) + unresolved,
-    };
-    if made > 0 {
-        over_limit(account, &capacity, made, unresolved, gates);
-        over_share(account, &capacity, made, gates);
-    }
-    capacity
+    Turnover { made, revoked, later }
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u32 {
@@ -87,9 +134,10 @@ fn unresolved(account: &Account<'_>) -> u32 {
     }))
 }
 
-fn over_limit(account: &Account<'_>, capacity: &Capacity, made: u32, unresolved: u32, gates: &mut Gates<'_>) {
-    let Capacity { limit, max_keys: _, live, foreign, ours, after, peak: _ } = capacity;
-    let needed = after + unresolved;
+fn over_limit(account: &Account<'_>, counted: &Counted, gates: &mut Gates<'_>) {
+    let Counted { capacity, made, fullest, unresolved } = counted;
+    let Capacity { limit, max_keys: _, live, foreign, ours, after: _, peak: _ } = capacity;
+    let needed = fullest + unresolved;
     if needed <= *limit {
         return;
     }
@@ -99,7 +147,7 @@ fn over_limit(account: &Account<'_>, capacity: &Capacity, made: u32, unresolved:
         1 => "; 1 key there is not gridkey's".to_string(),
         foreign => format!("; {foreign} keys there are not gridkey's"),
     };
-    let waiting = if unresolved == 0 {
+    let waiting = if *unresolved == 0 {
         String::new()
     } else {
         format!(", and {unresolved} of an earlier run may still turn up")
@@ -111,7 +159,7 @@ fn over_limit(account: &Account<'_>, capacity: &Capacity, made: u32, unresolved:
         address: None,
         message: format!(
             "account `{}` allows {limit} keys and holds {live} ({ours} ours, {foreign} foreign); this plan makes \
-             {made}, which comes to {after}{waiting}",
+             {made}, which comes to {fullest}{waiting}",
             account.name(),
         ),
         help: Some(format!(
@@ -137,9 +185,10 @@ fn uncertain(account: &Account<'_>) -> bool {
     })
 }
 
-fn over_share(account: &Account<'_>, capacity: &Capacity, made: u32, gates: &mut Gates<'_>) {
+fn over_share(account: &Account<'_>, counted: &Counted, gates: &mut Gates<'_>) {
+    let Counted { capacity, made, fullest, unresolved: _ } = counted;
     let Some(max) = capacity.max_keys else { return };
-    let ours_after = capacity.after - capacity.foreign.min(capacity.after);
+    let ours_after = fullest - capacity.foreign.min(*fullest);
     if ours_after <= max {
         return;
     }

@@ -157,6 +157,12 @@ pub struct RotationDates {
 pub enum Action {
     /// A creation of an earlier run is finished, taken back, or given up.
     Recover,
+    /// State knows the key by another address.
+    Move,
+    /// State owns a live key from now on.
+    Adopt,
+    /// State lets go of a key, which stays as it is.
+    Forget,
     /// An older key is revoked, or an older location cleared, after its overlap.
     Retire,
     Delete,
@@ -171,10 +177,26 @@ pub enum Action {
 }
 
 impl Action {
+    pub const ALL: [Self; 11] = [
+        Self::Recover,
+        Self::Move,
+        Self::Adopt,
+        Self::Forget,
+        Self::Retire,
+        Self::Delete,
+        Self::Update,
+        Self::Deliver,
+        Self::Create,
+        Self::Rotate,
+        Self::Keep,
+    ];
+
     /// The sign by which people know the action; one character, or none for [`Action::Keep`].
     pub fn sign(self) -> &'static str {
         match self {
             Self::Recover => "!",
+            Self::Move | Self::Forget => ".",
+            Self::Adopt => "→",
             Self::Retire => "⊖",
             Self::Delete => "-",
             Self::Update => "~",
@@ -188,6 +210,9 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Recover => "recover",
+            Self::Move => "move",
+            Self::Adopt => "adopt",
+            Self::Forget => "forget",
             Self::Retire => "retire",
             Self::Delete => "delete",
             Self::Update => "update",
@@ -253,6 +278,34 @@ pub enum Reason {
     Unresolved,
     /// A key turned up that a run had given up.
     LateEffect,
+    /// The key is as old as it may get.
+    RotationDue,
+    /// More keys come due soon than the account has slots for, so this one is rotated ahead of time.
+    RotationEarly,
+    /// A person asked for a new key.
+    RotationRequested,
+    /// No sink that can be read has the secret any more.
+    SecretGone,
+    /// The manifest asks for another kind of access, which no key can change to.
+    AccessChanged,
+    /// The manifest wants the key in another account.
+    AccountChanged,
+    /// The environment's `ttl` has passed.
+    TtlPassed,
+    /// The manifest or a person names the live key.
+    Imported,
+    /// A sink location of the address holds the live key.
+    FoundInSink,
+    /// A sink holds the key whose secret nobody was known to have.
+    SecretFound,
+    /// The manifest or a person gives the key another address.
+    Moved,
+    /// The manifest or a person lets go of the key.
+    LetGo,
+    /// A person asked that the older key be revoked now.
+    RetirementRequested,
+    /// A person asked that the older key go on working for a while.
+    HoldRequested,
 }
 
 impl Reason {
@@ -281,6 +334,20 @@ impl Reason {
             Self::NeverMade => "an earlier run broke off; SendGrid has no such key",
             Self::Unresolved => "an earlier run broke off; what became of it cannot be seen yet",
             Self::LateEffect => "a creation given up by an earlier run took effect after all",
+            Self::RotationDue => "due for rotation",
+            Self::RotationEarly => "rotated ahead of time, as more keys come due than there are slots",
+            Self::RotationRequested => "rotation asked for",
+            Self::SecretGone => "no sink has the secret any more",
+            Self::AccessChanged => "another kind of access, which needs a new key",
+            Self::AccountChanged => "wanted in another account, which needs a new key",
+            Self::TtlPassed => "the environment's ttl has passed",
+            Self::Imported => "imported",
+            Self::FoundInSink => "found in its sink",
+            Self::SecretFound => "a sink has the secret",
+            Self::Moved => "moved",
+            Self::LetGo => "let go",
+            Self::RetirementRequested => "to be revoked now",
+            Self::HoldRequested => "to be kept longer",
         }
     }
 }
@@ -329,6 +396,18 @@ pub enum Note {
     Creation { marker: Marker, id: Option<KeyId> },
     /// The location cannot be read, so whether it is in step is not known.
     NotReadable(SinkLocation),
+    /// An older key is kept until a person says otherwise.
+    HeldKey(KeyId),
+    /// No sink proves that anybody has the secret.
+    SecretUnknown,
+    /// The address that the key had.
+    MovedFrom(Address),
+    /// The account that the key lives in until then.
+    MovesFrom(Name),
+    /// The environment's keys are revoked after that.
+    Expires(#[schemars(with = "String")] Timestamp),
+    /// Keys that stay live and are nobody's from now on.
+    LeftBehind(BTreeSet<KeyId>),
 }
 
 impl Change {
@@ -346,7 +425,7 @@ impl Change {
 impl Reason {
     /// Whether time alone brings it about.
     pub fn is_clock(self) -> bool {
-        matches!(self, Self::OverlapPassed)
+        matches!(self, Self::OverlapPassed | Self::RotationDue | Self::RotationEarly | Self::TtlPassed)
     }
 
     /// Whether a run that broke off brings it about.
@@ -373,7 +452,10 @@ impl Reason {
             | Self::NameEdited
             | Self::SettingsEdited
             | Self::LocationAdded
-            | Self::LocationRemoved => true,
+            | Self::LocationRemoved
+            | Self::AccessChanged
+            | Self::AccountChanged
+            | Self::Imported => true,
             Self::InStep
             | Self::Vanished
             | Self::ScopesDrifted
@@ -387,7 +469,18 @@ impl Reason {
             | Self::SecretUncertain
             | Self::NeverMade
             | Self::Unresolved
-            | Self::LateEffect => false,
+            | Self::LateEffect
+            | Self::RotationDue
+            | Self::RotationEarly
+            | Self::RotationRequested
+            | Self::SecretGone
+            | Self::TtlPassed
+            | Self::FoundInSink
+            | Self::SecretFound
+            | Self::Moved
+            | Self::LetGo
+            | Self::RetirementRequested
+            | Self::HoldRequested => false,
         }
     }
 }

@@ -37,7 +37,12 @@ pub fn as_applied(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) ->
     }
 }
 
-fn as_owned(manifest: &Manifest, account: &Account, address: &Address, owned: &OwnedKey) -> WantedKey {
+pub(crate) fn as_owned(
+    manifest: &Manifest,
+    account: &Account,
+    address: &Address,
+    owned: &OwnedKey,
+) -> WantedKey {
     let wanted = manifest.keys.get(address);
     let written = |scopes: &crate::access::Scopes| WantedScopes {
         written: scopes.as_set().clone(),
@@ -56,7 +61,7 @@ fn as_owned(manifest: &Manifest, account: &Account, address: &Address, owned: &O
         owner: owned.owner.clone(),
         description: None,
         protect: owned.protect,
-        rotate: None,
+        rotate: wanted.and_then(|wanted| wanted.rotate),
         on_delete: owned.on_delete,
         position: wanted.map_or_else(|| account.position.clone(), |wanted| wanted.position.clone()),
     }
@@ -91,7 +96,9 @@ fn is_about_drift(code: Code) -> bool {
             | Code::AllowanceEnded
             | Code::ForeignKey
             | Code::ForeignValue
-            | Code::NeedsRotation
+            | Code::RetirementOverdue
+            | Code::RotationDue
+            | Code::SecretUnknown
             | Code::NotChecked
             | Code::RecoverWaits
             | Code::SinkMismatch
@@ -102,7 +109,7 @@ fn is_about_drift(code: Code) -> bool {
 impl Plan {
     /// Whether a report of drift has anything to report.
     pub fn has_drifted(&self) -> bool {
-        let telling = |code| matches!(code, Code::ForeignKey | Code::NeedsRotation | Code::SinkMismatch);
+        let telling = |code| matches!(code, Code::ForeignKey | Code::SinkMismatch);
         !self.is_empty() || self.findings.iter().any(|finding| telling(finding.code))
     }
 }

@@ -57,6 +57,10 @@ pub enum Code {
     ForeignKey,
     ForeignValue,
     FullAccess,
+    ImportAmbiguous,
+    ImportMismatch,
+    ImportNotFound,
+    ImportOwned,
     KeyManagement,
     LocationTaken,
     ManagingKey,
@@ -67,13 +71,19 @@ pub enum Code {
     MissingOwner,
     MissingRotation,
     MissingSink,
+    MoveTaken,
     NamePattern,
-    NeedsRotation,
+    NoSink,
     NotChecked,
     NotSupported,
+    NothingRetires,
     Protected,
     RecoverWaits,
+    RetirementOverdue,
     RotationDue,
+    RotationPostponed,
+    SecretUnknown,
+    SettleFirst,
     SinkMismatch,
     SinkUnreadable,
     UncertainKey,
@@ -84,7 +94,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 47] = [
         Self::AccountIdentity,
         Self::AccountLeft,
         Self::AccountMismatch,
@@ -98,6 +108,10 @@ impl Code {
         Self::ForeignKey,
         Self::ForeignValue,
         Self::FullAccess,
+        Self::ImportAmbiguous,
+        Self::ImportMismatch,
+        Self::ImportNotFound,
+        Self::ImportOwned,
         Self::KeyManagement,
         Self::LocationTaken,
         Self::ManagingKey,
@@ -108,13 +122,19 @@ impl Code {
         Self::MissingOwner,
         Self::MissingRotation,
         Self::MissingSink,
+        Self::MoveTaken,
         Self::NamePattern,
-        Self::NeedsRotation,
+        Self::NoSink,
         Self::NotChecked,
         Self::NotSupported,
+        Self::NothingRetires,
         Self::Protected,
         Self::RecoverWaits,
+        Self::RetirementOverdue,
         Self::RotationDue,
+        Self::RotationPostponed,
+        Self::SecretUnknown,
+        Self::SettleFirst,
         Self::SinkMismatch,
         Self::SinkUnreadable,
         Self::UncertainKey,
@@ -139,6 +159,10 @@ impl Code {
             Self::ForeignKey => "foreign_key",
             Self::ForeignValue => "foreign_value",
             Self::FullAccess => "full_access",
+            Self::ImportAmbiguous => "import_ambiguous",
+            Self::ImportMismatch => "import_mismatch",
+            Self::ImportNotFound => "import_not_found",
+            Self::ImportOwned => "import_owned",
             Self::KeyManagement => "key_management",
             Self::LocationTaken => "location_taken",
             Self::ManagingKey => "managing_key",
@@ -149,13 +173,19 @@ impl Code {
             Self::MissingOwner => "missing_owner",
             Self::MissingRotation => "missing_rotation",
             Self::MissingSink => "missing_sink",
+            Self::MoveTaken => "move_taken",
             Self::NamePattern => "name_pattern",
-            Self::NeedsRotation => "needs_rotation",
+            Self::NoSink => "no_sink",
             Self::NotChecked => "not_checked",
             Self::NotSupported => "not_supported",
+            Self::NothingRetires => "nothing_retires",
             Self::Protected => "protected",
             Self::RecoverWaits => "recover_waits",
+            Self::RetirementOverdue => "retirement_overdue",
             Self::RotationDue => "rotation_due",
+            Self::RotationPostponed => "rotation_postponed",
+            Self::SecretUnknown => "secret_unknown",
+            Self::SettleFirst => "settle_first",
             Self::SinkMismatch => "sink_mismatch",
             Self::SinkUnreadable => "sink_unreadable",
             Self::UncertainKey => "uncertain_key",
@@ -184,7 +214,6 @@ impl Code {
             | Self::MissingRotation
             | Self::MissingSink
             | Self::NamePattern
-            | Self::RotationDue
             | Self::SinkMismatch
             | Self::UncertainKey
             | Self::UngrantableScope
@@ -197,14 +226,25 @@ impl Code {
             | Self::Capacity
             | Self::CommandNotAllowed
             | Self::EndpointNotAllowed
+            | Self::ImportAmbiguous
+            | Self::ImportMismatch
+            | Self::ImportNotFound
+            | Self::ImportOwned
             | Self::KeyManagement
             | Self::LocationTaken
             | Self::ManagingKey
-            | Self::NeedsRotation
+            | Self::MoveTaken
+            | Self::NoSink
             | Self::NotChecked
             | Self::NotSupported
+            | Self::NothingRetires
             | Self::Protected
             | Self::RecoverWaits
+            | Self::RetirementOverdue
+            | Self::RotationDue
+            | Self::RotationPostponed
+            | Self::SecretUnknown
+            | Self::SettleFirst
             | Self::SinkUnreadable
             | Self::WildcardWrite => false,
         }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::inventory::Inventory;
-use crate::manifest::{Manifest, PolicyFile};
+use crate::key::KeyId;
+use crate::manifest::{Manifest, PolicyFile, RemovedWhat};
 use crate::name::Name;
 use crate::plan::finding::Allow;
 use crate::plan::seed::Seed;
@@ -53,6 +54,61 @@ pub struct Options {
     pub due: Due,
     /// Whether the sinks were looked at.
     pub sinks: bool,
+    /// What a person asked for on the command line, besides what the manifest says.
+    pub requests: Requests,
+}
+
+/// What a person asks for on the command line, besides what the manifest says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// `rotate`: the key that is to be replaced, where it was named; once it is another, nothing is left to
+    /// do.
+    pub rotate: BTreeMap<Address, Option<KeyId>>,
+    /// What becomes of the older key of a rotation that is asked for.
+    pub revoke_old: RevokeOld,
+    /// `retire`: what becomes of older keys.
+    pub retire: BTreeMap<Address, RetireRequest>,
+    /// `import ADDRESS ID`
+    pub import: BTreeMap<Address, KeyId>,
+    /// `import --from-sinks`: what the sinks of an address hold is adopted.
+    pub from_sinks: bool,
+    /// How far the run goes.
+    pub extent: Extent,
+}
+
+/// What becomes of the key that a new one replaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokeOld {
+    /// It is revoked once the new one is delivered and recorded.
+    Now,
+    #[default]
+    AfterOverlap,
+    /// It is kept until a person says otherwise.
+    Hold,
+}
+
+impl RevokeOld {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::AfterOverlap
+    }
+}
+
+/// What a person asks of an older key that waits to be revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetireRequest {
+    Now,
+    /// It goes on working for this long from now.
+    Hold(Duration),
+}
+
+/// How far a run goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    #[default]
+    Everything,
+    /// What state says of keys, and nothing at SendGrid or in a sink.
+    State,
 }
 
 /// `--due`: whether what only the clock brought (a rotation or a retirement come due) is part of a plan.
@@ -97,6 +153,7 @@ impl Default for Options {
             missing_sinks: BTreeSet::new(),
             due: Due::Include,
             sinks: true,
+            requests: Requests::default(),
         }
     }
 }
@@ -145,10 +202,19 @@ impl Selection {
                 .any(|address| self.has_environment(manifest, address.environment.as_ref()))
                 || (self.environments.is_none() && !state.abandoned.is_empty())
         });
-        let owned =
-            owned.map(|state| &state.account).filter(|account| manifest.accounts.contains_key(*account));
+        let owned = owned
+            .map(|state| &state.account)
+            .filter(|account| manifest.accounts.contains_key(*account) || lets_go_of(manifest, account));
         wanted.chain(owned).cloned().collect()
     }
+}
+
+/// Whether an account that the manifest no longer has is let go of with all its keys.
+fn lets_go_of(manifest: &Manifest, account: &Name) -> bool {
+    manifest
+        .removed
+        .iter()
+        .any(|removed| !removed.revoke && removed.what == RemovedWhat::Account(account.clone()))
 }
 
 /// Whether a text matches a pattern in which `*` stands for any run of characters.

@@ -2,17 +2,22 @@
 //! inputs.
 
 mod account;
+mod adopt;
 mod approval;
 mod capacity;
+mod clock;
 mod comparison;
 mod document;
 mod drift;
 mod finding;
 mod gate;
+mod handover;
 mod input;
 mod location;
+mod moves;
 mod owned;
 mod recover;
+mod removal;
 mod risk;
 mod scopes;
 mod seed;
@@ -21,6 +26,7 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use adopt::{adoptable, may_be_full};
 pub use approval::{Approval, Noted, PlanFileError, Refusal};
 pub use comparison::compare;
 pub use document::{
@@ -30,16 +36,18 @@ pub use document::{
 pub use drift::{as_applied, drift};
 pub use finding::{Allow, AllowError, Code, Finding, Severity};
 pub use input::{
-    ABANDONED_KEPT, DEFAULT_OVERLAP, DEFAULT_READ_LAG, Due, Options, PlanInput, Selection, matches_pattern,
+    ABANDONED_KEPT, DEFAULT_OVERLAP, DEFAULT_READ_LAG, Due, Extent, Options, PlanInput, Requests,
+    RetireRequest, RevokeOld, Selection, matches_pattern,
 };
+pub(crate) use moves::covers;
+pub use moves::{AsMoved, Finished, as_moved, finished};
 pub use risk::Risk;
 pub use seed::Seed;
-pub use step::{Delete, DeleteKey, FinishPending, Mint, Phase, Put, Settings, Step, UncertainKey};
+pub use step::{Adopt, Delete, DeleteKey, FinishPending, Mint, Phase, Put, Settings, Step, UncertainKey};
 
 use crate::address::Address;
 use crate::inventory::AccountInventory;
 use crate::name::Name;
-use crate::state::AccountState;
 use account::Account;
 use approval::Judged;
 use gate::Gates;
@@ -68,34 +76,59 @@ pub struct ApprovedPlan {
 
 /// Decides what has to be done, and leaves out what the plan files, where there are any, do not approve.
 pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> ApprovedPlan {
+    // Everything is decided as if the moves were carried out; they are the first steps of what is.
+    let moved = as_moved(input.manifest, input.selection, input.states);
+    let documents = input.states;
+    let input = &PlanInput { states: &moved.states, ..*input };
     let mut gates = Gates::new(input);
     gate::project(input, &mut gates);
-    let owners = owners(input.states);
+    moved.report(&mut gates);
+    let owners = account::owners(input.states);
     let mut accounts = BTreeMap::new();
     let mut limited = Limited::default();
     let mut noted = Vec::new();
     for name in input.selection.accounts(input.manifest, input.states) {
         let state = input.states.get(&name);
-        let Some(declared) = input.manifest.accounts.get(&name) else { continue };
-        let mut summary = AccountPlan {
-            identity: declared.identity(),
-            lineage: state.map(|state| state.lineage.clone()),
-            serial: state.map_or(0, |state| state.serial),
+        let summary = |identity| AccountPlan {
+            identity,
+            lineage: documents.get(&name).map(|state| state.lineage.clone()),
+            serial: documents.get(&name).map_or(0, |state| state.serial),
             observed_at: None,
             capacity: None,
         };
+        let Some(declared) = input.manifest.accounts.get(&name) else {
+            if let Some(state) = state {
+                limited.changes.extend(removal::let_go(input, state, &mut gates));
+                accounts.insert(name.clone(), summary(state.identity.clone()));
+            }
+            continue;
+        };
+        let mut summary = summary(declared.identity());
         match input.inventory.accounts.get(&name) {
             Some(AccountInventory::Read(read)) => {
                 summary.observed_at = Some(read.at);
                 if gate::is_right_account(input, declared, state, read, &mut gates) {
                     let account = Account::new(input, declared, state, read, &owners);
-                    let planned = account.plan(&mut gates);
-                    if let Some(approval) = approval {
-                        noted.extend(approval.noted(&name, &planned));
-                    }
+                    let adoptions = adopt::adoptions(&account, &mut gates);
+                    let adopted = adopt::with_adopted(&account, &adoptions);
+                    let account = Account { state: adopted.as_ref().or(state), ..account };
+                    let (mut planned, due) = account.plan(&mut gates);
+                    moved.prepend(&name, &mut planned);
+                    adopt::prepend(adoptions, &mut planned);
+                    let mut all = planned.clone();
                     let mut planned = limited.take(&name, planned, input, approval, &mut gates);
+                    let clock::Chosen { done, left } =
+                        clock::choose(&account, &planned, due, approval, &mut gates);
+                    limited.left.extend(left);
+                    for change in done {
+                        replace(&mut all, &change);
+                        replace(&mut planned, &change);
+                    }
+                    if let Some(approval) = approval {
+                        noted.extend(approval.noted(&name, &all));
+                    }
                     summary.capacity = Some(capacity::check(&account, &planned, &mut gates));
-                    gate::changes(&account, &planned, approval.is_some(), &mut gates);
+                    gate::changes(&account, &planned, &mut gates);
                     gate::policy(&account, &planned, &mut gates);
                     gate::lints(&account, &planned, &mut gates);
                     gate::foreign(&account, &capacity::owned_and_pending(&account), &mut gates);
@@ -133,6 +166,27 @@ pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> Appr
         findings,
     };
     ApprovedPlan { plan, not_approved, left, noted }
+}
+
+/// What the clock brings takes the place of what else would be done; state alone is told that all the same.
+fn replace(changes: &mut [Change], by: &Change) {
+    let in_place = changes.iter_mut().filter(|change| change.address == by.address);
+    for change in in_place.filter(|change| change.action != Action::Recover) {
+        let told = |step: &&Step| step.phase() == Phase::Book;
+        let steps: Vec<Step> = change.steps.iter().filter(told).chain(&by.steps).cloned().collect();
+        let notes: Vec<Note> = change
+            .notes
+            .iter()
+            .filter(|note| matches!(note, Note::MovedFrom(_)))
+            .chain(&by.notes)
+            .cloned()
+            .collect();
+        let mut reasons = by.reasons.clone();
+        if steps.len() > by.steps.len() {
+            reasons.push(Reason::Moved);
+        }
+        *change = Change { steps, notes, reasons, ..by.clone() };
+    }
 }
 
 fn sort(changes: &mut [Change]) {
@@ -206,14 +260,6 @@ impl Limited {
         });
         kept
     }
-}
-
-/// In which account's state each address is owned.
-fn owners(states: &BTreeMap<Name, AccountState>) -> BTreeMap<&Address, &Name> {
-    states
-        .values()
-        .flat_map(|state| state.keys.keys().map(move |address| (address, &state.account)))
-        .collect()
 }
 
 /// A plan whose findings let it be carried out, and in which accounts.

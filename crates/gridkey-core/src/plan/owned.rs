@@ -3,37 +3,60 @@
 use std::collections::BTreeSet;
 
 use crate::access::{Access, Scope, Scopes};
-use crate::address::Address;
 use crate::inventory::{KeyDetail, SinkContent, SinkObservation};
 use crate::key::{KeyId, Marker};
-use crate::manifest::{OnDelete, WantedKey};
+use crate::manifest::WantedKey;
 use crate::plan::account::{Account, Presence, values_of};
-use crate::plan::document::{Action, Change, KeyValues, Note, Reason, RotationDates};
-use crate::plan::gate::{self, Gates};
+use crate::plan::clock::{self, Due, What, rotation_dates};
+use crate::plan::document::{Action, Change, KeyValues, Note, Reason};
+use crate::plan::drift::as_owned;
+use crate::plan::gate::Gates;
+use crate::plan::handover;
+use crate::plan::input::{self, RetireRequest, RevokeOld};
 use crate::plan::location::readable_first;
+use crate::plan::moves::is_let_go;
 use crate::plan::recover::{Recovered, older_ids};
+use crate::plan::removal::{delete, forget, protected};
 use crate::plan::scopes::{effective, without_automatic};
-use crate::plan::step::{Delete, DeleteKey, Put, Settings, Step};
-use crate::plan::wanted::{is_unreadable, needs_rotation, scope_set};
+use crate::plan::step::{Put, Settings, Step};
+use crate::plan::wanted::{Older, is_unreadable, mint, scope_set};
 use crate::plan::{Code, Finding, Severity};
 use crate::sink::{LocationId, SinkLocation};
-use crate::state::{OwnedKey, SecretStatus};
+use crate::state::{OwnedKey, RetiringKey, SecretStatus};
 
-pub(crate) fn changes(account: &Account<'_>, recovered: &Recovered, gates: &mut Gates<'_>) -> Vec<Change> {
+/// What happens to the keys that an account's state owns, and what the clock would have happen instead.
+pub(crate) fn changes(
+    account: &Account<'_>,
+    recovered: &Recovered,
+    gates: &mut Gates<'_>,
+) -> (Vec<Change>, Vec<Due>) {
     let mut changes = Vec::new();
+    let mut due = Vec::new();
     for (address, owned) in account.keys().filter(|(address, _)| account.is_selected(address)) {
-        let elsewhere = !account.input.selection.destroy
-            && account.input.manifest.keys.get(address).is_some_and(|key| &key.account != account.name());
+        let elsewhere = account.input.manifest.keys.get(address).filter(|key| &key.account != account.name());
+        let elsewhere = elsewhere.filter(|_| !account.input.selection.destroy);
         match account.wanted(address) {
-            None if elsewhere => {}
-            None => changes.push(delete(account, address, owned, gates)),
+            None if elsewhere.is_some() => {
+                let older = elsewhere.and_then(|wanted| handover::older_key(account, wanted, address, owned));
+                changes.extend(older);
+            }
+            None if is_let_go(account.input.manifest, account.name(), address)
+                && !account.input.selection.destroy =>
+            {
+                changes.push(forget(account, address, owned, gates));
+            }
+            None => changes.push(delete(account, address, owned, Reason::NotWanted, gates)),
             Some(_) if recovered.finished.contains(address) || recovered.waiting.contains(address) => {}
             Some(_) if recovered.uncertain.contains_key(address) => {}
             Some(_) if account.presence(owned) == Presence::Gone => {}
-            Some(wanted) => changes.push(Comparison::new(account, wanted, owned).change(gates)),
+            Some(wanted) => {
+                let (change, clock) = Comparison::new(account, wanted, owned).plan(recovered, gates);
+                changes.push(change);
+                due.extend(clock);
+            }
         }
     }
-    changes
+    (changes, due)
 }
 
 /// A key that is there, against what is wanted.
@@ -49,6 +72,8 @@ struct Comparison<'a> {
     access: Access,
     /// What it is now at SendGrid, where somebody else changed it.
     drifted: Option<Access>,
+    /// Why only a new key will do.
+    replaced: Option<Reason>,
 }
 
 impl<'a> Comparison<'a> {
@@ -64,7 +89,134 @@ impl<'a> Comparison<'a> {
             steps: Vec::new(),
             access,
             drifted: None,
+            replaced: None,
         }
+    }
+
+    /// What is done, and what the clock would have done instead.
+    fn plan(mut self, recovered: &Recovered, gates: &mut Gates<'_>) -> (Change, Option<Due>) {
+        if self.account.presence(self.owned) == Presence::Unsure {
+            self.notes.push(Note::MayBeGone);
+        } else {
+            self.name_and_access(gates);
+        }
+        let source = self.source();
+        self.retirements(source.as_ref(), gates);
+        self.locations(source.as_ref(), gates);
+        let requested = &self.account.input.options.requests.rotate;
+        let asked = requested.get(&self.wanted.address);
+        if asked.is_some_and(|id| id.as_ref().is_none_or(|id| *id == self.owned.id)) {
+            self.replaced.get_or_insert(Reason::RotationRequested);
+        }
+        if let Some(reason) = self.replaced
+            && let Some(rotation) = self.rotation(self.wanted, reason, recovered, gates)
+        {
+            return (rotation, None);
+        }
+        let due = self.expiry(gates).or_else(|| self.due(recovered, gates));
+        (self.in_place(), due)
+    }
+
+    /// A successor is made, and what retires does so all the same.
+    fn rotation(
+        &self,
+        wanted: &WantedKey,
+        reason: Reason,
+        recovered: &Recovered,
+        gates: &mut Gates<'_>,
+    ) -> Option<Change> {
+        let account = self.account;
+        let asked = account.input.options.requests.rotate.contains_key(&wanted.address);
+        let revoke_old = match asked {
+            true => account.input.options.requests.revoke_old,
+            false => RevokeOld::AfterOverlap,
+        };
+        let older = Older::Here(self.owned, revoke_old);
+        let mut change = mint(account, wanted, older, Action::Rotate, reason, recovered, gates)?;
+        let retires = |step: &&Step| {
+            matches!(
+                step,
+                Step::RetireKey { .. } | Step::RetireLocation { .. } | Step::PostponeRetirement { .. }
+            )
+        };
+        let mut steps: Vec<Step> = self.steps.iter().filter(retires).cloned().collect();
+        let retired =
+            |reason: &&Reason| matches!(reason, Reason::OverlapPassed | Reason::RetirementRequested);
+        if !steps.is_empty() {
+            change.reasons.extend(self.reasons.iter().filter(retired));
+        }
+        steps.append(&mut change.steps);
+        steps.extend(self.steps.iter().filter(|step| matches!(step, Step::RevokeOlder { .. })).cloned());
+        change.steps = steps;
+        change.rotation = rotation_dates(wanted, self.owned);
+        Some(change)
+    }
+
+    /// The rotation that has come due, or may be brought forward.
+    fn due(&self, recovered: &Recovered, gates: &mut Gates<'_>) -> Option<Due> {
+        let (account, now) = (self.account, self.account.at());
+        let dates = rotation_dates(self.wanted, self.owned)?;
+        let rotation = self.wanted.rotate?;
+        let soonest = rotation.warn_before.map_or(dates.due, |before| {
+            let before = jiff::SignedDuration::try_from(before).unwrap_or(jiff::SignedDuration::MAX);
+            dates.due.checked_sub(before).unwrap_or(dates.due)
+        });
+        if now < soonest || account.presence(self.owned) != Presence::Live {
+            return None;
+        }
+        let waiting = |why: &str, gates: &mut Gates<'_>| {
+            if clock::is_overdue(dates.due, now) {
+                gates.raise(not_rotated(account, self.wanted, why));
+            }
+        };
+        if self.owned.secret == SecretStatus::Unknown {
+            waiting(
+                "nobody is known to have its secret, so it is rotated only when that is asked for",
+                gates,
+            );
+            return None;
+        }
+        if self.wanted.sinks.is_empty() {
+            waiting("it has no sink that a new key could be delivered to", gates);
+            return None;
+        }
+        // Never more than one successor under way.
+        let retired: Vec<&KeyId> = self.steps.iter().filter_map(retired_by).collect();
+        let still = |retiring: &&RetiringKey| !retiring.held && !retired.contains(&&retiring.id);
+        if self.owned.retiring.iter().any(|retiring| still(&retiring)) {
+            waiting("the key before it has not been revoked yet", gates);
+            return None;
+        }
+        let mut scratch = gates.scratch();
+        let applied;
+        let wanted = match account.input.options.due {
+            // Nothing but the clock: edits of the manifest are left for another run.
+            input::Due::Only => {
+                let (manifest, declared) = (account.input.manifest, account.declared);
+                applied = WantedKey {
+                    rotate: self.wanted.rotate,
+                    ..as_owned(manifest, declared, &self.wanted.address, self.owned)
+                };
+                &applied
+            }
+            input::Due::Include | input::Due::Exclude => self.wanted,
+        };
+        let reason = clock::reason(dates.due, now);
+        let change = self.rotation(wanted, reason, recovered, &mut scratch)?;
+        let findings = scratch.into_findings();
+        Some(Due { change, what: What::Rotation(rotation.at_limit), at: dates.due, findings })
+    }
+
+    /// The deletion that the environment's `ttl` brings; until then a note says when.
+    fn expiry(&mut self, gates: &mut Gates<'_>) -> Option<Due> {
+        let at = clock::expires(self.account, self.wanted.address.environment.as_ref())?;
+        if at > self.account.at() {
+            self.notes.push(Note::Expires(at));
+            return None;
+        }
+        let mut scratch = gates.scratch();
+        let change = delete(self.account, &self.wanted.address, self.owned, Reason::TtlPassed, &mut scratch);
+        Some(Due { change, what: What::Expiry, at, findings: scratch.into_findings() })
     }
 
     fn because(&mut self, action: Action, reason: Reason) {
@@ -73,7 +225,14 @@ impl<'a> Comparison<'a> {
             Action::Update => 3,
             Action::Deliver => 2,
             Action::Retire => 1,
-            Action::Keep | Action::Recover | Action::Delete | Action::Create | Action::Rotate => 0,
+            Action::Keep
+            | Action::Recover
+            | Action::Move
+            | Action::Adopt
+            | Action::Forget
+            | Action::Delete
+            | Action::Create
+            | Action::Rotate => 0,
         };
         if rank(action) > rank(self.action) {
             self.action = action;
@@ -83,20 +242,23 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn change(mut self, gates: &mut Gates<'_>) -> Change {
-        if self.account.presence(self.owned) == Presence::Unsure {
-            self.notes.push(Note::MayBeGone);
-        } else {
-            self.name_and_access(gates);
+    fn in_place(mut self) -> Change {
+        let mut settings = self.account.settings(self.wanted);
+        if self.owned.secret == SecretStatus::Unknown && !self.reasons.contains(&Reason::SecretFound) {
+            // Nothing was delivered, so state says of no location that it has the secret.
+            settings.locations = self.owned.sinks.iter().map(|delivery| delivery.location.clone()).collect();
         }
-        let source = self.source();
-        self.retirements(source.as_ref());
-        self.locations(source.as_ref(), gates);
-        let settings = self.account.settings(self.wanted);
         if self.differs(&settings) {
-            if !self.reasons.iter().any(|reason| {
-                matches!(reason, Reason::LocationAdded | Reason::LocationRemoved | Reason::LocationLost)
-            }) {
+            let said = |reason: &Reason| {
+                matches!(
+                    reason,
+                    Reason::LocationAdded
+                        | Reason::LocationRemoved
+                        | Reason::LocationLost
+                        | Reason::SecretFound
+                )
+            };
+            if !self.reasons.iter().any(said) {
                 self.because(Action::Update, Reason::SettingsEdited);
             }
             self.steps.push(Step::Record(settings.clone()));
@@ -178,13 +340,14 @@ impl<'a> Comparison<'a> {
     fn scopes_reason(&mut self, gates: &mut Gates<'_>) -> Option<Reason> {
         let (from, to) = (self.owned.access.kind(), self.wanted.access.kind());
         if from != to {
-            let message =
-                format!("`{}` cannot change from {from} to {to} access in place", self.wanted.address);
             if self.owned.protect && self.wanted.access.scopes().is_none() {
-                gates.raise(protected(self.account, &self.wanted.address, "be widened to Full Access"));
+                gates.raise(protected(
+                    self.account.name(),
+                    &self.wanted.address,
+                    "be widened to Full Access",
+                ));
             }
-            gate::full_access(self.account, self.wanted, gates);
-            gates.raise(needs_rotation(self.wanted, message));
+            self.replaced = Some(Reason::AccessChanged);
             return None;
         }
         let asked = scope_set(&self.owned.access);
@@ -275,8 +438,9 @@ impl<'a> Comparison<'a> {
     }
 
     /// Older keys and locations whose overlap has passed.
-    fn retirements(&mut self, source: Option<&SinkLocation>) {
+    fn retirements(&mut self, source: Option<&SinkLocation>, gates: &mut Gates<'_>) {
         let account = self.account;
+        let request = account.input.options.requests.retire.get(&self.wanted.address).copied();
         let mut look: Vec<SinkLocation> =
             self.owned.sinks.iter().map(|delivery| delivery.location.clone()).collect();
         for location in &self.wanted.sinks {
@@ -286,9 +450,28 @@ impl<'a> Comparison<'a> {
         }
         look.retain(|location| location.at.is_readable());
         for retiring in &self.owned.retiring {
+            let (id, born) = (retiring.id.clone(), retiring.born);
+            match request {
+                Some(RetireRequest::Now) => {
+                    self.because(Action::Retire, Reason::RetirementRequested);
+                    self.steps.push(Step::RevokeOlder { id, born });
+                    continue;
+                }
+                Some(RetireRequest::Hold(overlap)) => {
+                    self.because(Action::Update, Reason::HoldRequested);
+                    self.steps.push(Step::PostponeRetirement { id, overlap });
+                    continue;
+                }
+                None => {}
+            }
+            if retiring.held {
+                self.notes.push(Note::HeldKey(id));
+                continue;
+            }
             if retiring.after > account.at() {
                 self.notes.push(Note::RetiringKey { id: retiring.id.clone(), after: retiring.after });
             } else if look.iter().any(|location| account.holds(location, &retiring.id)) {
+                self.overdue(retiring, gates);
                 self.because(Action::Deliver, Reason::OlderKeyInUse);
                 let overlap = super::account::overlap(self.wanted);
                 self.steps.push(Step::PostponeRetirement { id: retiring.id.clone(), overlap });
@@ -296,9 +479,12 @@ impl<'a> Comparison<'a> {
                 look.iter().find(|location| is_unreadable(&account.observed(location)))
             {
                 self.notes.push(Note::NotReadable(location.clone()));
+                self.overdue(retiring, gates);
             } else {
+                if account.input.options.due == input::Due::Exclude {
+                    self.overdue(retiring, gates);
+                }
                 self.because(Action::Retire, Reason::OverlapPassed);
-                let (id, born) = (retiring.id.clone(), retiring.born);
                 self.steps.push(Step::RetireKey { id, born, look: look.clone() });
             }
         }
@@ -316,12 +502,28 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Tells of an older key that should have been revoked long ago, and is not by this plan.
+    fn overdue(&self, retiring: &RetiringKey, gates: &mut Gates<'_>) {
+        if clock::is_overdue(retiring.after, self.account.at()) {
+            gates.raise(retirement_overdue(self.account, self.wanted, retiring));
+        }
+    }
+
     /// Locations that should have the secret and do not.
     fn locations(&mut self, source: Option<&SinkLocation>, gates: &mut Gates<'_>) {
         let account = self.account;
         let given: BTreeSet<LocationId> =
             self.owned.sinks.iter().map(|delivery| delivery.location.id()).collect();
-        let ours: BTreeSet<&KeyId> = older_ids(self.owned).collect();
+        let ours: BTreeSet<&KeyId> = account.own_ids(&self.wanted.address);
+        let unknown = self.owned.secret == SecretStatus::Unknown;
+        if unknown {
+            // Somebody put the secret where it belongs: from now on it is like any other.
+            if !self.wanted.sinks.iter().any(|location| account.holds(location, &self.owned.id)) {
+                self.notes.push(Note::SecretUnknown);
+                return;
+            }
+            self.because(Action::Deliver, Reason::SecretFound);
+        }
         let mut puts: Vec<Put> = Vec::new();
         for location in &self.wanted.sinks {
             let known = given.contains(&location.id());
@@ -340,9 +542,6 @@ impl<'a> Comparison<'a> {
                 }
                 SinkObservation::Unreadable(_) => (true, Some(Reason::LocationAdded)),
             };
-            if missing && self.owned.secret == SecretStatus::Unknown {
-                continue;
-            }
             if let Some(reason) = reason {
                 self.because(Action::Deliver, reason);
             }
@@ -367,28 +566,32 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// No sink that can be read has the secret, so it cannot be copied.
+    /// No sink that can be read has the secret, so it cannot be copied: only a new key will do, unless a
+    /// sink that should have it cannot be read just now.
     fn lost(&mut self, puts: &[Put], gates: &mut Gates<'_>) {
-        let places: Vec<_> = puts.iter().map(|put| put.location.to_string()).collect();
-        let unreadable = self
-            .owned
-            .sinks
-            .iter()
-            .find(|delivery| is_unreadable(&self.account.observed(&delivery.location)));
-        let message = match unreadable {
-            Some(delivery) => format!(
-                "the secret of `{}` has to be copied to {}, and {}, which should have it, cannot be read",
-                self.wanted.address,
-                places.join(", "),
-                delivery.location,
-            ),
-            None => format!(
-                "the secret of `{}` is missing from {}, and is in no other sink that can be read",
-                self.wanted.address,
-                places.join(", "),
-            ),
+        let account = self.account;
+        let given = self.owned.sinks.iter().map(|delivery| &delivery.location);
+        let unreadable = given.clone().find(|location| is_unreadable(&account.observed(location)));
+        let Some(unreadable) = unreadable else {
+            let readable = given.clone().any(|location| location.at.is_readable());
+            let reason = if readable { Reason::SecretGone } else { Reason::LocationAdded };
+            self.replaced.get_or_insert(reason);
+            return;
         };
-        gates.raise(needs_rotation(self.wanted, message));
+        let places: Vec<_> = puts.iter().map(|put| put.location.to_string()).collect();
+        gates.raise(Finding {
+            severity: Severity::Blocks,
+            code: Code::SinkUnreadable,
+            account: Some(account.name().clone()),
+            address: Some(self.wanted.address.clone()),
+            message: format!(
+                "the secret of `{}` has to be copied to {}, and {unreadable}, which should have it, cannot be read",
+                self.wanted.address,
+                places.join(", "),
+            ),
+            help: Some("make that sink readable and run again".to_string()),
+            position: Some(self.wanted.position.clone()),
+        });
     }
 
     /// Whether state would say something else of the key than it does.
@@ -400,79 +603,43 @@ impl<'a> Comparison<'a> {
         *owner != self.owned.owner
             || *protect != self.owned.protect
             || *on_delete != self.owned.on_delete
-            || (recorded != wanted && !unknown)
+            || (recorded != wanted && (!unknown || self.reasons.contains(&Reason::SecretFound)))
     }
 }
 
-/// When a key that is there is due for rotation, where it ever is.
-pub(crate) fn rotation_dates(wanted: &WantedKey, owned: &OwnedKey) -> Option<RotationDates> {
-    let rotation = wanted.rotate?;
-    let made = owned.born.at();
-    let every = jiff::SignedDuration::try_from(rotation.every).ok()?;
-    Some(RotationDates { made, due: made.checked_add(every).ok()?, overlap: rotation.overlap })
+/// The key that a step retires.
+fn retired_by(step: &Step) -> Option<&KeyId> {
+    match step {
+        Step::RetireKey { id, .. } | Step::RevokeOlder { id, .. } => Some(id),
+        _ => None,
+    }
 }
 
-pub(crate) fn protected(account: &Account<'_>, address: &Address, what: &str) -> Finding {
+fn not_rotated(account: &Account<'_>, wanted: &WantedKey, why: &str) -> Finding {
     Finding {
-        severity: Severity::Blocks,
-        code: Code::Protected,
+        severity: Severity::Warns,
+        code: Code::RotationDue,
         account: Some(account.name().clone()),
-        address: Some(address.clone()),
-        message: format!("`{address}` is protected, and would {what}"),
-        help: Some("apply `protect: false` on the key in a run of its own first".to_string()),
-        position: None,
+        address: Some(wanted.address.clone()),
+        message: format!("the rotation of `{}` is due, and waits: {why}", wanted.address),
+        help: Some(format!("`gridkey rotate {}` asks for it", wanted.address)),
+        position: Some(wanted.position.clone()),
     }
 }
 
-fn delete(account: &Account<'_>, address: &Address, owned: &OwnedKey, gates: &mut Gates<'_>) -> Change {
-    if owned.protect {
-        gates.raise(protected(account, address, "be deleted"));
-    }
-    let mut keys = vec![DeleteKey { id: owned.id.clone(), born: owned.born.at() }];
-    keys.extend(
-        owned.retiring.iter().map(|retiring| DeleteKey { id: retiring.id.clone(), born: retiring.born }),
-    );
-    let mut locations: Vec<SinkLocation> =
-        owned.sinks.iter().map(|delivery| delivery.location.clone()).collect();
-    locations.extend(owned.retiring_locations.iter().map(|retiring| retiring.location.clone()));
-    let mut abandon = Vec::new();
-    for (marker, pending) in account.state.into_iter().flat_map(|state| &state.pending) {
-        if pending.address != *address {
-            continue;
-        }
-        abandon.push(marker.clone());
-        let made = account.read.live.iter().filter(|(id, name)| {
-            Marker::in_name(name).as_ref() == Some(marker) && !keys.iter().any(|key| &key.id == *id)
-        });
-        let made: Vec<_> = made.map(|(id, _)| DeleteKey { id: id.clone(), born: pending.at }).collect();
-        keys.extend(made);
-        locations.extend(pending.locations.iter().cloned());
-    }
-    let mut seen = BTreeSet::new();
-    let ids: BTreeSet<_> = keys.iter().map(|key| key.id.clone()).collect();
-    let clear = match owned.on_delete {
-        OnDelete::Keep => Vec::new(),
-        OnDelete::Clear => locations
-            .into_iter()
-            .filter(|location| seen.insert(location.id()))
-            .filter(|location| account.other_user(address, &location.id()).is_none())
-            .filter(|location| match account.observed(location) {
-                SinkObservation::Holds(SinkContent::Key(id)) => ids.contains(&id),
-                SinkObservation::Holds(SinkContent::Empty | SinkContent::Other) => false,
-                SinkObservation::Unreadable(_) | SinkObservation::WriteOnly => true,
-            })
-            .collect(),
-    };
-    Change {
-        address: address.clone(),
-        account: account.name().clone(),
-        action: Action::Delete,
-        reasons: vec![Reason::NotWanted],
-        before: Some(values_of(owned)),
-        after: None,
-        notes: Vec::new(),
-        steps: vec![Step::Delete(Delete { keys, abandon, clear })],
-        rotation: None,
-        position: None,
+fn retirement_overdue(account: &Account<'_>, wanted: &WantedKey, retiring: &RetiringKey) -> Finding {
+    let days = account.at().duration_since(retiring.after).as_hours() / 24;
+    let days = if days == 1 { "1 day".to_string() } else { format!("{days} days") };
+    Finding {
+        severity: Severity::Warns,
+        code: Code::RetirementOverdue,
+        account: Some(account.name().clone()),
+        address: Some(wanted.address.clone()),
+        message: format!(
+            "the older key {} of `{}` should have been revoked {days} ago",
+            retiring.id, wanted.address
+        ),
+        help: Some("apply revokes it once no sink that can be read serves it".to_string()),
+        position: Some(wanted.position.clone()),
     }
 }

@@ -4,6 +4,7 @@
 //! revoked. A write-only sink may have it: a replacement is made, and the key retires with the overlap.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::inventory::SinkObservation;
@@ -12,6 +13,7 @@ use crate::manifest::WantedKey;
 use crate::plan::account::{Account, overlap};
 use crate::plan::document::{Action, Change, KeyValues, Note, Reason};
 use crate::plan::gate::Gates;
+use crate::plan::input::RevokeOld;
 use crate::plan::location::readable_first;
 use crate::plan::step::{FinishPending, Put, Step, UncertainKey};
 use crate::plan::{Code, Finding, Severity};
@@ -213,9 +215,9 @@ fn finish(
 ) -> Change {
     let owned = account.owned(&wanted.address);
     let mut notes = vec![Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) }];
-    let mut ours: BTreeSet<&KeyId> = uncertain.iter().map(|uncertain| &uncertain.id).collect();
+    let mut ours: BTreeSet<&KeyId> = account.own_ids(&wanted.address);
+    ours.extend(uncertain.iter().map(|uncertain| &uncertain.id));
     ours.insert(&key.id);
-    ours.extend(owned.into_iter().flat_map(older_ids));
     let mut puts: Vec<Put> = wanted
         .sinks
         .iter()
@@ -240,7 +242,7 @@ fn finish(
         puts,
         generation: owned.map_or(0, |owned| owned.generation) + 1,
         settings,
-        overlap: overlap(wanted),
+        overlap: if key.pending.older == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
         retire: owned.map(|owned| retiring_reason(account, owned)),
         uncertain,
     };

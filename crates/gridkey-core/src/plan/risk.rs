@@ -101,11 +101,18 @@ impl Plan {
 /// Keys that a step revokes and that somebody may be using.
 fn revoked_at_once(step: &Step) -> Vec<&KeyId> {
     match step {
+        // Where sinks are looked at first, an overlap has passed.
+        Step::Delete(delete) if !delete.look.is_empty() => Vec::new(),
         Step::Delete(delete) => delete.keys.iter().map(|key| &key.id).collect(),
         // No sink has the secret of the first two; the overlap of the third has passed.
         Step::RevokePending { .. } | Step::RevokeAbandoned { .. } | Step::RetireKey { .. } => Vec::new(),
-        Step::DiscardPending { id, .. } => vec![id],
-        Step::FinishPending(_)
+        Step::DiscardPending { id, .. } | Step::RevokeFirst { id, .. } | Step::RevokeOlder { id, .. } => {
+            vec![id]
+        }
+        Step::Move { .. }
+        | Step::Adopt(_)
+        | Step::Forget { .. }
+        | Step::FinishPending(_)
         | Step::AbandonPending { .. }
         | Step::PostponeRetirement { .. }
         | Step::RetireLocation { .. }

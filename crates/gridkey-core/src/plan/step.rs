@@ -8,16 +8,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
+use crate::address::Address;
 use crate::inventory::SinkContent;
 use crate::key::{KeyId, Marker};
 use crate::manifest::OnDelete;
+use crate::plan::input::RevokeOld;
 use crate::sink::SinkLocation;
-use crate::state::{Purpose, RetiringReason};
+use crate::state::{Purpose, RetiringReason, SecretStatus};
 
 /// One thing to do. The address is that of the change the step belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
+    /// State knows the key by another address from now on.
+    Move {
+        from: Address,
+    },
+    /// State owns a live key from now on.
+    Adopt(Adopt),
+    /// State no longer owns the key, which stays as it is.
+    Forget {
+        id: KeyId,
+    },
     /// A pending key whose secret a sink has: copy it where it is missing, and record it.
     FinishPending(FinishPending),
     /// A pending key whose secret surely no sink has: revoke it.
@@ -57,6 +69,12 @@ pub enum Step {
         holding: BTreeSet<KeyId>,
     },
     Delete(Delete),
+    /// The key that the new one replaces, where the account has no slot for both: revoke it first.
+    RevokeFirst {
+        id: KeyId,
+        #[schemars(with = "String")]
+        born: Timestamp,
+    },
     /// PATCH of the name alone.
     Rename {
         id: KeyId,
@@ -78,6 +96,25 @@ pub enum Step {
     /// Write down in state what the manifest says of the key.
     Record(Settings),
     Mint(Mint),
+    /// An older key that a person gives up now: revoke it, once its successor is recorded.
+    RevokeOlder {
+        id: KeyId,
+        #[schemars(with = "String")]
+        born: Timestamp,
+    },
+}
+
+/// A live key that state owns from now on, as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Adopt {
+    pub id: KeyId,
+    pub name: String,
+    pub access: Access,
+    /// Whether a sink proves that somebody has the secret.
+    pub secret: SecretStatus,
+    /// What state says of it; the locations are those that hold it.
+    pub settings: Settings,
 }
 
 /// A location to write, and what it is expected to hold before.
@@ -105,6 +142,8 @@ pub struct Mint {
     pub overlap: Duration,
     /// What becomes of the older key that this one replaces.
     pub retire: Option<RetiringReason>,
+    /// What becomes of it besides: kept until a person says otherwise, or revoked at once.
+    pub older: RevokeOld,
     /// Pending keys that a write-only sink may have; they retire when this one is recorded.
     pub uncertain: Vec<UncertainKey>,
 }
@@ -143,6 +182,8 @@ pub struct Delete {
     pub abandon: Vec<Marker>,
     /// Locations to clear if they still hold one of the keys.
     pub clear: Vec<SinkLocation>,
+    /// Locations that must hold none of the keys, or nothing is revoked.
+    pub look: Vec<SinkLocation>,
 }
 
 /// One key to revoke.
@@ -174,17 +215,21 @@ pub struct Settings {
 /// one phase may run side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// State alone; what follows builds on it.
+    Book,
     Recover,
     Retire,
     Delete,
     Update,
     Deliver,
     Create,
+    Revoke,
 }
 
 impl Step {
     pub fn phase(&self) -> Phase {
         match self {
+            Self::Move { .. } | Self::Adopt(_) | Self::Forget { .. } => Phase::Book,
             Self::FinishPending(_)
             | Self::RevokePending { .. }
             | Self::DiscardPending { .. }
@@ -194,11 +239,12 @@ impl Step {
             Self::RetireKey { .. } | Self::PostponeRetirement { .. } | Self::RetireLocation { .. } => {
                 Phase::Retire
             }
-            Self::Delete(_) => Phase::Delete,
+            Self::Delete(_) | Self::RevokeFirst { .. } => Phase::Delete,
             Self::Rename { .. } | Self::Update { .. } => Phase::Update,
             // State says where a secret is only after it was put there.
             Self::Deliver { .. } | Self::Record(_) => Phase::Deliver,
             Self::Mint(_) => Phase::Create,
+            Self::RevokeOlder { .. } => Phase::Revoke,
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Keys that are wanted and not there: new ones, and those that vanished.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::access::Scopes;
 use crate::inventory::SinkObservation;
-use crate::key::KeyId;
 use crate::manifest::WantedKey;
 use crate::plan::account::{Account, Presence, overlap, values_of};
+use crate::plan::clock;
 use crate::plan::document::{Action, Change, KeyValues, Note, Reason};
 use crate::plan::gate::{self, Gates};
+use crate::plan::input::RevokeOld;
 use crate::plan::location::readable_first;
-use crate::plan::recover::{Recovered, older_ids, retiring_reason};
+use crate::plan::recover::{Recovered, retiring_reason};
 use crate::plan::scopes::effective;
-use crate::plan::step::{Mint, Put, Step};
+use crate::plan::step::{Mint, Step};
 use crate::plan::{Code, Finding, Severity};
 use crate::state::{OwnedKey, Purpose};
 
@@ -25,6 +27,8 @@ pub(crate) fn changes(account: &Account<'_>, recovered: &Recovered, gates: &mut 
             continue;
         }
         match account.owned(address) {
+            // What is past its time is not completed.
+            None if clock::has_expired(account, address) => {}
             None => changes.extend(new(account, wanted, recovered, gates)),
             Some(owned) if account.presence(owned) == Presence::Gone => {
                 changes.extend(vanished(account, wanted, owned, recovered, gates));
@@ -32,16 +36,9 @@ pub(crate) fn changes(account: &Account<'_>, recovered: &Recovered, gates: &mut 
             // The key is there, but a sink may serve one that a broken run left behind: only a successor
             // delivered everywhere makes sure that nobody reads a key that is about to retire.
             Some(owned) if recovered.uncertain.contains_key(address) => {
-                let change = mint(
-                    account,
-                    wanted,
-                    Some(owned),
-                    Action::Rotate,
-                    Reason::SecretUncertain,
-                    recovered,
-                    gates,
-                );
-                changes.extend(change);
+                let older = Older::Here(owned, RevokeOld::AfterOverlap);
+                let reason = Reason::SecretUncertain;
+                changes.extend(mint(account, wanted, older, Action::Rotate, reason, recovered, gates));
             }
             Some(_) => {}
         }
@@ -55,19 +52,14 @@ fn new(
     recovered: &Recovered,
     gates: &mut Gates<'_>,
 ) -> Option<Change> {
-    let owner = account.owners.get(&wanted.address).copied();
-    if let Some(other) = owner.filter(|other| *other != account.name()) {
-        gates.raise(needs_rotation(
-            wanted,
-            format!(
-                "the key of `{}` lives in account `{other}`, and is wanted in `{}`",
-                wanted.address,
-                account.name()
-            ),
-        ));
-        return None;
+    if let Some((other, owned)) = account.elsewhere(&wanted.address) {
+        let older = Older::Elsewhere(owned);
+        let mut change =
+            mint(account, wanted, older, Action::Rotate, Reason::AccountChanged, recovered, gates)?;
+        change.notes.push(Note::MovesFrom(other.clone()));
+        return Some(change);
     }
-    mint(account, wanted, None, Action::Create, Reason::New, recovered, gates)
+    mint(account, wanted, Older::None, Action::Create, Reason::New, recovered, gates)
 }
 
 fn vanished(
@@ -78,29 +70,52 @@ fn vanished(
     gates: &mut Gates<'_>,
 ) -> Option<Change> {
     gate::vanished(account, wanted, &owned.name, &owned.id, gates);
-    mint(account, wanted, Some(owned), Action::Create, Reason::Vanished, recovered, gates)
+    let older = Older::Here(owned, RevokeOld::AfterOverlap);
+    mint(account, wanted, older, Action::Create, Reason::Vanished, recovered, gates)
+}
+
+/// The key that a new one takes the place of.
+#[derive(Clone, Copy)]
+pub(crate) enum Older<'a> {
+    None,
+    Here(&'a OwnedKey, RevokeOld),
+    /// It lives in another account, whose own plan retires it.
+    Elsewhere(&'a OwnedKey),
 }
 
 /// Plans a new key; `None` where there is nothing it could be given.
-fn mint(
+pub(crate) fn mint(
     account: &Account<'_>,
     wanted: &WantedKey,
-    owned: Option<&OwnedKey>,
+    older: Older<'_>,
     action: Action,
     reason: Reason,
     recovered: &Recovered,
     gates: &mut Gates<'_>,
 ) -> Option<Change> {
-    let effective = effective(wanted, &BTreeSet::new(), &account.read.grantable, gates);
+    let (owned, before, revoke_old) = match older {
+        Older::None => (None, None, RevokeOld::AfterOverlap),
+        Older::Here(owned, revoke_old) => (Some(owned), Some(owned), revoke_old),
+        Older::Elsewhere(owned) => (None, Some(owned), RevokeOld::AfterOverlap),
+    };
+    // What the older key was given needs no new look at what can be granted.
+    let held = owned.map(|owned| scope_set(&owned.access)).unwrap_or_default();
+    let effective = effective(wanted, &held, &account.read.grantable, gates);
     let access = effective.access?;
+    if wanted.sinks.is_empty() {
+        gates.raise(no_sink(wanted, action));
+    }
     gate::full_access(account, wanted, gates);
     let uncertain = recovered.uncertain.get(&wanted.address).cloned().unwrap_or_default();
     let mut notes = Vec::new();
     if !effective.left_out.is_empty() {
         notes.push(Note::LeftOut(effective.left_out));
     }
-    let puts =
-        puts(account, wanted, owned, &uncertain.iter().map(|key| &key.id).collect(), &mut notes, gates);
+    let mut ours = account.own_ids(&wanted.address);
+    ours.extend(uncertain.iter().map(|key| &key.id));
+    let mut puts: Vec<_> =
+        wanted.sinks.iter().map(|location| account.put(wanted, location, &ours, &mut notes, gates)).collect();
+    readable_first(&mut puts);
     let settings = account.settings(wanted);
     let mint = Mint {
         markers: account.input.seed.markers(account.name(), &wanted.address),
@@ -108,22 +123,27 @@ fn mint(
         name: wanted.name.clone(),
         access: access.clone(),
         puts,
-        generation: owned.map_or(0, |owned| owned.generation) + 1,
+        generation: before.map_or(0, |before| before.generation) + 1,
         settings: settings.clone(),
-        overlap: overlap(wanted),
+        overlap: if revoke_old == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
+        older: revoke_old,
         retire: owned.map(|owned| retiring_reason(account, owned)),
         uncertain,
     };
     let mut reasons = vec![reason];
+    let now = owned.filter(|_| revoke_old == RevokeOld::Now);
+    let now = now.map(|owned| Step::RevokeOlder { id: owned.id.clone(), born: owned.born.at() });
     if !mint.uncertain.is_empty() && reason != Reason::SecretUncertain {
         reasons.push(Reason::SecretUncertain);
     }
+    let mut steps = vec![Step::Mint(mint)];
+    steps.extend(now);
     Some(Change {
         address: wanted.address.clone(),
         account: account.name().clone(),
         action,
         reasons,
-        before: owned.map(values_of),
+        before: before.map(values_of),
         after: Some(KeyValues {
             id: None,
             name: wanted.name.clone(),
@@ -134,41 +154,24 @@ fn mint(
             on_delete: settings.on_delete,
         }),
         notes,
-        steps: vec![Step::Mint(mint)],
+        steps,
         rotation: None,
         position: Some(wanted.position.clone()),
     })
 }
 
-fn puts(
-    account: &Account<'_>,
-    wanted: &WantedKey,
-    owned: Option<&OwnedKey>,
-    uncertain: &BTreeSet<&KeyId>,
-    notes: &mut Vec<Note>,
-    gates: &mut Gates<'_>,
-) -> Vec<Put> {
-    let mut ours = uncertain.clone();
-    ours.extend(owned.into_iter().flat_map(older_ids));
-    let mut puts: Vec<_> =
-        wanted.sinks.iter().map(|location| account.put(wanted, location, &ours, notes, gates)).collect();
-    readable_first(&mut puts);
-    puts
-}
-
-/// A change that only a new key could bring about.
-pub(crate) fn needs_rotation(wanted: &WantedKey, message: String) -> Finding {
+fn no_sink(wanted: &WantedKey, action: Action) -> Finding {
     Finding {
         severity: Severity::Blocks,
-        code: Code::NeedsRotation,
+        code: Code::NoSink,
         account: Some(wanted.account.clone()),
         address: Some(wanted.address.clone()),
-        message,
-        help: Some(
-            "this needs a new key in place of the old one, which this version of gridkey cannot do; rename the \
-             key in the manifest to get a new one now, and remove the old one once nothing uses it"
-                .to_string(),
+        message: format!(
+            "`{}` has no sink, so the secret of a new key would be lost, and it cannot be {}",
+            wanted.address,
+            if action == Action::Rotate { "rotated" } else { "made" }
         ),
+        help: Some("give it `sinks`: SendGrid shows a secret once".to_string()),
         position: Some(wanted.position.clone()),
     }
 }

@@ -128,6 +128,11 @@ impl AccountRun {
         phases.sort();
         phases.dedup();
         let mut broken: BTreeSet<Address> = BTreeSet::new();
+        for (index, result) in self.move_all(changes).await {
+            broken.insert(changes[index].address.clone());
+            self.fail(changes[index], &result);
+            progress.insert(index, Progress::Failed(result));
+        }
         for phase in phases {
             let concerned = changes
                 .iter()
@@ -163,6 +168,48 @@ impl AccountRun {
             }
         }
         self.outcome(changes, progress).await
+    }
+
+    /// All moves in one write, so that addresses may change places; says which changes are held up.
+    async fn move_all(&self, changes: &[&Change]) -> Vec<(usize, StepError)> {
+        let moves: Vec<(usize, (Address, Address))> = changes
+            .iter()
+            .enumerate()
+            .flat_map(|(index, change)| {
+                change.steps.iter().filter_map(move |step| match step {
+                    Step::Move { from } => Some((index, (from.clone(), change.address.clone()))),
+                    _ => None,
+                })
+            })
+            .collect();
+        if moves.is_empty() || self.cancel.is_set() {
+            return Vec::new();
+        }
+        let taken = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (pairs, found): (Vec<_>, _) =
+            (moves.iter().map(|(_, pair)| pair.clone()).collect(), Arc::clone(&taken));
+        let committed = self
+            .commit(move |state, _| {
+                let stayed = state.moved(&pairs);
+                *found.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stayed;
+            })
+            .await;
+        if let Err(StepError { message, help }) = committed {
+            let error = || StepError { message: message.clone(), help: help.clone() };
+            return moves.into_iter().map(|(index, _)| (index, error())).collect();
+        }
+        let taken = taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let mut held_up = Vec::new();
+        for (index, (from, address)) in moves {
+            if taken.contains(&address) {
+                let message = format!("`{from}` stays where it is, as `{address}` still has a key");
+                held_up.push((index, StepError::with_help(message, "move or remove that one first")));
+            } else {
+                let account = self.account.clone();
+                self.events.event(Event::Moved { account, from, address });
+            }
+        }
+        held_up
     }
 
     async fn outcome(self, changes: &[&Change], mut progress: BTreeMap<usize, Progress>) -> Outcome {

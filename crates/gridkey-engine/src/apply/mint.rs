@@ -86,6 +86,7 @@ impl AccountRun {
             by: self.options.by.clone(),
             overlap: mint.overlap,
             retire: mint.retire,
+            older: mint.older,
             uncertain: mint.uncertain.clone(),
         };
         self.record(minted).await?;
@@ -136,6 +137,7 @@ impl AccountRun {
             access: mint.access.clone(),
             locations: mint.puts.iter().map(|put| put.location.clone()).collect(),
             phase: PendingPhase::Intended,
+            older: mint.older,
             at: self.now(),
             by: self.options.by.clone(),
         };

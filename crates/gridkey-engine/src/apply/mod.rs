@@ -2,6 +2,7 @@
 //! certainty and care.
 
 mod account;
+mod away;
 mod commit;
 mod mint;
 mod step;
@@ -21,6 +22,7 @@ use crate::event::{Failure, Observer};
 use crate::ports::{AccountWriter, SinkError, SinkWriter, StateWriter, Timer};
 use crate::session::Session;
 use account::AccountRun;
+use away::NoAccount;
 
 /// How many accounts are worked on at once.
 const CONCURRENT_ACCOUNTS: usize = 8;
@@ -104,16 +106,18 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let mut runs = Vec::new();
     let mut locks = Vec::new();
     for (name, locked) in session.accounts {
-        let (Some(changes), Some(writer)) = (by_account.get(&name), writers.get(&name)) else {
+        let Some(changes) = by_account.get(&name) else {
             locks.push(locked.lock);
             continue;
         };
+        // An account that the manifest no longer has is let go of without being talked to.
+        let writer = writers.get(&name).cloned().unwrap_or_else(|| Arc::new(NoAccount));
         let observed = plan.plan().accounts.get(&name).and_then(|account| account.observed_at);
         let run = AccountRun::new(account::Parts {
             account: name,
             locked,
             store: Arc::clone(&store),
-            writer: Arc::clone(writer),
+            writer,
             sinks: Arc::clone(&sinks),
             timer: Arc::clone(&timer),
             events: Arc::clone(&events),
@@ -155,7 +159,12 @@ async fn check_sinks(
     let locations: BTreeMap<LocationId, &SinkLocation> = steps
         .filter_map(|step| match step {
             Step::Mint(mint) => Some(&mint.puts),
-            Step::FinishPending(_)
+            Step::Move { .. }
+            | Step::Adopt(_)
+            | Step::Forget { .. }
+            | Step::RevokeFirst { .. }
+            | Step::RevokeOlder { .. }
+            | Step::FinishPending(_)
             | Step::RevokePending { .. }
             | Step::DiscardPending { .. }
             | Step::AbandonPending { .. }

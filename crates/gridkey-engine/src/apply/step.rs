@@ -19,6 +19,28 @@ impl AccountRun {
     pub(crate) async fn step(&self, change: &Change, step: &Step) -> Result<(), StepError> {
         let address = &change.address;
         match step {
+            // All moves of a run are one write, before the first step.
+            Step::Move { .. } => Ok(()),
+            Step::Adopt(adopt) => {
+                let (key, new, by) = (address.clone(), adopt.clone(), self.options.by.clone());
+                self.commit(move |state, at| state.adopted(&key, new, by, at)).await?;
+                let (account, address, id) = (self.account.clone(), address.clone(), adopt.id.clone());
+                self.events.event(Event::Adopted { account, address, id });
+                Ok(())
+            }
+            Step::Forget { id } => {
+                let (key, owned) = (address.clone(), id.clone());
+                self.commit(move |state, _| state.forgotten(&key, &owned)).await?;
+                let (account, address, id) = (self.account.clone(), address.clone(), id.clone());
+                self.events.event(Event::Forgotten { account, address, id });
+                Ok(())
+            }
+            Step::RevokeFirst { id, born } => self.revoke(address, id, *born).await,
+            Step::RevokeOlder { id, born } => {
+                self.revoke(address, id, *born).await?;
+                let (address, id) = (address.clone(), id.clone());
+                self.commit(move |state, _| state.retired(&address, &id)).await
+            }
             Step::FinishPending(finish) => self.finish(address, finish).await,
             Step::RevokePending { marker, id } => {
                 self.revoke_pending(address, marker, id).await?;
@@ -100,6 +122,7 @@ impl AccountRun {
             by: pending.by,
             overlap: *overlap,
             retire: *retire,
+            older: pending.older,
             uncertain: uncertain.clone(),
         };
         self.record(minted).await
@@ -150,6 +173,13 @@ impl AccountRun {
         born: Timestamp,
         look: &[SinkLocation],
     ) -> Result<(), StepError> {
+        self.nobody_serves(id, look).await?;
+        self.revoke(address, id, born).await?;
+        let (address, id) = (address.clone(), id.clone());
+        self.commit(move |state, _| state.retired(&address, &id)).await
+    }
+
+    async fn nobody_serves(&self, id: &KeyId, look: &[SinkLocation]) -> Result<(), StepError> {
         for location in look {
             match self.sinks.observe(location).await {
                 SinkObservation::Holds(SinkContent::Key(held)) if held == *id => {
@@ -165,14 +195,15 @@ impl AccountRun {
                 SinkObservation::Holds(_) | SinkObservation::WriteOnly => {}
             }
         }
-        self.revoke(address, id, born).await?;
-        let (address, id) = (address.clone(), id.clone());
-        self.commit(move |state, _| state.retired(&address, &id)).await
+        Ok(())
     }
 
     /// Revokes every key of an address, then clears the locations that still hold one of them.
     async fn delete(&self, address: &Address, delete: &Delete) -> Result<(), StepError> {
-        let Delete { keys, abandon, clear } = delete;
+        let Delete { keys, abandon, clear, look } = delete;
+        for key in keys {
+            self.nobody_serves(&key.id, look).await?;
+        }
         for key in keys {
             self.revoke(address, &key.id, key.born).await?;
         }

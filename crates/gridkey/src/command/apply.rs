@@ -2,23 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{
-    Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Seed, Selection, plan_approved,
+    Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Requests, Seed, Selection, plan_approved,
 };
+use gridkey_core::state::AccountState;
+use gridkey_core::{Address, Name};
 use gridkey_engine::apply::ApplyError;
 use gridkey_engine::ports::{LockError, LockHolder, SinkError};
 use gridkey_engine::session::{OpenSession, Session, SessionError};
 use gridkey_engine::{Apply, ApplyOptions, Cancel, Outcome, Refresh, Settle, refresh};
 use jiff::Timestamp;
 
-use crate::args::{ApplyArguments, Global, RunArguments};
+use crate::args::{ApplyArguments, Confirmation, Global, RunArguments};
 use crate::command::approve;
 use crate::command::plan::{blocked, check_only, progress};
+use crate::environments::{EnvironmentChoice, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Signals;
 use crate::print;
-use crate::project::{Accounts, Project, Rights, selection};
+use crate::project::{Accounts, Project, Rights};
 use crate::timer::SystemTimer;
 use crate::view;
 use crate::view::progress::Progress;
@@ -28,8 +33,37 @@ use crate::view::progress::Progress;
 pub enum Aim {
     /// What the manifest says.
     Manifest,
+    /// New keys in place of those that were named.
+    Rotation,
+    /// Older keys as they were decided about.
+    Retirement,
+    /// State that owns what is live.
+    Adoption,
     /// Nothing of what is selected.
     Nothing,
+}
+
+impl Aim {
+    fn question(self) -> &'static str {
+        match self {
+            Self::Manifest => "Apply these changes?",
+            Self::Rotation => "Replace these keys?",
+            Self::Retirement => "Carry this out?",
+            Self::Adoption => "Adopt these keys?",
+            Self::Nothing => "Revoke these keys? This cannot be undone.",
+        }
+    }
+
+    /// The command, as the holder of a lock is named.
+    fn command(self) -> &'static str {
+        match self {
+            Self::Manifest => "gridkey apply",
+            Self::Rotation => "gridkey rotate",
+            Self::Retirement => "gridkey retire",
+            Self::Adoption => "gridkey import",
+            Self::Nothing => "gridkey destroy",
+        }
+    }
 }
 
 /// A run that has its locks and its plan.
@@ -40,11 +74,13 @@ struct Ready {
 }
 
 /// What is asked of a run.
-struct Asked<'a> {
-    arguments: &'a RunArguments,
-    aim: Aim,
-    due: Due,
-    approval: Option<Approval>,
+pub struct Asked<'a> {
+    pub aim: Aim,
+    pub only: &'a [Address],
+    pub confirm: &'a Confirmation,
+    pub due: Due,
+    pub approval: Option<Approval>,
+    pub requests: Requests,
 }
 
 pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, CommandError> {
@@ -52,27 +88,48 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
     let mut global = global.clone();
     if let Some(approval) = approval.as_ref().filter(|_| global.environments.is_empty()) {
         // A plan of an environment that comes from a pattern is applied without naming it again.
-        global.environments = approval.selection().environments.into_iter().flatten().collect();
+        let names = approval.selection().environments.into_iter().flatten();
+        global.environments = names.map(EnvironmentChoice::Name).collect();
     }
-    let asked = Asked { arguments: &arguments.run, aim: Aim::Manifest, due: arguments.due.into(), approval };
+    let rotate = approval.iter().flat_map(Approval::rotations).collect();
+    let asked = Asked {
+        aim: Aim::Manifest,
+        only: &arguments.run.narrowing.only,
+        confirm: &arguments.run.confirmation(),
+        due: arguments.due.into(),
+        approval,
+        requests: Requests { rotate, ..Requests::default() },
+    };
     run(&global, &asked).await
 }
 
 pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, CommandError> {
-    run(global, &Asked { arguments, aim: Aim::Nothing, due: Due::Include, approval: None }).await
+    let asked = Asked {
+        aim: Aim::Nothing,
+        only: &arguments.narrowing.only,
+        confirm: &arguments.confirmation(),
+        due: Due::Include,
+        approval: None,
+        requests: Requests::default(),
+    };
+    run(global, &asked).await
 }
 
-async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
-    let Asked { arguments, aim, .. } = *asked;
-    if !arguments.yes && !print::is_interactive() {
+/// Plans under the lock, asks, and carries out.
+pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
+    let Asked { aim, only, confirm, .. } = *asked;
+    if !confirm.yes && !print::is_interactive() {
         return Err(CommandError::usage("nobody is there to be asked")
             .help("`--yes` applies without asking, as a pipeline does after a reviewed plan"));
     }
     let signals = Signals::listen()?;
-    let project = Project::open(global).await?;
-    let chosen = selection(global, &arguments.narrowing.only, aim == Aim::Nothing);
+    let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
+    let project = Project::open_with(global, gone).await?;
+    let chosen = project.selection(only, aim == Aim::Nothing);
     let selection = approve::selection(chosen, asked.approval.as_ref());
-    check_only(project.manifest(), &arguments.narrowing.only)?;
+    if aim != Aim::Nothing {
+        check_only(project.manifest(), only)?;
+    }
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());
     let by = who();
@@ -90,6 +147,9 @@ async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
     let notes = view::approval::notes(&planned, print::style());
     let plan = planned.plan;
     progress.suspend(|| print::out(&format!("{notes}{}", view::plan::text(&plan, print::style()))));
+    if asked.requests.from_sinks {
+        say_not_found(project.manifest(), &selection, &plan);
+    }
     let partly_blocked = blocked(&plan);
     let nothing = plan.is_empty();
     let checked = match plan.check() {
@@ -100,11 +160,7 @@ async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
             return Ok(if checked.is_err() || partly_blocked { Exit::Blocked } else { Exit::Done });
         }
     };
-    let question = match aim {
-        Aim::Manifest => "Apply these changes?",
-        Aim::Nothing => "Revoke these keys? This cannot be undone.",
-    };
-    if !arguments.yes && !progress.suspend(|| print::ask(question)) {
+    if !confirm.yes && !progress.suspend(|| print::ask(aim.question())) {
         progress.finish();
         close(session).await;
         print::say("declined; nothing was changed");
@@ -114,7 +170,7 @@ async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
     progress.finish();
     let outcome = outcome.map_err(|error| sinks_not_ready(&error))?;
     print::out(&view::outcome::text(&outcome, print::style()));
-    if project.is_emulated() && aim == Aim::Manifest {
+    if project.is_emulated() && matches!(aim, Aim::Manifest | Aim::Rotation) {
         say_paths(&project, &selection);
     }
     Ok(exit(&outcome, checked.plan(), partly_blocked))
@@ -152,17 +208,20 @@ async fn prepare(
     timer: &Arc<SystemTimer>,
     by: &str,
 ) -> Result<Ready, CommandError> {
-    let arguments = asked.arguments;
-    let mut options = project.options(&arguments.narrowing.allow).await?;
+    let mut options = project.options(&asked.confirm.allow).await?;
     options.due = asked.due;
+    options.requests = asked.requests.clone();
     options.approved_allow = asked.approval.as_ref().map(Approval::allowed).unwrap_or_default();
     let mut states = project.states().await?;
     project.within_reach(&states)?;
     let names = selection.accounts(project.manifest(), &states);
     let seed = Seed(rand::random());
-    let session = open_session(project, &names, arguments, timer, &seed, by).await?;
+    let session =
+        open_session(project, &names, asked.confirm.lock_timeout, asked.aim.command(), timer, &seed, by)
+            .await?;
     // What was read before the locks were held may have changed since.
     states.extend(session.states());
+    check_requests(&asked.requests, &states)?;
     if let Some(approval) = &asked.approval {
         approve::refuse(approval, project.manifest(), &states)?;
     }
@@ -171,6 +230,7 @@ async fn prepare(
         manifest: project.manifest(),
         selection,
         states: &states,
+        requests: &options.requests,
         readers: &accounts.readers,
         sinks: Some(project.sinks.as_ref()),
         events: progress.as_ref(),
@@ -190,10 +250,31 @@ async fn prepare(
     Ok(Ready { session, accounts, planned: plan_approved(&input, asked.approval.as_ref()) })
 }
 
-async fn open_session(
+/// Rotations and retirements are of keys that there are.
+fn check_requests(requests: &Requests, states: &BTreeMap<Name, AccountState>) -> Result<(), CommandError> {
+    let owned = |address: &Address| states.values().find_map(|state| state.keys.get(address));
+    let by_hand = requests.rotate.iter().filter(|(_, id)| id.is_none()).map(|(address, _)| address);
+    for address in by_hand.chain(requests.retire.keys()) {
+        if owned(address).is_none() {
+            return Err(CommandError::usage(format!("state has no key at `{address}`"))
+                .help("`gridkey state list` shows those there are; `gridkey apply` makes what is missing"));
+        }
+    }
+    for address in requests.retire.keys() {
+        if owned(address).is_some_and(|key| key.retiring.is_empty()) {
+            return Err(CommandError::usage(format!("no older key of `{address}` waits to be revoked"))
+                .help(format!("`gridkey rotate {address}` makes a new one and retires the one it has")));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the locks of accounts.
+pub async fn open_session(
     project: &Project,
-    names: &BTreeSet<gridkey_core::Name>,
-    arguments: &RunArguments,
+    names: &BTreeSet<Name>,
+    timeout: Duration,
+    what: &str,
     timer: &Arc<SystemTimer>,
     seed: &Seed,
     by: &str,
@@ -203,7 +284,7 @@ async fn open_session(
         who: by.to_string(),
         process: std::process::id(),
         since: Timestamp::now(),
-        what: "gridkey apply".to_string(),
+        what: what.to_string(),
     };
     let open = OpenSession {
         store: Arc::clone(&project.store),
@@ -211,7 +292,7 @@ async fn open_session(
         manifest: project.manifest(),
         seed,
         holder,
-        timeout: arguments.lock_timeout,
+        timeout,
     };
     Session::open(open, names).await.map_err(|error| match &error {
         SessionError::Lock(LockError::Held { account, holder }) => CommandError::new(format!(
@@ -260,7 +341,8 @@ async fn carry_out(
     outcome
 }
 
-async fn close(session: Session) {
+/// Gives the locks back.
+pub async fn close(session: Session) {
     if let Err(error) = session.close().await {
         print::say(&format!("a lock could not be given back: {error}"));
     }
@@ -276,6 +358,23 @@ fn sinks_not_ready(error: &ApplyError) -> CommandError {
         causes: causes.collect(),
         ..CommandError::new(error.to_string()).help("put that right and run again; nothing was changed")
     }
+}
+
+/// How many keys are still without one, where the sinks were asked what they hold.
+fn say_not_found(manifest: &Manifest, selection: &Selection, plan: &Plan) {
+    let known: BTreeSet<&Address> = plan.changes.iter().map(|change| &change.address).collect();
+    let wanted = manifest.keys.keys().filter(|address| selection.has(manifest, address));
+    let missing: Vec<&Address> = wanted.filter(|address| !known.contains(address)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let named: Vec<String> = missing.iter().take(10).map(|address| format!("`{address}`")).collect();
+    let more = if missing.len() > 10 { ", …" } else { "" };
+    print::say(&format!(
+        "{} not found in any sink that can be read: {}{more}; `gridkey plan` says what becomes of them",
+        view::words::count(missing.len(), "key"),
+        named.join(", ")
+    ));
 }
 
 /// Where the emulator put the secrets.
@@ -303,7 +402,7 @@ fn exit(outcome: &Outcome, plan: &Plan, partly_blocked: bool) -> Exit {
 }
 
 /// Who is at work: the pipeline's run, or user and host.
-fn who() -> String {
+pub fn who() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let runs: BTreeMap<&str, &str> =
         BTreeMap::from([("GITHUB_RUN_ID", "GitHub Actions run"), ("CI_PIPELINE_ID", "GitLab pipeline")]);

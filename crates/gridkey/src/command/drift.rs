@@ -5,7 +5,7 @@ use gridkey_core::plan::{Due, as_applied, drift};
 use crate::args::{DriftArguments, Global};
 use crate::command::plan::{Look, blocked, progress, show};
 use crate::exit::{CommandError, Exit};
-use crate::project::{Project, selection};
+use crate::project::Project;
 
 pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, CommandError> {
     let project = Project::open(global).await?;
@@ -16,7 +16,7 @@ pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, Co
         return Err(CommandError::usage(format!("state has no key at `{address}`"))
             .help("`gridkey state list` shows those there are"));
     }
-    let selection = selection(global, &arguments.only, false);
+    let selection = project.selection(&arguments.only, false);
     let mut options = project.options(&[]).await?;
     // What is due is no drift, and state that is not there yet has none.
     options.due = Due::Exclude;

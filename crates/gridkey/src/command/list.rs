@@ -1,33 +1,74 @@
-//! `environments list`: what the manifest has.
+//! `environments list`: what the manifest has, and what state has keys in.
 
-use gridkey_core::manifest::load;
+use std::collections::{BTreeMap, BTreeSet};
+
+use gridkey_core::Name;
+use gridkey_core::plan::matches_pattern;
+use gridkey_core::state::OwnedKey;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::args::Global;
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Sources, read_sources};
-use crate::view;
+use crate::project::{Project, environments_of};
 use crate::view::table::{Cell, Table};
+use crate::view::words;
 
-pub fn environments(global: &Global) -> Result<Exit, CommandError> {
-    let Sources { files, base: _ } = read_sources(&global.manifest)?;
-    let loaded = load(&files, &global.environments).map_err(|diagnostics| {
-        print::say(&view::diagnostics::render(&diagnostics, print::error_style()));
-        CommandError::new("the manifest cannot be used")
-    })?;
-    let manifest = &loaded.manifest;
+pub async fn environments(global: &Global) -> Result<Exit, CommandError> {
+    let project = Project::open(global).await?;
+    let states = project.states().await?;
+    let manifest = project.manifest();
+    let owned = environments_of(&states);
+    let keys_of = |name: &Name| -> BTreeMap<_, &OwnedKey> {
+        let all = states.values().flat_map(|state| &state.keys);
+        all.filter(|(address, _)| address.environment.as_ref() == Some(name)).collect()
+    };
+    let now = Timestamp::now();
     let mut table = Table::new();
-    for environment in manifest.environments.values() {
-        let keys =
-            manifest.keys.keys().filter(|address| address.environment.as_ref() == Some(&environment.name));
-        let accounts: Vec<_> = environment.accounts.iter().map(ToString::to_string).collect();
-        let row =
-            [environment.name.to_string(), view::words::count(keys.count(), "key"), accounts.join(", ")];
+    let named: BTreeSet<&Name> = manifest
+        .environments
+        .values()
+        .filter(|known| known.pattern.is_none())
+        .map(|known| &known.name)
+        .collect();
+    for name in named.iter().copied().chain(owned.iter().filter(|name| !named.contains(name))) {
+        let keys = keys_of(name);
+        let known = manifest.environments.get(name);
+        let pattern = manifest.patterns.values().find(|known| matches_pattern(&known.pattern, name.as_str()));
+        let (origin, accounts, ttl) = match (known, pattern) {
+            (Some(known), _) if known.pattern.is_none() => (String::new(), known.accounts.clone(), known.ttl),
+            (_, Some(pattern)) => {
+                (format!("from `{}`", pattern.pattern), pattern.accounts.clone(), pattern.ttl)
+            }
+            _ => ("no longer in the manifest".to_string(), Vec::new(), None),
+        };
+        let accounts = if accounts.is_empty() {
+            let having = states.iter().filter(|(_, state)| {
+                state.keys.keys().any(|address| address.environment.as_ref() == Some(name))
+            });
+            having.map(|(account, _)| account.clone()).collect()
+        } else {
+            accounts
+        };
+        let wanted =
+            manifest.keys.keys().filter(|address| address.environment.as_ref() == Some(name)).count();
+        let count = match wanted {
+            0 => words::count(keys.len(), "key"),
+            wanted => format!("{} of {}", keys.len(), words::count(wanted, "key")),
+        };
+        let born = keys.values().map(|key| key.born.at()).min();
+        let ends = born.zip(ttl).and_then(|(born, ttl)| {
+            let ends = born.checked_add(SignedDuration::try_from(ttl).ok()?).ok()?;
+            let words = if ends <= now { "has expired" } else { "expires" };
+            Some(format!("{words} {}", words::time(ends)))
+        });
+        let about = [Some(origin).filter(|origin| !origin.is_empty()), ends];
+        let about: Vec<String> = about.into_iter().flatten().collect();
+        let row = [name.to_string(), count, list(&accounts), about.join(", ")];
         table.row(row.map(Cell::new).into(), Vec::new());
     }
     for pattern in manifest.patterns.values() {
-        let accounts: Vec<_> = pattern.accounts.iter().map(ToString::to_string).collect();
-        let row = [pattern.pattern.clone(), "on request".to_string(), accounts.join(", ")];
+        let row = [pattern.pattern.clone(), "on request".to_string(), list(&pattern.accounts), String::new()];
         table.row(row.map(Cell::new).into(), Vec::new());
     }
     if table.is_empty() {
@@ -36,4 +77,8 @@ pub fn environments(global: &Global) -> Result<Exit, CommandError> {
         print::out(&table.to_text(print::style(), ""));
     }
     Ok(Exit::Done)
+}
+
+fn list(accounts: &[Name]) -> String {
+    accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

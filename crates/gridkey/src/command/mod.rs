@@ -2,11 +2,14 @@
 
 mod apply;
 mod approve;
+mod book;
 mod drift;
 mod emulator;
 mod init;
+mod lifecycle;
 mod list;
 mod plan;
+mod revoke;
 mod scopes;
 mod show;
 mod state;
@@ -21,15 +24,25 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let Arguments { global, command } = arguments;
     match command {
         Command::Init(arguments) => init::run(&arguments),
-        Command::Validate => validate::run(&global),
+        Command::Validate => validate::run(&global).await,
         Command::Plan(arguments) => plan::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&arguments),
         Command::Drift(arguments) => drift::run(&global, &arguments).await,
         Command::Apply(arguments) => apply::apply(&global, &arguments).await,
+        Command::Rotate(arguments) => lifecycle::rotate(&global, &arguments).await,
+        Command::Retire(arguments) => lifecycle::retire(&global, &arguments).await,
+        Command::Import(arguments) => lifecycle::import(&global, &arguments).await,
+        Command::Revoke(arguments) => revoke::run(&global, &arguments).await,
         Command::Destroy(arguments) => apply::destroy(&global, &arguments.run).await,
-        Command::Environments(EnvironmentsCommand::List) => list::environments(&global),
+        Command::Environments(EnvironmentsCommand::List) => list::environments(&global).await,
         Command::State(StateCommand::List) => state::list(&global).await,
         Command::State(StateCommand::Show { address }) => state::show(&global, &address).await,
+        Command::State(StateCommand::Move { from, to, confirm }) => {
+            book::move_key(&global, &from, &to, &confirm).await
+        }
+        Command::State(StateCommand::Forget { addresses, confirm }) => {
+            book::forget(&global, &addresses, &confirm).await
+        }
         Command::State(StateCommand::Unlock { account }) | Command::ForceUnlock { account } => {
             state::unlock(&global, &account).await
         }

@@ -12,12 +12,13 @@ use gridkey_core::{Address, Name};
 use gridkey_engine::ports::SinkReader;
 use gridkey_engine::{Refresh, refresh};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::args::{Form, Format, Global, LogFormat, PlanArguments};
+use crate::environments::{Gone, choose};
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Project, Rights, read_manifest, read_policy, selection};
+use crate::project::{Project, Rights, read_manifest, read_policy};
 use crate::view;
 use crate::view::progress::{self, Progress};
 
@@ -43,11 +44,13 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Com
 
 async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, CommandError> {
     let project = Project::open(global).await?;
-    let selection = selection(global, &arguments.narrowing.only, false);
+    let selection = project.selection(&arguments.narrowing.only, false);
+    check_only(project.manifest(), &arguments.rotate)?;
     check_only(project.manifest(), &arguments.narrowing.only)?;
     let mut options = project.options(&arguments.narrowing.allow).await?;
     options.due = arguments.due.into();
     options.sinks = !arguments.no_sinks;
+    options.requests.rotate = arguments.rotate.iter().map(|address| (address.clone(), None)).collect();
     let states = project.states().await?;
     project.within_reach(&states)?;
     let look =
@@ -73,6 +76,7 @@ impl<'a> Look<'a> {
             manifest: self.manifest,
             selection: self.selection,
             states: self.states,
+            requests: &self.options.requests,
             readers: &accounts.readers,
             sinks: self.options.sinks.then_some(sinks),
             events: progress.as_ref(),
@@ -99,12 +103,16 @@ impl<'a> Look<'a> {
 
 /// Two manifests and a policy file, and nothing else is read.
 fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<Plan, CommandError> {
-    let (newer, _) = read_manifest(&global.manifest, &global.environments)?;
-    let (older, _) = read_manifest(older, &global.environments)?;
+    let (bare, _) = read_manifest(&global.manifest, &[])?;
+    let chosen = choose(&global.environments, &bare.manifest, &BTreeSet::new(), Gone::Refused)?;
+    let (newer, _) = read_manifest(&global.manifest, &chosen.requested)?;
+    let (older, _) = read_manifest(older, &chosen.requested)?;
     let policy = global.policy.as_deref().map(read_policy).transpose()?;
     check_only(&newer.manifest, &arguments.narrowing.only)?;
     let options = Options { allow: arguments.narrowing.allow.clone(), ..Options::default() };
-    let selection = selection(global, &arguments.narrowing.only, false);
+    let only =
+        (!arguments.narrowing.only.is_empty()).then(|| arguments.narrowing.only.iter().cloned().collect());
+    let selection = Selection { environments: chosen.names, only, destroy: false };
     Ok(compare(&older.manifest, &newer.manifest, policy.as_ref(), &selection, Timestamp::now(), &options))
 }
 

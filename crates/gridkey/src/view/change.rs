@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::access::Scope;
 use gridkey_core::manifest::OnDelete;
+use gridkey_core::plan::RevokeOld;
 use gridkey_core::plan::{
-    Action, Change, Delete, DeleteKey, FinishPending, KeyValues, Mint, Note, Put, Settings, Step,
+    Action, Adopt, Change, Delete, DeleteKey, FinishPending, KeyValues, Mint, Note, Put, Settings, Step,
     UncertainKey,
 };
 use gridkey_core::state::{Purpose, RetiringReason};
@@ -61,7 +62,7 @@ fn summary(action: Action, before: Option<&KeyValues>, after: Option<&KeyValues>
     };
     let may = access(may);
     match (action, sinks.as_slice()) {
-        (Action::Create | Action::Rotate, [sink]) => format!("{may} → {}", place(sink)),
+        (Action::Create | Action::Rotate | Action::Adopt, [sink]) => format!("{may} → {}", place(sink)),
         (Action::Create | Action::Rotate, [_, ..]) => format!("{may} → {}", count(sinks.len(), "location")),
         _ => may,
     }
@@ -151,6 +152,17 @@ pub(super) fn steps(change: &Change) -> Vec<String> {
 /// What a step does, where the values before and after do not say it.
 fn done_by(step: &Step) -> Vec<Cell> {
     match step {
+        // The notes say what the address was, and what stays live.
+        Step::Move { from: _ } | Step::Forget { id: _ } => Vec::new(),
+        Step::Adopt(Adopt { id, name: _, access: _, secret: _, settings: _ }) => {
+            vec![Cell::toned(Tone::Added, format!("takes over the live key {id}, as it is"))]
+        }
+        Step::RevokeFirst { id, born: _ } => vec![takes_away(format!(
+            "revokes older key {id} first, as there is no slot for both: what uses it fails until then"
+        ))],
+        Step::RevokeOlder { id, born: _ } => {
+            vec![takes_away(format!("revokes older key {id} at once, without an overlap"))]
+        }
         Step::FinishPending(finish) => finished(finish),
         Step::RevokePending { marker: _, id } => {
             vec![takes_away(format!("revokes key {id}, whose secret no sink has"))]
@@ -177,7 +189,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
             vec![Cell::new(format!("leaves older key {id} working for another {}", duration(*overlap)))]
         }
         Step::RetireLocation { location, holding: _ } => cleared(std::slice::from_ref(location)).collect(),
-        Step::Delete(Delete { keys, abandon, clear }) => {
+        Step::Delete(Delete { keys, abandon, clear, look: _ }) => {
             let keys = keys.iter().map(|DeleteKey { id, born: _ }| takes_away(format!("revokes key {id}")));
             let abandoned = abandon
                 .iter()
@@ -235,6 +247,7 @@ fn minted(mint: &Mint) -> Vec<Cell> {
         settings: _,
         overlap,
         retire,
+        older: what_then,
         uncertain,
     } = mint;
     let mut lines = Vec::new();
@@ -247,6 +260,13 @@ fn minted(mint: &Mint) -> Vec<Cell> {
             Some(RetiringReason::Vanished) => lines.push(Cell::new(format!(
                 "key {older} is revoked {after} later, in case it is there after all"
             ))),
+            // The steps after this one say so.
+            Some(RetiringReason::Replaced | RetiringReason::Uncertain) if *what_then == RevokeOld::Now => {}
+            Some(RetiringReason::Replaced | RetiringReason::Uncertain) if *what_then == RevokeOld::Hold => {
+                lines.push(Cell::new(format!(
+                    "older key {older} is kept until `gridkey retire` says otherwise"
+                )));
+            }
             Some(RetiringReason::Replaced | RetiringReason::Uncertain) => {
                 lines.push(Cell::new(format!("older key {older} goes on working for {after} after that")));
             }
@@ -292,6 +312,17 @@ fn note(note: &Note) -> String {
         }
         Note::NotReadable(location) => {
             format!("{} cannot be read, so what it holds is not known", place(location))
+        }
+        Note::HeldKey(id) => format!("older key {id} is kept until `gridkey retire` says otherwise"),
+        Note::SecretUnknown => "no sink proves that anybody has the secret".to_string(),
+        Note::MovedFrom(address) => format!("it was {address}"),
+        Note::MovesFrom(account) => {
+            format!("the older key, in account {account}, is revoked there once the overlap has passed")
+        }
+        Note::Expires(at) => format!("its environment's keys are revoked after {}", time(*at)),
+        Note::LeftBehind(ids) => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            format!("stays live, and is nobody's from then on: {}", ids.join(", "))
         }
     };
     format!("note: {words}")

@@ -31,6 +31,11 @@ pub fn line(event: &Event) -> Option<String> {
             format!("{account}: {address}: renamed key {id} to \"{}\"", safe(name))
         }
         Event::Updated { account, address, id } => format!("{account}: {address}: updated key {id}"),
+        Event::Adopted { account, address, id } => format!("{account}: {address}: owns key {id} from now on"),
+        Event::Forgotten { account, address, id } => {
+            format!("{account}: {address}: let go of key {id}, which stays live")
+        }
+        Event::Moved { account, from, address } => format!("{account}: {from} is {address} from now on"),
         Event::Revoked { account, address, id } => format!("{account}: {address}: revoked key {id}"),
         Event::Cleared { address, location } => {
             format!("{address}: cleared {}", safe(location.to_string()))

@@ -13,6 +13,7 @@ pub mod progress;
 pub mod sarif;
 pub mod style;
 pub mod table;
+pub mod upcoming;
 pub mod words;
 
 pub use style::{Style, Tone};

@@ -7,8 +7,12 @@ use gridkey_core::plan::{AccountPlan, Action, Capacity, Change, Due, Finding, Pl
 
 use super::style::{Style, Tone};
 use super::table::Table;
+use super::upcoming::upcoming;
 use super::words::{COUNTED, count};
 use super::{change, finding};
+
+/// How many dates people are told; JSON has them all.
+const UPCOMING: usize = 8;
 
 /// The plan, account by account, then what there is to say about it, then one sentence that sums it up.
 ///
@@ -31,6 +35,15 @@ pub fn text(plan: &Plan, style: Style) -> String {
     said.sort_by_key(|finding| finding.severity);
     if !said.is_empty() {
         blocks.push(said.into_iter().map(|said| finding::text(said, style)).collect());
+    }
+    let upcoming = upcoming(plan);
+    if !upcoming.is_empty() {
+        let more = match upcoming.len().saturating_sub(UPCOMING) {
+            0 => String::new(),
+            more => format!("  and {more} more\n"),
+        };
+        let lines: String = upcoming.iter().take(UPCOMING).map(|line| format!("  {line}\n")).collect();
+        blocks.push(format!("{}\n{lines}{more}", style.paint(Tone::Strong, "Coming up:")));
     }
     if !allowed.is_empty() {
         let allowed: Vec<String> = allowed.iter().map(|allow| format!("--allow {allow}")).collect();

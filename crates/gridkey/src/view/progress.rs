@@ -139,6 +139,9 @@ impl Progress {
             | Event::Recorded { .. }
             | Event::Renamed { .. }
             | Event::Updated { .. }
+            | Event::Adopted { .. }
+            | Event::Forgotten { .. }
+            | Event::Moved { .. }
             | Event::Revoked { .. }
             | Event::Cleared { .. } => self.bar.set_message(line),
         }

@@ -29,9 +29,9 @@ impl Tone {
     /// The tone of an action's sign and verb.
     pub fn of(action: Action) -> Self {
         match action {
-            Action::Create => Self::Added,
+            Action::Create | Action::Adopt => Self::Added,
             Action::Delete | Action::Retire => Self::Removed,
-            Action::Update | Action::Recover => Self::Changed,
+            Action::Update | Action::Recover | Action::Move | Action::Forget => Self::Changed,
             Action::Deliver | Action::Rotate => Self::Renewed,
             Action::Keep => Self::Neutral,
         }

@@ -48,6 +48,9 @@ pub fn access(access: &Access) -> String {
 pub fn doing(action: Action) -> &'static str {
     match action {
         Action::Recover => "recovering",
+        Action::Move => "moving",
+        Action::Adopt => "adopting",
+        Action::Forget => "letting go",
         Action::Retire => "retiring",
         Action::Delete => "deleting",
         Action::Update => "updating",
@@ -62,6 +65,9 @@ pub fn doing(action: Action) -> &'static str {
 pub fn done(action: Action) -> &'static str {
     match action {
         Action::Recover => "recovered",
+        Action::Move => "moved",
+        Action::Adopt => "adopted",
+        Action::Forget => "forgotten",
         Action::Retire => "retired",
         Action::Delete => "deleted",
         Action::Update => "updated",
@@ -73,8 +79,11 @@ pub fn done(action: Action) -> &'static str {
 }
 
 /// Actions in the order in which summaries count them.
-pub const COUNTED: [Action; 7] = [
+pub const COUNTED: [Action; 10] = [
     Action::Create,
+    Action::Adopt,
+    Action::Move,
+    Action::Forget,
     Action::Update,
     Action::Deliver,
     Action::Rotate,

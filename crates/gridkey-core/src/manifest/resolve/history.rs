@@ -9,7 +9,7 @@ use crate::manifest::node::Site;
 use crate::manifest::problem::Problems;
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
-use crate::plan::matches_pattern;
+use crate::plan::{covers, matches_pattern};
 
 type Wanted = BTreeMap<Address, WantedKey>;
 
@@ -85,7 +85,7 @@ fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
                 .also(first, "first here")
                 .help("take one of the entries out");
         }
-        if let Some(still) = wanted.keys().find(|address| matches_pattern(from, &address.to_string())) {
+        if let Some(still) = wanted.keys().find(|address| covers(from, address)) {
             problems
                 .warning(
                     "moved_and_wanted",
@@ -100,9 +100,7 @@ fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
 fn removals(document: &Document, wanted: &Wanted, problems: &mut Problems) {
     for removed in &document.removed {
         let still = match &removed.value.what {
-            RemovedWhat::Address(pattern) => {
-                wanted.keys().find(|address| matches_pattern(pattern, &address.to_string()))
-            }
+            RemovedWhat::Address(pattern) => wanted.keys().find(|address| covers(pattern, address)),
             RemovedWhat::Account(account) => {
                 wanted.values().find(|key| key.account == *account).map(|key| &key.address)
             }

@@ -8,20 +8,17 @@ use crate::name::Name;
 use crate::plan::account::Account;
 use crate::plan::document::{Action, Change, Reason};
 use crate::plan::gate::{Gates, Origin, blocks};
-use crate::plan::input::{Due, matches_pattern};
+use crate::plan::input::matches_pattern;
 use crate::plan::step::Step;
-use crate::plan::{Code, Finding, Severity};
+use crate::plan::{Code, Finding};
 
 /// What concerns an account's changes taken together.
-///
-/// `approved`: plan files limit the run, so what the clock brought is left for a later one.
-pub(crate) fn changes(account: &Account<'_>, changes: &[Change], approved: bool, gates: &mut Gates<'_>) {
+pub(crate) fn changes(account: &Account<'_>, changes: &[Change], gates: &mut Gates<'_>) {
     managing_key(account, changes, gates);
-    if account.input.options.due != Due::Exclude {
-        rotations_due(account, changes, approved, gates);
-    }
     environment_limits(account, gates);
-    let deletions: Vec<_> = changes.iter().filter(|change| change.action == Action::Delete).collect();
+    // What an environment's own `ttl` brings is no accident.
+    let deletions = changes.iter().filter(|change| change.action == Action::Delete && !change.is_by_clock());
+    let deletions: Vec<_> = deletions.collect();
     let destroys_pattern = account.input.selection.destroy
         && deletions.iter().all(|change| is_from_pattern(account, change.address.environment.as_ref()));
     if !destroys_pattern {
@@ -32,7 +29,9 @@ pub(crate) fn changes(account: &Account<'_>, changes: &[Change], approved: bool,
         .filter(|change| change.action == Action::Create && change.reasons.contains(&Reason::Vanished));
     let count = recreations.count();
     share(account, Code::MaxRecreations, "re-create", count, |policy| &policy.max_recreations, gates);
-    let rotations = changes.iter().filter(|change| change.action == Action::Rotate && !change.is_by_clock());
+    let lost = |reason: &Reason| matches!(reason, Reason::SecretGone | Reason::SecretUncertain);
+    let rotations =
+        changes.iter().filter(|change| change.action == Action::Rotate && change.reasons.iter().any(lost));
     let count = rotations.count();
     share(account, Code::MaxRotations, "replace", count, |policy| &policy.max_rotations, gates);
 }
@@ -123,50 +122,24 @@ fn managing_key(account: &Account<'_>, changes: &[Change], gates: &mut Gates<'_>
 pub(crate) fn touched_ids(step: &Step) -> Vec<&KeyId> {
     match step {
         Step::FinishPending(finish) => vec![&finish.id],
+        Step::Adopt(adopt) => vec![&adopt.id],
         Step::RevokePending { id, .. }
         | Step::DiscardPending { id, .. }
         | Step::RevokeAbandoned { id }
         | Step::RetireKey { id, .. }
+        | Step::RevokeFirst { id, .. }
+        | Step::RevokeOlder { id, .. }
         | Step::Rename { id, .. }
         | Step::Update { id, .. } => vec![id],
         Step::Delete(delete) => delete.keys.iter().map(|key| &key.id).collect(),
-        Step::AbandonPending { .. }
+        Step::Move { .. }
+        | Step::Forget { .. }
+        | Step::AbandonPending { .. }
         | Step::PostponeRetirement { .. }
         | Step::RetireLocation { .. }
         | Step::Deliver { .. }
         | Step::Record(_)
         | Step::Mint(_) => Vec::new(),
-    }
-}
-
-/// Keys whose rotation has come due, which this version cannot carry out.
-fn rotations_due(account: &Account<'_>, changes: &[Change], approved: bool, gates: &mut Gates<'_>) {
-    for (address, owned) in account.keys() {
-        let Some(wanted) = account.wanted(address) else { continue };
-        let Some(rotation) = wanted.rotate else { continue };
-        let age = account.at().duration_since(owned.born.at());
-        let made_anew = changes.iter().any(|change| {
-            &change.address == address && change.steps.iter().any(|step| matches!(step, Step::Mint(_)))
-        });
-        if made_anew
-            || age < jiff::SignedDuration::try_from(rotation.every).unwrap_or(jiff::SignedDuration::MAX)
-        {
-            continue;
-        }
-        let days = age.as_hours() / 24;
-        gates.raise(Finding {
-            account: Some(account.name().clone()),
-            address: Some(address.clone()),
-            position: Some(wanted.position.clone()),
-            severity: if approved { Severity::Warns } else { Severity::Blocks },
-            ..blocks(
-                Code::RotationDue,
-                format!(
-                    "`{address}` is {days} days old and due for rotation, which this version of gridkey cannot do yet"
-                ),
-                format!("`--allow {}:{address}` plans the rest", Code::RotationDue),
-            )
-        });
     }
 }
 

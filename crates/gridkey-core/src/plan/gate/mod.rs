@@ -100,6 +100,16 @@ impl<'a> Gates<'a> {
         self.input.policy.map(|file| &file.policy.allow[..]).unwrap_or_default()
     }
 
+    /// Another collection, for what may turn out not to be done.
+    pub fn scratch(&self) -> Self {
+        Self::new(self.input)
+    }
+
+    /// Takes what another collection holds.
+    pub fn keep(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
     /// Takes back what was found about addresses of an account that the plan leaves alone.
     pub fn forget(&mut self, account: &Name, about: impl Fn(&Address) -> bool) {
         self.findings.retain(|finding| {
@@ -121,7 +131,8 @@ fn covers(allowance: &Allowance, code: Code, address: Option<&Address>) -> bool 
     allowance.code == code.as_str() && (allowance.address.is_none() || allowance.address.as_ref() == address)
 }
 
-fn blocks(code: Code, message: String, help: impl Into<String>) -> Finding {
+/// A finding that blocks the plan, to be filled in.
+pub(crate) fn blocks(code: Code, message: String, help: impl Into<String>) -> Finding {
     Finding {
         severity: Severity::Blocks,
         code,

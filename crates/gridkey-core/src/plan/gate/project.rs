@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::inventory::{SinkContent, SinkObservation};
-use crate::manifest::{self, ImportKey, RemovedWhat};
+use crate::manifest::RemovedWhat;
 use crate::name::Name;
 use crate::plan::gate::{Gates, blocks};
-use crate::plan::input::{PlanInput, matches_pattern};
+use crate::plan::input::PlanInput;
 use crate::plan::{Code, Finding, Severity};
 
 /// What concerns the project as a whole.
@@ -38,7 +38,6 @@ pub(crate) fn project(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
     }
     left_accounts(input, gates);
     emptied_sinks(input, gates);
-    not_supported(input, gates);
 }
 
 /// Accounts that state still owns keys in, and that the manifest no longer has.
@@ -51,13 +50,45 @@ fn left_accounts(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
         if count == 0 || input.manifest.accounts.contains_key(name) {
             continue;
         }
+        let removed =
+            input.manifest.removed.iter().find(|removed| removed.what == RemovedWhat::Account(name.clone()));
+        match removed {
+            Some(removed) if !removed.revoke && state.pending.is_empty() => continue,
+            Some(removed) => {
+                let (why, help) = if removed.revoke {
+                    (
+                        "revoking its keys takes its managing key",
+                        "put its block back with `removed`, apply, and then take both out",
+                    )
+                } else {
+                    (
+                        "an earlier run began keys there that have to be settled first",
+                        "put its block back, apply, and then let go of it",
+                    )
+                };
+                gates.raise(Finding {
+                    account: Some(name.clone()),
+                    position: Some(removed.position.clone()),
+                    ..blocks(
+                        Code::AccountLeft,
+                        format!("account `{name}` is no longer in the manifest, and {why}"),
+                        help,
+                    )
+                });
+                continue;
+            }
+            None => {}
+        }
         let keys = if count == 1 { "1 key".to_string() } else { format!("{count} keys") };
         gates.raise(Finding {
             account: Some(name.clone()),
             ..blocks(
                 Code::AccountLeft,
                 format!("account `{name}` is no longer in the manifest, and state owns {keys} there"),
-                format!("put the block of account `{name}` back, and remove its keys first"),
+                format!(
+                    "put the block of account `{name}` back and remove its keys first; or let go of them, as they \
+                     are: `removed: [{{ account: {name}, revoke: false }}]`"
+                ),
             )
         });
     }
@@ -94,62 +125,6 @@ fn emptied_sinks(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
                     Code::SinkMismatch
                 ),
             ));
-        }
-    }
-}
-
-/// Parts of a manifest that this version reads and cannot act on: said, never skipped.
-fn not_supported(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
-    let manifest = input.manifest;
-    let owned = |address: &str| {
-        input
-            .states
-            .values()
-            .flat_map(|state| state.keys.keys())
-            .any(|known| matches_pattern(address, &known.to_string()))
-    };
-    let mut say = |what: String, position: &manifest::Position| {
-        gates.raise(Finding {
-            position: Some(position.clone()),
-            ..blocks(
-                Code::NotSupported,
-                format!("{what}, which this version of gridkey cannot do yet"),
-                "take it out of the manifest to plan the rest",
-            )
-        });
-    };
-    for moved in manifest.moved.iter().filter(|moved| owned(&moved.from)) {
-        say(format!("`moved` renames `{}` to `{}`", moved.from, moved.to), &moved.position);
-    }
-    for import in &manifest.import {
-        let done = input.states.values().any(|state| state.keys.contains_key(&import.to));
-        let what = match &import.key {
-            ImportKey::Id(id) => format!("`import` adopts the key {id} as `{}`", import.to),
-            ImportKey::Name(name) => format!("`import` adopts the key named `{name}` as `{}`", import.to),
-        };
-        if !done {
-            say(what, &import.position);
-        }
-    }
-    for removed in &manifest.removed {
-        let (pending, what) = match &removed.what {
-            RemovedWhat::Address(address) => (owned(address), format!("`removed` lets go of `{address}`")),
-            RemovedWhat::Account(account) => (
-                input.states.get(account).is_some_and(|state| !state.keys.is_empty()),
-                format!("`removed` lets go of account `{account}`"),
-            ),
-        };
-        if pending {
-            say(what, &removed.position);
-        }
-    }
-    for environment in manifest.environments.values() {
-        let asked = input.selection.has_environment(manifest, Some(&environment.name));
-        if let Some(pattern) = environment.pattern.as_ref().filter(|_| asked) {
-            say(
-                format!("environment `{}` comes from the pattern `{pattern}`", environment.name),
-                &environment.position,
-            );
         }
     }
 }

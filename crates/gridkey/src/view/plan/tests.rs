@@ -172,6 +172,7 @@ fn an_update_says_what_is_added_removed_and_changed() {
 fn a_deletion_names_the_keys_revoked_and_the_locations_cleared() {
     let born = "2026-03-01T11:00:00Z".parse().expect("a time");
     let delete = Delete {
+        look: Vec::new(),
         keys: vec![DeleteKey { id: KeyId::new("K1"), born }],
         abandon: vec![Marker::new("m7q2")],
         clear: vec![location(".env.prod")],

@@ -1,0 +1,239 @@
+//! Moves: keys that get another address, by the manifest or by hand. State alone changes.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::address::Address;
+use crate::manifest::{Manifest, Position, RemovedWhat};
+use crate::name::Name;
+use crate::plan::document::{Action, Change, Note, Reason};
+use crate::plan::gate::{Gates, blocks};
+use crate::plan::input::Selection;
+use crate::plan::step::Step;
+use crate::plan::{Code, Finding};
+use crate::state::AccountState;
+
+/// The documents as they are once every move is carried out.
+#[derive(Clone, Debug)]
+pub struct AsMoved<'a> {
+    pub states: Cow<'a, BTreeMap<Name, AccountState>>,
+    /// By account: the new address, and the one before.
+    pub(crate) moves: BTreeMap<Name, BTreeMap<Address, Address>>,
+    /// Moves to an address that has a key already.
+    pub(crate) taken: Vec<Taken>,
+}
+
+/// A move to an address that has a key already.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    account: Name,
+    from: Address,
+    to: Address,
+    position: Position,
+}
+
+/// What a move's pattern makes of an address.
+///
+/// `*` stands for any run of characters without `/`; at the end, after a `/`, it stands for all that
+/// follows. So `*` alone is every key without an environment, and `old/*` every key of the environment.
+pub(crate) fn renamed(from: &str, to: &str, address: &Address) -> Option<Address> {
+    let text = address.to_string();
+    let Some((before, after)) = from.split_once('*') else {
+        return (text == from).then(|| to.parse().ok()).flatten();
+    };
+    let middle = text.strip_prefix(before)?.strip_suffix(after)?;
+    let whole_rest = before.ends_with('/') && after.is_empty();
+    if middle.is_empty() || (middle.contains('/') && !whole_rest) {
+        return None;
+    }
+    to.replacen('*', middle, 1).parse().ok()
+}
+
+/// Whether an address or a pattern of the same form covers an address.
+pub(crate) fn covers(pattern: &str, address: &Address) -> bool {
+    renamed(pattern, pattern, address).is_some()
+}
+
+/// Works out the moves that have something to do, and the documents after them.
+pub fn as_moved<'a>(
+    manifest: &Manifest,
+    selection: &Selection,
+    states: &'a BTreeMap<Name, AccountState>,
+) -> AsMoved<'a> {
+    let mut moved = AsMoved { states: Cow::Borrowed(states), moves: BTreeMap::new(), taken: Vec::new() };
+    if manifest.moved.is_empty() {
+        return moved;
+    }
+    for (account, state) in states {
+        let mut known: BTreeSet<&Address> = state.keys.keys().collect();
+        known.extend(state.pending.values().map(|pending| &pending.address));
+        let renamed = |from: &Address| {
+            manifest.moved.iter().find_map(|entry| {
+                let to = renamed(&entry.from, &entry.to, from)?;
+                Some((to, entry.position.clone()))
+            })
+        };
+        let moves: BTreeMap<&Address, (Address, Position)> = known
+            .iter()
+            .filter_map(|from| Some((*from, renamed(from)?)))
+            .filter(|(from, (to, _))| *from != to && selection.has(manifest, to))
+            .collect();
+        let mut targets: BTreeSet<&Address> = BTreeSet::new();
+        let mut done: Vec<(Address, Address)> = Vec::new();
+        for (from, (to, position)) in &moves {
+            let stays = known.contains(to) && !moves.contains_key(to);
+            let elsewhere =
+                states.iter().any(|(other, state)| other != account && state.keys.contains_key(to));
+            if stays || elsewhere || !targets.insert(to) {
+                moved.taken.push(Taken {
+                    account: account.clone(),
+                    from: (*from).clone(),
+                    to: to.clone(),
+                    position: position.clone(),
+                });
+            } else {
+                done.push(((*from).clone(), to.clone()));
+            }
+        }
+        if !done.is_empty() {
+            if let Some(state) = moved.states.to_mut().get_mut(account) {
+                state.moved(&done);
+            }
+            let done = done.into_iter().map(|(from, to)| (to, from)).collect();
+            moved.moves.insert(account.clone(), done);
+        }
+    }
+    moved
+}
+
+impl AsMoved<'_> {
+    pub(crate) fn report(&self, gates: &mut Gates<'_>) {
+        for Taken { account, from, to, position } in &self.taken {
+            gates.raise(Finding {
+                account: Some(account.clone()),
+                address: Some(to.clone()),
+                position: Some(position.clone()),
+                ..blocks(
+                    Code::MoveTaken,
+                    format!("`{from}` cannot become `{to}`, which has a key already"),
+                    format!("move or remove `{to}` first, or give `{from}` another address"),
+                )
+            });
+        }
+    }
+
+    /// Puts the moves of an account before everything else that is done at their addresses.
+    pub(crate) fn prepend(&self, account: &Name, changes: &mut Vec<Change>) {
+        for (to, from) in self.moves.get(account).into_iter().flatten() {
+            let known = changes.iter().position(|change| &change.address == to);
+            let at = known.unwrap_or_else(|| {
+                changes.push(moved_alone(account, to));
+                changes.len() - 1
+            });
+            let change = &mut changes[at];
+            if change.action == Action::Keep {
+                change.action = Action::Move;
+                change.reasons.clear();
+            }
+            change.reasons.push(Reason::Moved);
+            change.notes.push(Note::MovedFrom(from.clone()));
+            change.steps.insert(0, Step::Move { from: from.clone() });
+        }
+    }
+}
+
+fn moved_alone(account: &Name, to: &Address) -> Change {
+    Change {
+        address: to.clone(),
+        account: account.clone(),
+        action: Action::Move,
+        reasons: Vec::new(),
+        before: None,
+        after: None,
+        notes: Vec::new(),
+        steps: Vec::new(),
+        rotation: None,
+        position: None,
+    }
+}
+
+/// Where an address or its account is let go of, without being revoked.
+pub(crate) fn is_let_go(manifest: &Manifest, account: &Name, address: &Address) -> bool {
+    manifest.removed.iter().filter(|removed| !removed.revoke).any(|removed| match &removed.what {
+        RemovedWhat::Address(pattern) => covers(pattern, address),
+        RemovedWhat::Account(name) => name == account,
+    })
+}
+
+/// What of a manifest's history has nothing left to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// The entry as a person would write it.
+    pub entry: String,
+    pub position: Position,
+}
+
+/// The entries of `moved`, `import` and `removed` that can be taken out of the manifest.
+pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> Vec<Finished> {
+    let mut finished = Vec::new();
+    let known = || {
+        states
+            .values()
+            .flat_map(|state| state.keys.keys().chain(state.pending.values().map(|pending| &pending.address)))
+    };
+    for moved in &manifest.moved {
+        if !known().any(|address| renamed(&moved.from, &moved.to, address).is_some()) {
+            let entry = format!("moved: {{ from: {}, to: {} }}", moved.from, moved.to);
+            finished.push(Finished { entry, position: moved.position.clone() });
+        }
+    }
+    for import in &manifest.import {
+        if states.values().any(|state| state.keys.contains_key(&import.to)) {
+            let entry = format!("import: {{ to: {} }}", import.to);
+            finished.push(Finished { entry, position: import.position.clone() });
+        }
+    }
+    for removed in &manifest.removed {
+        let (entry, done) = match &removed.what {
+            RemovedWhat::Address(pattern) => {
+                (format!("removed: {{ from: {pattern} }}"), !known().any(|address| covers(pattern, address)))
+            }
+            RemovedWhat::Account(account) => (
+                format!("removed: {{ account: {account} }}"),
+                states.get(account).is_none_or(|state| state.keys.is_empty() && state.pending.is_empty()),
+            ),
+        };
+        if done {
+            finished.push(Finished { entry, position: removed.position.clone() });
+        }
+    }
+    finished.sort_by(|a, b| a.position.cmp(&b.position));
+    finished
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stays_within_a_part_of_the_address_unless_it_ends_it() {
+        let rename = |from: &str, to: &str, address: &str| {
+            let address = address.parse().expect("an address");
+            renamed(from, to, &address).map(|address| address.to_string())
+        };
+        for (from, to, address, expected) in [
+            ("*", "prod/*", "mailer", Some("prod/mailer")),
+            ("*", "prod/*", "prod/mailer", None),
+            ("old/*", "prod/*", "old/mailer", Some("prod/mailer")),
+            ("old/*", "new/*", "old/team-a/mailer", Some("new/team-a/mailer")),
+            ("prod/*-key", "prod/*", "prod/mailer-key", Some("prod/mailer")),
+            ("*/mail", "*/mailer", "prod/mail", Some("prod/mailer")),
+            ("*/mail", "*/mailer", "tenants/team-a/mail", None),
+            ("prod/mail", "prod/mailer", "prod/mail", Some("prod/mailer")),
+            ("prod/mail", "prod/mailer", "prod/mails", None),
+            ("old/*", "prod/*", "older/mailer", None),
+        ] {
+            assert_eq!(rename(from, to, address).as_deref(), expected, "{from} {to} {address}");
+        }
+    }
+}

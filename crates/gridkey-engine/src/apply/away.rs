@@ -1,0 +1,67 @@
+//! The account that there is no way to: whatever is asked of it is refused, and nothing is sent.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gridkey_core::inventory::UnreadableReason;
+use gridkey_core::{Access, KeyId, Scope, Scopes};
+
+use crate::ports::{
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+};
+
+/// Stands in for an account whose managing key nobody named.
+pub(super) struct NoAccount;
+
+const REASON: &str = "the manifest does not have this account, so it is not talked to";
+
+fn unreadable() -> ReadError {
+    ReadError { reason: UnreadableReason::Credential, message: REASON.to_string() }
+}
+
+fn refused() -> WriteError {
+    WriteError::Refused(REASON.to_string())
+}
+
+#[async_trait]
+impl AccountReader for NoAccount {
+    async fn list(&self) -> Result<Listing, ReadError> {
+        Err(unreadable())
+    }
+
+    async fn scopes_of(&self, _id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError> {
+        Err(unreadable())
+    }
+
+    async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
+        Err(unreadable())
+    }
+
+    fn managing_key(&self) -> Option<KeyId> {
+        None
+    }
+}
+
+#[async_trait]
+impl AccountWriter for NoAccount {
+    async fn create(&self, _name: &str, _access: &Access) -> Result<CreatedKey, CreateError> {
+        Err(CreateError::Refused(REASON.to_string()))
+    }
+
+    async fn rename(&self, _id: &KeyId, _name: &str) -> Result<(), WriteError> {
+        Err(refused())
+    }
+
+    async fn update(&self, _id: &KeyId, _name: &str, _scopes: &Scopes) -> Result<(), WriteError> {
+        Err(refused())
+    }
+
+    async fn delete(&self, _id: &KeyId) -> Result<Deleted, WriteError> {
+        Err(refused())
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::ZERO
+    }
+}

@@ -12,3 +12,4 @@ mod protocol;
 mod recovery;
 mod report;
 mod views;
+mod year;

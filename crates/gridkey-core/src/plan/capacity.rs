@@ -22,6 +22,15 @@ pub(crate) fn check(account: &Account<'_>, changes: &[Change], gates: &mut Gates
     counted.capacity
 }
 
+/// How many older keys are still to be revoked once these changes are done: their slots come free.
+pub(crate) fn retiring(account: &Account<'_>, changes: &[Change]) -> u32 {
+    let live = &account.read.live;
+    let Turnover { made: _, revoked, later } = turnover(changes);
+    let gone = |id: &KeyId| revoked.contains(id) || later.contains(id) || !live.contains_key(id);
+    let retiring = account.keys().flat_map(|(_, key)| &key.retiring).filter(|key| !key.held);
+    count(retiring.filter(|retiring| !gone(&retiring.id)))
+}
+
 /// What changes come to.
 struct Counted {
     capacity: Capacity,

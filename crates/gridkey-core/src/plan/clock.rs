@@ -129,8 +129,8 @@ impl Chosen {
     }
 }
 
-/// As many rotations as there are slots for. Where more keys come due soon than that, those that would come
-/// next are rotated ahead of time, so that keys of one birthday spread out.
+/// As many rotations as there are slots for, and ahead of time as many as would be late otherwise: so keys of
+/// one birthday spread out by themselves.
 fn fit(
     account: &Account<'_>,
     rest: &[Change],
@@ -143,13 +143,13 @@ fn fit(
     let replaced = |change: &&Change| !chosen.done.iter().any(|done| done.address == change.address);
     let others: Vec<Change> = rest.iter().filter(replaced).chain(&chosen.done).cloned().collect();
     let mut free = capacity::free(account, &others);
-    let crowded = rotations.len() > free as usize;
     let total = free;
+    let ahead = if approved { rotations.len() } else { needed_now(account, &others, &rotations, free) };
     let mut postponed = Vec::new();
-    for mut due in rotations {
+    for (index, mut due) in rotations.into_iter().enumerate() {
         let What::Rotation(at_limit) = due.what else { continue };
         let is_due = due.at <= now;
-        if !is_due && !approved && !crowded {
+        if !is_due && index >= ahead {
             continue;
         }
         if free > 0 {
@@ -171,6 +171,29 @@ fn fit(
         let all: Vec<&Due> = postponed.iter().collect();
         gates.raise(postponement(account, Severity::Warns, &all, total));
     }
+}
+
+/// How many of the rotations, sorted by the time they come due, have to be done in this run so that none is
+/// late.
+///
+/// A slot serves one rotation in an overlap and the day until the next run. One that has to wait for more
+/// rounds than it has time for makes the first ones go now.
+fn needed_now(account: &Account<'_>, others: &[Change], rotations: &[Due], free: u32) -> usize {
+    let now = account.at();
+    let slots = (free + capacity::retiring(account, others)) as usize;
+    let late = |index: usize, due: &Due| {
+        let Some(wanted) = account.wanted(&due.change.address).and_then(|wanted| wanted.rotate) else {
+            return false;
+        };
+        let round = wanted.overlap + OVERDUE;
+        let rounds = u32::try_from(index / slots.max(1)).unwrap_or(u32::MAX);
+        // Some runs fail, and some find a sink that cannot be read: a third of the time ahead is kept for that.
+        let spare = wanted.warn_before.unwrap_or_default() / 3;
+        later(now, round.saturating_mul(rounds).saturating_add(spare)) > due.at
+    };
+    // Whoever is late in some round would be on time, were everybody before it that much earlier.
+    let last = rotations.iter().enumerate().rev().find(|(index, due)| late(*index, due));
+    last.map_or(0, |(index, _)| index + 1)
 }
 
 /// The older key goes before the new one is made, as the account has no slot for both.

@@ -11,5 +11,6 @@ mod properties;
 mod protocol;
 mod recovery;
 mod report;
+mod stage;
 mod views;
 mod year;

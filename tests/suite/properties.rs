@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::executor::block_on;
+use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Plan, Severity};
 use gridkey_core::{Access, KeyId, Scope, Scopes};
 use gridkey_tests::promise::broken;
@@ -41,7 +42,18 @@ fn manifest(keys: &[Option<(usize, usize)>; 4]) -> WorldManifest {
             })
         })
         .collect();
-    WorldManifest::new(&wanted, u32::try_from(LIMIT).expect("a small number"))
+    let mut manifest = WorldManifest::new(&wanted, u32::try_from(LIMIT).expect("a small number"));
+    for (address, key) in &mut manifest.manifest.keys {
+        // Two of the four come due every few rounds.
+        let number = ADDRESSES.iter().position(|known| *known == address.to_string());
+        key.rotate = number.filter(|number| number % 2 == 1).map(|_| Rotation {
+            every: OVERLAP * 5,
+            overlap: OVERLAP,
+            warn_before: Some(OVERLAP),
+            at_limit: AtLimit::Postpone,
+        });
+    }
+    manifest
 }
 
 /// No step names a key that is not ours.
@@ -74,7 +86,9 @@ proptest! {
                 prop_assert!(blocked || capacity.peak <= capacity.limit, "{:?}", capacity);
             }
             block_on(world.run(number as u64 + 1, &manifest, &options));
-            // Locations of the manifest before retire after the overlap, by the run after that.
+            // Older keys and locations retire after the overlap, by the run after that, which makes no new ones.
+            let mut manifest = manifest;
+            manifest.manifest.keys.values_mut().for_each(|key| key.rotate = None);
             world.pass(OVERLAP + READ_LAG);
             block_on(world.run(number as u64 + 50, &manifest, &options));
             world.pass(Duration::from_secs(1));

@@ -88,7 +88,12 @@ fn sample(world: &World, manifest: &WorldManifest, counts: &mut Counts) {
             _ => (&mut counts.oldest_later, OLDEST_LATER),
         };
         *oldest = (*oldest).max(age);
-        assert!(age <= limit, "{address}, generation {}, is {} hours old", key.generation, age.as_secs() / 3600);
+        assert!(
+            age <= limit,
+            "{address}, generation {}, is {} hours old",
+            key.generation,
+            age.as_secs() / 3600
+        );
     }
 }
 

@@ -35,6 +35,10 @@ impl Inner {
         if key.foreign {
             self.break_promise(format!("accident: the foreign key {id} was revoked"));
         }
+        if self.given_up.contains(id) {
+            self.log(|| format!("revoked {id}, which was given up"));
+            return;
+        }
         let holder =
             self.read_by_consumers.iter().find(|location| self.held(location).as_ref() == Some(id)).cloned();
         if let Some(location) = holder {

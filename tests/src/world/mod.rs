@@ -9,7 +9,7 @@ mod run;
 mod sinks;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -21,7 +21,7 @@ use gridkey_core::{Access, KeyId, LocationId, Name, Scope};
 use gridkey_engine::ports::Timer;
 use jiff::Timestamp;
 
-pub use manifest::{Wanted, WorldManifest};
+pub use manifest::{Wanted, WorldManifest, location};
 pub use run::{Ended, RunOptions};
 
 /// How long it may take in this world until a read shows what a request asked for.
@@ -165,6 +165,10 @@ pub struct Inner {
     /// Reads of sinks that fail, counted down.
     pub unreadable: u32,
     lock: Option<LockEntry>,
+    /// Keys that a person gave up at once: nobody promised that they go on working.
+    pub given_up: BTreeSet<KeyId>,
+    /// What the plans that were carried out had: actions, and kinds of steps.
+    pub carried_out: BTreeSet<String>,
     /// Promises that were broken while something ran.
     pub broken: Vec<String>,
     /// Everything that happened, where `traced`: for people who look at a broken promise.

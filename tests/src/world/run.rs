@@ -123,6 +123,7 @@ impl World {
             }
         };
         self.no_secrets("the plan", &checked.plan().to_json());
+        self.note(checked.plan());
         let writer: Arc<dyn AccountWriter> = Arc::clone(&process) as _;
         let outcome = apply(Apply {
             plan: &checked,
@@ -146,6 +147,19 @@ impl World {
                 Ended::Applied(outcome)
             }
             Err(error) => Ended::GaveUp(error.to_string()),
+        }
+    }
+
+    /// Remembers what a plan has, so that a test can tell what was never put to the test.
+    fn note(&self, plan: &Plan) {
+        let mut inner = self.lock();
+        for change in plan.effective() {
+            inner.carried_out.insert(format!("action {}", change.action));
+            for step in &change.steps {
+                let step = serde_json::to_value(step).expect("steps are plain data");
+                let kind = step.as_object().and_then(|object| object.keys().next()).cloned();
+                inner.carried_out.insert(format!("step {}", kind.unwrap_or_default()));
+            }
         }
     }
 

@@ -310,7 +310,10 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     // What an earlier run of the same file began, and did not finish.
     let goes_on = wanted.reasons.iter().all(|reason| reason.is_recovery())
         && (makes(approved.action) || approved.action == Action::Update);
-    if approved.action != wanted.action && !goes_on {
+    // A key that was taken over, and not yet made what it was to be.
+    let taken_over =
+        approved.action == Action::Adopt && matches!(wanted.action, Action::Update | Action::Deliver);
+    if approved.action != wanted.action && !goes_on && !taken_over {
         return false;
     }
     // A key in place of one that was made since is another key than the one that was approved.
@@ -329,13 +332,13 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
     let (after, wanted_after) = match (&approved.after, &wanted.after) {
         (None, None) => {
             let same_steps = wanted.action != Action::Recover || approved.steps == wanted.steps;
-            return same_steps && before_is_as_approved(approved, wanted.before.as_ref());
+            return same_steps && before_is_as_approved(approved, wanted.before.as_ref(), false);
         }
         (Some(after), Some(wanted)) => (after, wanted),
         (None, Some(_)) | (Some(_), None) => return false,
     };
     is_as_approved(after, wanted_after, &left_out(wanted))
-        && before_is_as_approved(approved, wanted.before.as_ref())
+        && before_is_as_approved(approved, wanted.before.as_ref(), goes_on)
 }
 
 /// What a change tells state alone or revokes at once: the address that moves, or the key concerned.
@@ -401,7 +404,9 @@ fn is_same_access(approved: &Access, wanted: &Access, left_out: &BTreeSet<Scope>
 
 /// Whether each value that a key has is the one it had when the change was approved, or the one that was
 /// approved.
-fn before_is_as_approved(approved: &Change, now: Option<&KeyValues>) -> bool {
+///
+/// Where an earlier run of the file `made` the key, nobody could know its id before.
+fn before_is_as_approved(approved: &Change, now: Option<&KeyValues>, made: bool) -> bool {
     let Some(now) = now else { return approved.before.is_none() };
     let (before, after) = (approved.before.as_ref(), approved.after.as_ref());
     let either = |is: &dyn Fn(&KeyValues) -> bool| before.is_some_and(is) || after.is_some_and(is);
@@ -415,7 +420,7 @@ fn before_is_as_approved(approved: &Change, now: Option<&KeyValues>) -> bool {
         (None, None) => BTreeSet::new(),
     };
     let held = ids(sinks);
-    either(&|values| values.id == *id || (before.is_none() && values.id.is_none()))
+    either(&|values| values.id == *id || ((made || before.is_none()) && values.id.is_none()))
         && either(&|values| values.name == *name)
         && either(&|values| values.access == *access)
         && held.is_subset(&known)

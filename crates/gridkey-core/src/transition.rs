@@ -129,7 +129,7 @@ impl AccountState {
         let mut locations = Vec::new();
         if let Some(before) = before {
             retiring = before.retiring;
-            if before.id != id {
+            if before.id != id && older != RevokeOld::First {
                 let why = retire.unwrap_or(RetiringReason::Replaced);
                 retiring.push(RetiringKey {
                     id: before.id,

@@ -128,6 +128,13 @@ impl Model {
         }
     }
 
+    /// Gives a key another name by hand.
+    pub fn name_by_hand(&mut self, account: &str, id: &str, name: &str) {
+        if let Some(key) = self.data.accounts.get_mut(account).and_then(|account| account.keys.get_mut(id)) {
+            key.name = name.to_string();
+        }
+    }
+
     /// Every key that an account ever had.
     pub fn keys(&self, account: &str) -> Vec<KeyView> {
         let keys = self.data.accounts.get(account).into_iter().flat_map(|account| &account.keys);

@@ -197,8 +197,8 @@ fn adoption(
         return Err(Box::new(candidate.refused(
             Code::ImportMismatch,
             format!(
-                "the key {id} holds {} scopes, and `{}` is wanted with {} access",
-                scopes.len(),
+                "the key {id} holds {}, and `{}` is wanted with {} access",
+                if scopes.len() == 1 { "1 scope".to_string() } else { format!("{} scopes", scopes.len()) },
                 wanted.address,
                 wanted.access.kind()
             ),
@@ -249,8 +249,15 @@ fn the_one(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<KeyId, Bo
                     ),
                 ),
                 None => (
-                    format!("account `{}` has no live key such as is imported: {what}", account.name()),
-                    "see what there is with `gridkey audit`; the id is the middle of `SG.<id>.<secret>`"
+                    match key {
+                        ImportKey::Id(id) => {
+                            format!("the key {id} is not live in account `{}`", account.name())
+                        }
+                        ImportKey::Name(name) => {
+                            format!("no live key of account `{}` is named `{name}`", account.name())
+                        }
+                    },
+                    "`gridkey audit` lists the keys there are; an id is the middle of `SG.<id>.<secret>`"
                         .to_string(),
                 ),
             };

@@ -15,7 +15,7 @@ use crate::plan::approval::Approval;
 use crate::plan::capacity;
 use crate::plan::document::{Change, Reason, RotationDates};
 use crate::plan::gate::{Gates, blocks};
-use crate::plan::input;
+use crate::plan::input::{self, RevokeOld};
 use crate::plan::step::Step;
 use crate::plan::{Code, Finding, Severity};
 use crate::state::OwnedKey;
@@ -101,8 +101,10 @@ pub(crate) fn choose(
     }
     let mut rotations = Vec::new();
     for due in due {
-        // What is left alone altogether is not replaced either.
-        if !rest.iter().any(|change| change.address == due.change.address) {
+        // What is left alone altogether is not replaced either; but where there is nothing but the clock, the
+        // rest is left out on purpose.
+        let known = rest.iter().any(|change| change.address == due.change.address);
+        if !known && account.input.options.due != input::Due::Only {
             continue;
         }
         if let Some(stands) = due.findings.iter().find(|finding| finding.severity == Severity::Blocks) {
@@ -200,6 +202,11 @@ fn needed_now(account: &Account<'_>, others: &[Change], rotations: &[Due], free:
 fn revoke_first(change: &mut Change) {
     let Some(before) = change.before.as_ref().and_then(|before| before.id.clone()) else { return };
     let born = change.rotation.map_or(Timestamp::UNIX_EPOCH, |dates| dates.made);
+    for step in &mut change.steps {
+        if let Step::Mint(mint) = step {
+            mint.older = RevokeOld::First;
+        }
+    }
     change.steps.insert(0, Step::RevokeFirst { id: before, born });
 }
 

@@ -86,6 +86,8 @@ pub enum RevokeOld {
     AfterOverlap,
     /// It is kept until a person says otherwise.
     Hold,
+    /// It was revoked before the new one was made, as there was no slot for both.
+    First,
 }
 
 impl RevokeOld {

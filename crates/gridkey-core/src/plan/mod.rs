@@ -169,7 +169,11 @@ pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> Appr
 }
 
 /// What the clock brings takes the place of what else would be done; state alone is told that all the same.
-fn replace(changes: &mut [Change], by: &Change) {
+fn replace(changes: &mut Vec<Change>, by: &Change) {
+    if !changes.iter().any(|change| change.address == by.address && change.action != Action::Recover) {
+        changes.push(by.clone());
+        return;
+    }
     let in_place = changes.iter_mut().filter(|change| change.address == by.address);
     for change in in_place.filter(|change| change.action != Action::Recover) {
         let told = |step: &&Step| step.phase() == Phase::Book;

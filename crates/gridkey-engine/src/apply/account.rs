@@ -237,7 +237,8 @@ impl AccountRun {
     /// One change's steps of one phase; `false` where the run was told to stop before they were done.
     async fn phase_of(&self, change: &Change, phase: Phase) -> Result<bool, StepError> {
         let steps = change.steps.iter().filter(|step| step.phase() == phase);
-        let mut first = true;
+        // It is said once that a change is begun: in the first of its phases.
+        let mut first = change.steps.iter().map(Step::phase).min() == Some(phase);
         for step in steps {
             if self.cancel.is_set() || self.stopped.load(Ordering::Relaxed) {
                 return Ok(false);

@@ -260,6 +260,15 @@ fn check_requests(requests: &Requests, states: &BTreeMap<Name, AccountState>) ->
                 .help("`gridkey state list` shows those there are; `gridkey apply` makes what is missing"));
         }
     }
+    for (address, id) in &requests.import {
+        if let Some(key) = owned(address).filter(|key| key.id != *id) {
+            return Err(CommandError::usage(format!("`{address}` has a key already, {}", key.id)).help(
+                format!(
+                    "let go of it first with `gridkey state forget {address}`, or choose another address"
+                ),
+            ));
+        }
+    }
     for address in requests.retire.keys() {
         if owned(address).is_some_and(|key| key.retiring.is_empty()) {
             return Err(CommandError::usage(format!("no older key of `{address}` waits to be revoked"))

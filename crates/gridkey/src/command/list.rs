@@ -59,7 +59,7 @@ pub async fn environments(global: &Global) -> Result<Exit, CommandError> {
         let born = keys.values().map(|key| key.born.at()).min();
         let ends = born.zip(ttl).and_then(|(born, ttl)| {
             let ends = born.checked_add(SignedDuration::try_from(ttl).ok()?).ok()?;
-            let words = if ends <= now { "has expired" } else { "expires" };
+            let words = if ends <= now { "expired" } else { "expires" };
             Some(format!("{words} {}", words::time(ends)))
         });
         let about = [Some(origin).filter(|origin| !origin.is_empty()), ends];

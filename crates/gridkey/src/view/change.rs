@@ -260,8 +260,9 @@ fn minted(mint: &Mint) -> Vec<Cell> {
             Some(RetiringReason::Vanished) => lines.push(Cell::new(format!(
                 "key {older} is revoked {after} later, in case it is there after all"
             ))),
-            // The steps after this one say so.
-            Some(RetiringReason::Replaced | RetiringReason::Uncertain) if *what_then == RevokeOld::Now => {}
+            // The steps before or after this one say so.
+            Some(RetiringReason::Replaced | RetiringReason::Uncertain)
+                if matches!(what_then, RevokeOld::Now | RevokeOld::First) => {}
             Some(RetiringReason::Replaced | RetiringReason::Uncertain) if *what_then == RevokeOld::Hold => {
                 lines.push(Cell::new(format!(
                     "older key {older} is kept until `gridkey retire` says otherwise"

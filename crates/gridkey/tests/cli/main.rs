@@ -7,8 +7,10 @@
 )]
 
 mod accounts;
+mod forms;
 mod input;
 mod interruption;
+mod lives;
 mod quickstart;
 mod review;
 mod scenarios;

@@ -1,7 +1,7 @@
 //! Scenarios: a folder for each claim, with manifests, what is at SendGrid, and what every command says.
 //!
 //! `GRIDKEY_BLESS=1 cargo test` writes what the commands say now into `expected.txt`; read the difference
-//! before it is committed.
+//! before it is committed. `GRIDKEY_SCENARIO=TEXT` goes through those alone whose name has the text.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use gridkey_emulator::Settings;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::forms::{self, Had};
 use crate::support::{Place, said};
 
 /// `scenario.json`
@@ -40,7 +41,11 @@ fn yes() -> bool {
 struct Foreign {
     account: String,
     name: String,
-    scopes: Vec<String>,
+    /// None stands for Full Access.
+    scopes: Option<Vec<String>>,
+    /// A line `VARIABLE=` in a file that holds its secret.
+    #[serde(default)]
+    held_by: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +69,16 @@ enum Step {
     Truncate(String),
     /// Every overlap that state has begun to count has passed.
     OverlapsPass,
+    /// So many days pass.
+    DaysPass(i64),
+    /// A file or a folder is gone.
+    Remove(String),
+    /// A key is given another name by hand.
+    Rename { account: String, name: String, to: String },
+    /// A file is copied.
+    Copy { file: String, to: String },
+    /// A line `VARIABLE=` of a file is again what it is in a copy.
+    RestoreLine { file: String, variable: String, from: String },
     /// A file's text is shown, with secrets as the ids of their keys.
     Show(String),
 }
@@ -78,10 +93,13 @@ async fn every_scenario_goes_as_it_is_written_down() {
     let mut claims: Vec<_> =
         std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     claims.sort();
+    let only = std::env::var("GRIDKEY_SCENARIO").ok();
+    claims.retain(|claim| only.as_ref().is_none_or(|only| claim.to_string_lossy().contains(only)));
     assert!(!claims.is_empty());
     let mut different = Vec::new();
+    let mut had = Had::new();
     for claim in &claims {
-        let told = tell(claim).await;
+        let told = tell(claim, &mut had).await;
         let path = claim.join("expected.txt");
         if bless {
             std::fs::write(&path, &told).unwrap();
@@ -95,11 +113,14 @@ async fn every_scenario_goes_as_it_is_written_down() {
         }
     }
     println!("{} scenarios", claims.len());
+    let missing: Vec<String> = forms::all().difference(&had).cloned().collect();
+    let missing = if only.is_some() { vec!["action keep".into(), "reason in_step".into()] } else { missing };
+    assert_eq!(missing, ["action keep", "reason in_step"], "no scenario shows these in every form");
     assert!(different.is_empty(), "{}\nGRIDKEY_BLESS=1 writes down what is told now", different.join("\n"));
 }
 
 /// Goes through a scenario, and tells what every command says.
-async fn tell(claim: &Path) -> String {
+async fn tell(claim: &Path, had: &mut Had) -> String {
     let name = claim.file_name().unwrap().to_string_lossy().into_owned();
     let text = std::fs::read_to_string(claim.join("scenario.json")).unwrap();
     let Scenario { sendgrid, foreign, subusers, steps, converges } =
@@ -108,20 +129,26 @@ async fn tell(claim: &Path) -> String {
     for subuser in subusers {
         place.server.model().child("acme", &subuser);
     }
-    for Foreign { account, name, scopes } in foreign {
-        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-        place.server.model().add_key(&account, &name, Some(&scopes), Timestamp::now());
+    for Foreign { account, name, scopes, held_by } in foreign {
+        let scopes: Option<Vec<&str>> =
+            scopes.as_ref().map(|scopes| scopes.iter().map(String::as_str).collect());
+        let made = place.server.model().add_key(&account, &name, scopes.as_deref(), Timestamp::now());
+        for (file, variable) in held_by {
+            let lines = place.read(&file);
+            place.write(&file, &format!("{lines}{variable}={}\n", made.secret));
+        }
     }
     let mut told = String::new();
     let mut names = Names::default();
     for step in steps {
         match step {
             Step::Manifest(file) => {
-                std::fs::copy(claim.join(&file), place.path("gridkey.yaml")).unwrap();
+                let text = std::fs::read_to_string(claim.join(&file)).unwrap();
+                place.write("gridkey.yaml", &with_ids(&place, &text));
                 told.push_str(&format!("# {file}\n"));
             }
-            Step::Run(arguments) => run(&place, &arguments, true, &mut told),
-            Step::WithoutKey(arguments) => run(&place, &arguments, false, &mut told),
+            Step::Run(arguments) => run(&name, &place, &arguments, true, &mut told, had),
+            Step::WithoutKey(arguments) => run(&name, &place, &arguments, false, &mut told, had),
             Step::Write { file, text } => {
                 place.write(&file, &text);
                 told.push_str(&format!("# {file} is replaced\n"));
@@ -151,6 +178,34 @@ async fn tell(claim: &Path) -> String {
                 place.let_overlaps_pass();
                 told.push_str("# the overlaps pass\n");
             }
+            Step::DaysPass(days) => {
+                place.let_days_pass(days);
+                told.push_str(&format!("# {days} days pass\n"));
+            }
+            Step::Remove(file) => {
+                let path = place.path(&file);
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) }
+                    .unwrap();
+                told.push_str(&format!("# {file} is gone\n"));
+            }
+            Step::Rename { account, name, to } => {
+                let id = id_of(&place, &account, &name);
+                place.server.model().name_by_hand(&account, &id, &to);
+                told.push_str(&format!("# `{name}` is named `{to}` by hand\n"));
+            }
+            Step::Copy { file, to } => {
+                let text = place.read(&file);
+                place.write(&to, &text);
+            }
+            Step::RestoreLine { file, variable, from } => {
+                let line = |text: &str| {
+                    let mut lines = text.lines();
+                    lines.find(|line| line.starts_with(&format!("{variable}="))).unwrap().to_string()
+                };
+                let (now, before) = (place.read(&file), place.read(&from));
+                place.write(&file, &now.replace(&line(&now), &line(&before)));
+                told.push_str(&format!("# {variable} in {file} is what it was before\n"));
+            }
             Step::Show(file) => {
                 told.push_str(&format!("# {file}\n"));
                 for line in place.read(&file).lines() {
@@ -162,17 +217,38 @@ async fn tell(claim: &Path) -> String {
     place.no_secrets(&format!("what {name} says"), &told);
     place.no_secrets_in_artefacts();
     if converges {
-        place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes");
+        let last = place.run(&["plan", "--detailed-exitcode"]);
+        assert!(
+            last.code == 0 && last.all().contains("No changes"),
+            "{name} does not converge:\n{told}\n{}",
+            last.all()
+        );
     }
     names.replace(&told, place.folder.path(), &place.server.url())
 }
 
 fn id_of(place: &Place, account: &str, name: &str) -> String {
     let keys = place.server.model().keys(account);
-    keys.into_iter().find(|key| key.live && key.name == name).unwrap_or_else(|| panic!("no key `{name}`")).id
+    let key = keys.into_iter().find(|key| key.live && key.name == name);
+    key.unwrap_or_else(|| panic!("account {account} has no live key `{name}`")).id
 }
 
-fn run(place: &Place, arguments: &[String], with_key: bool, told: &mut String) {
+/// `ID(account/name)` as the id of the live key of that name.
+fn with_ids(place: &Place, text: &str) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("ID(") {
+        let (key, after) = after.split_once(')').unwrap();
+        let (account, name) = key.split_once('/').unwrap();
+        filled.push_str(before);
+        filled.push_str(&id_of(place, account, name));
+        rest = after;
+    }
+    filled + rest
+}
+
+fn run(name: &str, place: &Place, arguments: &[String], with_key: bool, told: &mut String, had: &mut Had) {
+    let arguments: Vec<String> = arguments.iter().map(|argument| with_ids(place, argument)).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut command = place.command(&arguments);
     if !with_key {
@@ -193,6 +269,11 @@ fn run(place: &Place, arguments: &[String], with_key: bool, told: &mut String) {
         told.push_str(&format!("| {line}\n"));
     }
     told.push_str(&format!("= {}\n", said.code));
+    forms::remember_asked_for(&said.out, had);
+    let as_text = !arguments.iter().any(|argument| matches!(*argument, "--format" | "--against" | "--out"));
+    if arguments.first() == Some(&"plan") && as_text && !said.out.is_empty() {
+        forms::check(name, place, &arguments, with_key, had);
+    }
 }
 
 /// `SG.<id>.<secret>` as `SG.<id>.…`

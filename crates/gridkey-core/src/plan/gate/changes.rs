@@ -160,8 +160,9 @@ fn environment_limits(account: &Account<'_>, gates: &mut Gates<'_>) {
                 ..blocks(
                     Code::MaxKeys,
                     format!(
-                        "environment `{}` may hold {max} keys, and the manifest has {count}",
-                        environment.name
+                        "environment `{}` may hold {}, and the manifest has {count}",
+                        environment.name,
+                        if max == 1 { "1 key".to_string() } else { format!("{max} keys") }
                     ),
                     format!("raise its `max_keys`, or `--allow {}`", Code::MaxKeys),
                 )

@@ -9,6 +9,7 @@ pub mod access;
 pub mod address;
 pub mod catalogue;
 pub mod diagnostic;
+pub mod draft;
 pub mod identity;
 pub mod inventory;
 pub mod key;

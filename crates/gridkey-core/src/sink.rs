@@ -324,7 +324,7 @@ impl SinkSettings {
     }
 
     /// Where these settings point, without what does not tell places apart.
-    fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let path = |path: &str| normal_path(path);
         match self {
             Self::Dotenv(DotenvSettings { path: file, variable }) => format!("{}#{variable}", path(file)),

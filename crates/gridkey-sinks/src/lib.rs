@@ -5,6 +5,7 @@
 //! carries one.
 
 mod command;
+mod discover;
 mod file;
 mod format;
 mod place;
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 
 use gridkey_core::SinkKind;
 
+pub use discover::{Discovery, FileKind, discover};
 pub use sinks::Sinks;
 
 /// Whether this build has an adapter for a kind of sink. A manifest that uses another one is refused

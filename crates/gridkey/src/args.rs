@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use gridkey_core::plan::{Allow, Due, RevokeOld};
 use gridkey_core::{Address, Name};
 use gridkey_sendgrid::BaseUrl;
+use gridkey_sinks::FileKind;
 
 use crate::environments::EnvironmentChoice;
 
@@ -133,6 +134,49 @@ pub struct InitArguments {
     /// The folder to write to
     #[arg(default_value = ".")]
     pub folder: PathBuf,
+
+    /// Write the live keys of an account, each with an entry that adopts it
+    #[arg(long)]
+    pub from_account: bool,
+
+    #[command(flatten)]
+    pub source: SourceAccount,
+}
+
+/// The account that `init --from-account` reads.
+#[derive(Clone, Debug, Args)]
+pub struct SourceAccount {
+    /// What the account is called in the manifest
+    #[arg(long, value_name = "NAME", default_value = "main", requires = "from_account")]
+    pub account: Name,
+
+    /// The environment variable with the managing key
+    #[arg(long, value_name = "VARIABLE", default_value = "SENDGRID_API_KEY", requires = "from_account")]
+    pub api_key_env: String,
+
+    /// The subuser whose keys are meant
+    #[arg(long, value_name = "NAME", requires = "from_account", conflicts_with = "account_id")]
+    pub subuser: Option<String>,
+
+    /// The id of the customer account whose keys are meant
+    #[arg(long, value_name = "ID", requires = "from_account")]
+    pub account_id: Option<String>,
+
+    /// Where the account lives
+    #[arg(long, value_enum, default_value_t, requires = "from_account")]
+    pub region: RegionChoice,
+
+    /// Look for the secrets in the files at or below a path, such as dotenv:deploy or json:config/prod.json (repeatable)
+    #[arg(long, value_name = "SINK:PREFIX", requires = "from_account", value_parser = look_in)]
+    pub look_in: Vec<(FileKind, PathBuf)>,
+}
+
+/// The two regions of SendGrid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RegionChoice {
+    #[default]
+    Global,
+    Eu,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -496,6 +540,19 @@ pub struct EmulatorArguments {
     /// A subuser of the parent account (repeatable)
     #[arg(long, value_name = "NAME")]
     pub subuser: Vec<String>,
+}
+
+/// `dotenv:PREFIX`, `json:PREFIX` or `yaml:PREFIX`.
+fn look_in(text: &str) -> Result<(FileKind, PathBuf), String> {
+    let wrong = || format!("`{text}` is not `dotenv:PATH`, `json:PATH` or `yaml:PATH`");
+    let (kind, path) = text.split_once(':').ok_or_else(wrong)?;
+    let kind = match kind {
+        "dotenv" => FileKind::Dotenv,
+        "json" => FileKind::Json,
+        "yaml" => FileKind::Yaml,
+        _ => return Err(format!("{}; other sinks cannot be looked through", wrong())),
+    };
+    if path.is_empty() { Err(wrong()) } else { Ok((kind, PathBuf::from(path))) }
 }
 
 /// A word that can stand in a hidden comment of Markdown without ending it.

@@ -343,7 +343,7 @@ pub async fn states(store: &dyn StateWriter) -> Result<BTreeMap<Name, AccountSta
 }
 
 /// Tells the progress of waits.
-struct Waits(Arc<Progress>);
+pub struct Waits(pub Arc<Progress>);
 
 impl WaitObserver for Waits {
     fn waiting(&self, reason: WaitReason, operation: Operation, behalf: &Behalf, duration: Duration) {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use gridkey_core::KeyId;
 use zeroize::Zeroizing;
 
 use super::{FormatError, Held, is_plain, join, line_end, splice};
@@ -20,6 +21,18 @@ pub(crate) fn get(text: &str, variable: &str) -> Result<Held, FormatError> {
     check_name(variable)?;
     let last = assignments(text).into_iter().rfind(|assignment| assignment.name == variable);
     Ok(last.map_or(Held::Nothing, |last| Held::Text(Zeroizing::new(text[last.value].to_string()))))
+}
+
+/// The variables that are set to a SendGrid key.
+pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
+    let mut names: Vec<String> = assignments(text)
+        .into_iter()
+        .filter(|assignment| KeyId::of_secret(&text[assignment.value.clone()]).is_some())
+        .map(|assignment| assignment.name.to_string())
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 /// Changes the assignment that counts, the last one, within the quotes it has; adds a line where there

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use gridkey_core::KeyId;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -46,6 +47,37 @@ pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
         },
         Found::Missing { .. } | Found::Blank => Ok(Held::Nothing),
     }
+}
+
+/// The pointers to texts that are SendGrid keys.
+pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
+    fn walk(value: &serde_json::Value, names: &mut Vec<String>, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::String(text) if KeyId::of_secret(text).is_some() => {
+                found.push(super::pointer::to(names, names.len()));
+            }
+            serde_json::Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    names.push(index.to_string());
+                    walk(item, names, found);
+                    names.pop();
+                }
+            }
+            serde_json::Value::Object(entries) => {
+                for (name, value) in entries {
+                    names.push(name.clone());
+                    walk(value, names, found);
+                    names.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+    // The parser's own message could quote a value.
+    let value = serde_json::from_str(text).map_err(|_| FormatError::new("it is no JSON document"))?;
+    let (mut names, mut found) = (Vec::new(), Vec::new());
+    walk(&value, &mut names, &mut found);
+    Ok(found)
 }
 
 /// Changes the value, or adds it with the objects around it, in the style of the file.

@@ -12,6 +12,10 @@ use gridkey_core::KeyId;
 use gridkey_core::inventory::SinkContent;
 use zeroize::Zeroizing;
 
+pub(crate) use dotenv::holding_keys as keys_in_dotenv;
+pub(crate) use json::holding_keys as keys_in_json;
+pub(crate) use yaml::holding_keys as keys_in_yaml;
+
 /// The place of one secret in a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {

@@ -14,7 +14,13 @@ const MANIFEST: &str = include_str!("init.yaml");
 const IGNORED: [&str; 2] = [".gridkey/", ".env.*"];
 
 pub fn run(arguments: &InitArguments) -> Result<Exit, CommandError> {
-    let folder = &arguments.folder;
+    write(&arguments.folder, MANIFEST)?;
+    print::say("try it without an account: `gridkey --emulator apply`");
+    Ok(Exit::Done)
+}
+
+/// Writes a manifest into a folder that has none, and the lines of `.gitignore`.
+pub fn write(folder: &Path, text: &str) -> Result<(), CommandError> {
     std::fs::create_dir_all(folder)
         .map_err(|error| CommandError::new(format!("{} cannot be made", folder.display())).because(&error))?;
     let manifest = folder.join("gridkey.yaml");
@@ -25,7 +31,7 @@ pub fn run(arguments: &InitArguments) -> Result<Exit, CommandError> {
             _ => failed,
         }
     })?;
-    file.write_all(MANIFEST.as_bytes()).map_err(|error| {
+    file.write_all(text.as_bytes()).map_err(|error| {
         CommandError::new(format!("{} cannot be written", manifest.display())).because(&error)
     })?;
     let ignored = ignore(&folder.join(".gitignore"))?;
@@ -33,8 +39,7 @@ pub fn run(arguments: &InitArguments) -> Result<Exit, CommandError> {
     if ignored {
         print::say(&format!("added {} to {}", IGNORED.join(" and "), folder.join(".gitignore").display()));
     }
-    print::say("try it without an account: `gridkey --emulator apply`");
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Adds what is missing from a `.gitignore`; says whether anything was.

@@ -3,6 +3,7 @@
 mod apply;
 mod approve;
 mod book;
+mod draft;
 mod drift;
 mod emulator;
 mod init;
@@ -23,6 +24,7 @@ use crate::print;
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let Arguments { global, command } = arguments;
     match command {
+        Command::Init(arguments) if arguments.from_account => draft::run(&global, &arguments).await,
         Command::Init(arguments) => init::run(&arguments),
         Command::Validate => validate::run(&global).await,
         Command::Plan(arguments) => plan::run(&global, &arguments).await,

@@ -79,3 +79,84 @@ async fn a_deleted_state_is_had_back_from_the_sinks_without_a_key_made() {
     assert_eq!(made, 41, "no key was made but the forty, and the managing key");
     place.no_secrets_in_artefacts();
 }
+
+/// Sixty keys made by hand, and where their secrets lie: dotenv files at odd places.
+fn sixty(place: &Place) {
+    let scopes: [&[&str]; 4] = [
+        &["mail.send"],
+        &["mail.send", "stats.read"],
+        &["templates.read", "templates.versions.read", "mail.send"],
+        &["stats.read"],
+    ];
+    for number in 0..60 {
+        let name = match number % 6 {
+            0 => format!("Mailer {number}"),
+            1 => format!("{{team}} #{number}: \"quoted\""),
+            2 => "the same name".to_string(),
+            3 => format!("ünïcode ✉ {number}"),
+            4 => format!("null-{number}"),
+            _ => format!("{number}"),
+        };
+        let scopes = scopes[number % scopes.len()];
+        let made = place.server.model().add_key("acme", &name, Some(scopes), jiff::Timestamp::now());
+        let secret = made.secret;
+        let (file, line) = match number % 5 {
+            0 => (
+                format!("deploy/a/{number}/.env"),
+                format!("# a comment\nSENDGRID_API_KEY={secret}\nOTHER=1\n"),
+            ),
+            1 => (format!("deploy/.env.{number}"), format!("export KEY_{number}=\"{secret}\"\n")),
+            2 => ("deploy/shared.env".to_string(), format!("K{number}='{secret}'\n")),
+            3 => (
+                format!("deploy/b/c/d/{number}.env"),
+                format!("X=y\r\nmail_key_{number}={secret}\r\nodd.key-{number}={secret}\r\n"),
+            ),
+            _ => (format!("deploy/e/{number}.env"), format!("FIRST={secret}\nSECOND={secret}\n")),
+        };
+        let before = place.read(&file);
+        place.write(&file, &format!("{before}{line}"));
+    }
+    place.write("deploy/no-keys.env", "NOTHING=here\nFAKE=SG.not.a-key\n");
+    place.write("deploy/binary.env", "\u{0}\u{1}SG.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_of_sixty_keys_made_by_hand_is_adopted_and_nothing_else_happens() {
+    let place = Place::new(Settings::default()).await;
+    sixty(&place);
+    let before = live(&place);
+    let drafted = place.run(&["init", "--from-account", "--look-in", "dotenv:deploy"]);
+    drafted
+        .ends(0)
+        .says("60 keys in the manifest")
+        .says("the secrets of 60 keys were found")
+        .says("no manifest can name that place");
+    place.no_secrets("what init says", &drafted.all());
+    place.no_secrets("the manifest", &place.read("gridkey.yaml"));
+    place.run(&["validate"]).ends(0).says("The manifest is valid: 60 keys");
+    let plan = place.run(&["plan"]);
+    plan.ends(0).says("Plan: 60 to adopt.");
+    place.no_secrets("the plan", &plan.all());
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&["plan", "--format", "json"]).out).unwrap();
+    for change in json["changes"].as_array().unwrap() {
+        assert_eq!(change["action"], "adopt");
+        assert_eq!(change["reasons"], serde_json::json!(["imported"]), "{change:#}");
+        let steps: Vec<&String> = change["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|step| step.as_object().unwrap().keys())
+            .collect();
+        assert_eq!(steps, ["adopt"], "{change:#}");
+        assert_eq!(change["steps"][0]["adopt"]["secret"], "delivered", "{change:#}");
+    }
+    assert_eq!(json["findings"], serde_json::json!([]));
+    place.run(&["apply", "--yes"]).ends(0).says("Applied: 60 adopted.");
+    place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes. 60 keys are as they should be.");
+    assert_eq!(live(&place), before);
+    place.run(&["validate"]).ends(0).says("is carried out, and can go");
+    // A second draft changes nothing.
+    place.run(&["init", "--from-account"]).ends(1).says("is there already");
+    place.no_secrets_in_state();
+}

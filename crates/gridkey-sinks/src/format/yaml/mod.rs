@@ -5,6 +5,7 @@
 
 mod tree;
 
+use gridkey_core::KeyId;
 use zeroize::Zeroizing;
 
 use super::{FormatError, Held, is_plain, join, line_end, pointer, splice};
@@ -33,6 +34,38 @@ pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
         Value::Scalar { text, style: _ } if !value.tagged => Held::Text(text.clone()),
         Value::Scalar { .. } | Value::Map { .. } | Value::List(_) | Value::Alias(_) => Held::Other,
     })
+}
+
+/// The pointers to texts that are SendGrid keys.
+pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
+    fn walk(node: &Node, names: &mut Vec<String>, found: &mut Vec<String>) {
+        match &node.value {
+            Value::Scalar { text, .. } if KeyId::of_secret(text).is_some() => {
+                found.push(super::pointer::to(names, names.len()));
+            }
+            Value::Scalar { .. } | Value::Alias(_) => {}
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    names.push(index.to_string());
+                    walk(item, names, found);
+                    names.pop();
+                }
+            }
+            Value::Map { entries, .. } => {
+                for (name, value) in entries {
+                    let Value::Scalar { text, .. } = &name.value else { continue };
+                    names.push(text.to_string());
+                    walk(value, names, found);
+                    names.pop();
+                }
+            }
+        }
+    }
+    let (mut names, mut found) = (Vec::new(), Vec::new());
+    if let Some(root) = tree::parse(text)? {
+        walk(&root, &mut names, &mut found);
+    }
+    Ok(found)
 }
 
 /// Changes the value within the quotes it has, or adds it with the mappings around it in block style.

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod address;
+pub mod audit;
 pub mod catalogue;
 pub mod diagnostic;
 pub mod draft;

@@ -12,6 +12,6 @@ pub mod session;
 
 pub use apply::{Apply, ApplyOptions, Cancel, Outcome, apply};
 pub use event::{Event, Failure, Observer, Unobserved};
-pub use refresh::{Readers, Refresh, Settle, refresh};
+pub use refresh::{Depth, Readers, Refresh, Settle, refresh};
 pub use secret::Secret;
 pub use session::{LockedAccount, Session, SessionError};

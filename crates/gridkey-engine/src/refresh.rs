@@ -12,7 +12,7 @@ use gridkey_core::inventory::{
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{Requests, Selection, adoptable, as_moved, gives_scopes};
 use gridkey_core::state::AccountState;
-use gridkey_core::{KeyId, LocationId, Marker, Name, SinkLocation};
+use gridkey_core::{Address, KeyId, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::event::{Event, Observer};
@@ -40,6 +40,16 @@ pub struct Refresh<'a> {
     pub sinks: Option<&'a dyn SinkReader>,
     pub events: &'a dyn Observer,
     pub settle: Option<Settle<'a>>,
+    pub depth: Depth,
+}
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What a plan of the selection needs.
+    Plan,
+    /// Every key of every account, foreign ones too, and every location.
+    Everything,
 }
 
 /// Wait until reads are sure to show what earlier runs did. An apply does; a plan shows what it sees.
@@ -54,7 +64,10 @@ pub struct Settle<'a> {
 pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
     let moved = as_moved(refresh.manifest, refresh.selection, refresh.states);
     let refresh = &Refresh { states: &moved.states, ..*refresh };
-    let names = refresh.selection.accounts(refresh.manifest, refresh.states);
+    let names = match refresh.depth {
+        Depth::Plan => refresh.selection.accounts(refresh.manifest, refresh.states),
+        Depth::Everything => refresh.manifest.accounts.keys().cloned().collect(),
+    };
     let mut accounts: BTreeMap<_, _> = stream::iter(names)
         .map(|name| async move {
             refresh.events.event(Event::Observing { account: name.clone() });
@@ -90,7 +103,8 @@ impl Refresh<'_> {
                 read = self.look(state, reader).await?;
             }
         }
-        if gives_scopes(self.manifest, self.selection, state, name, &read) {
+        let everything = self.depth == Depth::Everything;
+        if everything || gives_scopes(self.manifest, self.selection, state, name, &read) {
             read.grantable = match reader.grantable().await {
                 Ok(scopes) => Grantable::Known(scopes),
                 Err(error) => Grantable::Unknown(error.message),
@@ -122,6 +136,11 @@ impl Refresh<'_> {
         }
     }
 
+    /// Whether an address is looked at.
+    fn is_about(&self, address: &Address) -> bool {
+        self.depth == Depth::Everything || self.selection.has(self.manifest, address)
+    }
+
     /// One list, and one look at each key that state owns.
     async fn look(
         &self,
@@ -129,12 +148,12 @@ impl Refresh<'_> {
         reader: &dyn AccountReader,
     ) -> Result<ReadAccount, ReadError> {
         let listing = reader.list().await?;
-        let ids: BTreeSet<&KeyId> = state
-            .into_iter()
-            .flat_map(|state| &state.keys)
-            .filter(|(address, _)| self.selection.has(self.manifest, address))
-            .map(|(_, key)| &key.id)
-            .collect();
+        let owned = state.into_iter().flat_map(|state| &state.keys);
+        let mut ids: BTreeSet<&KeyId> =
+            owned.filter(|(address, _)| self.is_about(address)).map(|(_, key)| &key.id).collect();
+        if self.depth == Depth::Everything {
+            ids.extend(listing.keys.keys());
+        }
         let mut looks = stream::iter(ids)
             .map(|id| async move { (id.clone(), reader.scopes_of(id).await) })
             .buffer_unordered(CONCURRENT_READS);
@@ -236,12 +255,12 @@ impl Refresh<'_> {
             .manifest
             .keys
             .values()
-            .filter(|key| readable(&key.account) && self.selection.has(self.manifest, &key.address))
+            .filter(|key| readable(&key.account) && self.is_about(&key.address))
             .flat_map(|key| &key.sinks);
         let mut all: Vec<&SinkLocation> = wanted.collect();
         for state in self.states.values().filter(|state| readable(&state.account)) {
             for (address, key) in &state.keys {
-                if !self.selection.has(self.manifest, address) {
+                if !self.is_about(address) {
                     continue;
                 }
                 all.extend(key.sinks.iter().map(|delivery| &delivery.location));

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use gridkey_core::audit::{Concern, Level};
 use gridkey_core::plan::{Allow, Due, RevokeOld};
 use gridkey_core::{Address, Name};
 use gridkey_sendgrid::BaseUrl;
@@ -87,6 +88,8 @@ pub enum Command {
     Apply(ApplyArguments),
     /// Show what differs between state and what is live, whatever the manifest asks for by now
     Drift(DriftArguments),
+    /// Show every key of every account, and what may be worrying about it
+    Audit(AuditArguments),
     /// Replace keys by new ones, and revoke the older ones after an overlap
     Rotate(RotateArguments),
     /// Decide about older keys that wait to be revoked
@@ -109,7 +112,7 @@ pub enum Command {
     /// The catalogue of scopes
     #[command(subcommand)]
     Scopes(ScopesCommand),
-    /// Print the JSON Schema of manifests, policy files or plans
+    /// Print the JSON Schema of manifests, policy files, plans or audits
     Schema {
         #[arg(value_enum, default_value_t)]
         of: SchemaOf,
@@ -127,6 +130,7 @@ pub enum SchemaOf {
     Manifest,
     Policy,
     Plan,
+    Audit,
 }
 
 #[derive(Debug, Args)]
@@ -313,6 +317,67 @@ pub struct ApplyArguments {
 pub struct DestroyArguments {
     #[command(flatten)]
     pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditArguments {
+    #[arg(long, value_enum, default_value_t)]
+    pub format: AuditFormat,
+
+    /// Only keys of this account (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub account: Vec<Name>,
+
+    /// Only keys of this owner (repeatable)
+    #[arg(long, value_name = "OWNER")]
+    pub owner: Vec<String>,
+
+    /// Only keys that hold this scope, or one that a pattern such as `mail.*` matches (repeatable)
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<String>,
+
+    /// Only keys with this concern, or of this risk and worse (repeatable)
+    #[arg(long, value_name = "CONCERN|RISK", value_delimiter = ',')]
+    pub concern: Vec<FailOn>,
+
+    /// Exit with 3 where a key that is shown has this concern, or is of this risk or worse (repeatable)
+    #[arg(long, value_name = "CONCERN|RISK", value_delimiter = ',')]
+    pub fail_on: Vec<FailOn>,
+
+    /// Leave the sinks alone
+    #[arg(long)]
+    pub no_sinks: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum AuditFormat {
+    #[default]
+    Text,
+    Json,
+    /// A line for each key
+    Csv,
+    /// One self-contained page
+    Html,
+}
+
+/// A concern, or a risk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailOn {
+    Level(Level),
+    Concern(Concern),
+}
+
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let level = Level::ALL.into_iter().find(|level| *level != Level::None && level.as_str() == text);
+        let concern = Concern::ALL.into_iter().find(|concern| concern.as_str() == text);
+        level.map(Self::Level).or(concern.map(Self::Concern)).ok_or_else(|| {
+            let known: Vec<&str> = Concern::ALL.iter().map(|concern| concern.as_str()).collect();
+            format!("it is `high`, `medium`, `low`, or one of {}", known.join(", "))
+        })
+    }
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,10 @@ fn generated(root: &Path) -> Vec<Generated> {
             path: root.join("schema/plan.schema.json"),
             text: format!("{:#}\n", gridkey_core::plan::plan_schema()),
         },
+        Generated {
+            path: root.join("schema/audit.schema.json"),
+            text: format!("{:#}\n", gridkey_core::audit::audit_schema()),
+        },
         Generated { path: root.join("docs/reference/commands.md"), text: commands() },
     ]
 }

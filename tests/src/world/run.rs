@@ -13,7 +13,7 @@ use gridkey_core::plan::{
 use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateReader, StateWriter};
 use gridkey_engine::session::{OpenSession, Session};
 use gridkey_engine::{
-    Apply, ApplyOptions, Cancel, Event, Observer, Outcome, Readers, Refresh, Settle, apply, refresh,
+    Apply, ApplyOptions, Cancel, Depth, Event, Observer, Outcome, Readers, Refresh, Settle, apply, refresh,
 };
 
 use super::{LEASE, Process, READ_LAG, World, WorldManifest, name};
@@ -196,6 +196,7 @@ impl World {
             sinks: Some(process.as_ref()),
             events,
             settle,
+            depth: Depth::Plan,
         })
         .await;
         let input = PlanInput {

@@ -72,6 +72,14 @@ pub(crate) fn has_expired(account: &Account<'_>, address: &Address) -> bool {
     expires(account, address.environment.as_ref()).is_some_and(|at| at <= account.at())
 }
 
+/// Whole days in words; some seconds less than one are one.
+pub(crate) fn days(span: SignedDuration) -> String {
+    match (span.as_mins() + 30) / (24 * 60) {
+        1 => "1 day".to_string(),
+        days => format!("{days} days"),
+    }
+}
+
 pub(crate) fn later(at: Timestamp, duration: Duration) -> Timestamp {
     let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     at.checked_add(duration).unwrap_or(Timestamp::MAX)
@@ -279,8 +287,7 @@ pub(crate) fn overdue(account: &Account<'_>, due: &Due, why: &str, gates: &mut G
     if !is_overdue(due.at, now) || due.what == What::Expiry {
         return;
     }
-    let days = now.duration_since(due.at).as_hours() / 24;
-    let days = if days == 1 { "1 day".to_string() } else { format!("{days} days") };
+    let days = days(now.duration_since(due.at));
     let address = &due.change.address;
     gates.raise(Finding {
         severity: Severity::Warns,

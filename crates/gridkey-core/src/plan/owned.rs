@@ -628,8 +628,7 @@ fn not_rotated(account: &Account<'_>, wanted: &WantedKey, why: &str) -> Finding 
 }
 
 fn retirement_overdue(account: &Account<'_>, wanted: &WantedKey, retiring: &RetiringKey) -> Finding {
-    let days = account.at().duration_since(retiring.after).as_hours() / 24;
-    let days = if days == 1 { "1 day".to_string() } else { format!("{days} days") };
+    let days = clock::days(account.at().duration_since(retiring.after));
     Finding {
         severity: Severity::Warns,
         code: Code::RetirementOverdue,

@@ -13,7 +13,7 @@ use gridkey_core::{Address, Name};
 use gridkey_engine::apply::ApplyError;
 use gridkey_engine::ports::{LockError, LockHolder, SinkError};
 use gridkey_engine::session::{OpenSession, Session, SessionError};
-use gridkey_engine::{Apply, ApplyOptions, Cancel, Outcome, Refresh, Settle, refresh};
+use gridkey_engine::{Apply, ApplyOptions, Cancel, Depth, Outcome, Refresh, Settle, refresh};
 use jiff::Timestamp;
 
 use crate::args::{ApplyArguments, Confirmation, Global, RunArguments};
@@ -235,6 +235,7 @@ async fn prepare(
         sinks: Some(project.sinks.as_ref()),
         events: progress.as_ref(),
         settle: Some(Settle { timer: timer.as_ref(), read_lag: project.read_lag }),
+        depth: Depth::Plan,
     })
     .await;
     let input = PlanInput {

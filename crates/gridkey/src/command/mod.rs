@@ -2,6 +2,7 @@
 
 mod apply;
 mod approve;
+mod audit;
 mod book;
 mod draft;
 mod drift;
@@ -31,6 +32,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Show(arguments) => show::run(&arguments),
         Command::Drift(arguments) => drift::run(&global, &arguments).await,
         Command::Apply(arguments) => apply::apply(&global, &arguments).await,
+        Command::Audit(arguments) => audit::run(&global, &arguments).await,
         Command::Rotate(arguments) => lifecycle::rotate(&global, &arguments).await,
         Command::Retire(arguments) => lifecycle::retire(&global, &arguments).await,
         Command::Import(arguments) => lifecycle::import(&global, &arguments).await,
@@ -54,6 +56,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
                 SchemaOf::Manifest => gridkey_core::manifest::manifest_schema(),
                 SchemaOf::Policy => gridkey_core::manifest::policy_schema(),
                 SchemaOf::Plan => gridkey_core::plan::plan_schema(),
+                SchemaOf::Audit => gridkey_core::audit::audit_schema(),
             };
             print::out(&format!("{schema:#}\n"));
             Ok(Exit::Done)

@@ -10,7 +10,7 @@ use gridkey_core::plan::{Options, Plan, PlanInput, Seed, Selection, Severity, co
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
 use gridkey_engine::ports::SinkReader;
-use gridkey_engine::{Refresh, refresh};
+use gridkey_engine::{Depth, Refresh, refresh};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,6 +81,7 @@ impl<'a> Look<'a> {
             sinks: self.options.sinks.then_some(sinks),
             events: progress.as_ref(),
             settle: None,
+            depth: Depth::Plan,
         })
         .await;
         progress.finish();

@@ -101,8 +101,10 @@ async fn refuse(
         Err(CommandError { exit: Exit::Blocked, ..CommandError::new(message).help(help) })
     };
     let states = project.states().await?;
+    // State remembers the one of the last run. Where this run works with another, that one is no longer it.
     let managing = AccountReader::managing_key(reader);
-    if managing.as_ref() == Some(id) || states.values().any(|state| state.managing_key.as_ref() == Some(id)) {
+    let remembered = || states.values().any(|state| state.managing_key.as_ref() == Some(id));
+    if managing.as_ref() == Some(id) || (managing.is_none() && remembered()) {
         return blocked(
             format!("{id} is the managing key itself, with which gridkey works"),
             "it is never revoked; put another one in its place by hand first (docs: recovery)".to_string(),

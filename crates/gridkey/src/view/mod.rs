@@ -1,6 +1,7 @@
 //! Views: plans, events, outcomes and diagnostics in the words that people read. They decide nothing.
 
 pub mod approval;
+pub mod audit;
 mod change;
 pub mod diagnostics;
 pub mod events;

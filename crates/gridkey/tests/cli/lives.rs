@@ -160,3 +160,37 @@ async fn an_account_of_sixty_keys_made_by_hand_is_adopted_and_nothing_else_happe
     place.run(&["init", "--from-account"]).ends(1).says("is there already");
     place.no_secrets_in_state();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_says_the_same_in_every_form() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(12)));
+    place.run(&["apply", "--yes"]).ends(0);
+    for number in 0..3 {
+        let name = format!("=HYPERLINK(\"x\") <b>{number}</b>");
+        place.server.model().add_key(
+            "acme",
+            &name,
+            Some(&["mail.send", "stats.read"]),
+            jiff::Timestamp::now(),
+        );
+    }
+    let as_form = |form: &str| {
+        let said = place.run(&["audit", "--format", form]);
+        place.no_secrets(&format!("the audit as {form}"), &said.all());
+        said.ends(0).out.clone()
+    };
+    let audit: gridkey_core::audit::Audit = serde_json::from_str(&as_form("json")).unwrap();
+    assert_eq!(audit.keys.len(), 12 + 3 + 1);
+    assert!(audit.keys.is_sorted_by_key(|key| key.risk));
+    assert!(as_form("text").ends_with("16 keys in 1 account; risk: 3 medium, 12 low, 1 none.\n"));
+    let csv = as_form("csv");
+    assert_eq!(csv.matches("\r\n").count(), 17);
+    assert_eq!(csv.matches("\"'=HYPERLINK(\"\"x\"\")").count(), 3, "{csv}");
+    let html = as_form("html");
+    assert!(!html.contains("<b>0") && html.contains("&lt;b&gt;0"), "names are escaped");
+    for key in &audit.keys {
+        let id = key.id.as_ref().unwrap().as_str();
+        assert!(csv.contains(id) && html.contains(id), "{id}");
+    }
+}

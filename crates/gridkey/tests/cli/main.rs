@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod docs;
 mod forms;
 mod input;
 mod interruption;

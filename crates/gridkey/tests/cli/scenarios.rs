@@ -71,6 +71,8 @@ enum Step {
     OverlapsPass,
     /// So many days pass.
     DaysPass(i64),
+    /// The managing key is another one from now on, which somebody made by hand.
+    NewManagingKey,
     /// A file or a folder is gone.
     Remove(String),
     /// A key is given another name by hand.
@@ -125,7 +127,7 @@ async fn tell(claim: &Path, had: &mut Had) -> String {
     let text = std::fs::read_to_string(claim.join("scenario.json")).unwrap();
     let Scenario { sendgrid, foreign, subusers, steps, converges } =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let place = Place::new(sendgrid).await;
+    let mut place = Place::new(sendgrid).await;
     for subuser in subusers {
         place.server.model().child("acme", &subuser);
     }
@@ -187,6 +189,11 @@ async fn tell(claim: &Path, had: &mut Had) -> String {
                 if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) }
                     .unwrap();
                 told.push_str(&format!("# {file} is gone\n"));
+            }
+            Step::NewManagingKey => {
+                let made = place.server.model().add_key("acme", "new managing key", None, Timestamp::now());
+                place.key = made.secret;
+                told.push_str("# the managing key is another one\n");
             }
             Step::Rename { account, name, to } => {
                 let id = id_of(&place, &account, &name);

@@ -4,7 +4,7 @@
 mod capacity;
 mod changes;
 mod matrix;
-mod page;
+pub(super) mod page;
 mod timeline;
 mod values;
 

@@ -9,7 +9,7 @@ const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
 /// A whole page.
-pub(super) fn page(title: &str, body: &Markup) -> String {
+pub(in crate::view) fn page(title: &str, body: &Markup) -> String {
     let policy = format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
         source(STYLE),
@@ -41,7 +41,7 @@ fn source(text: &str) -> String {
 }
 
 /// Light or dark, other than the machine has it. It needs the script, which shows it.
-pub(super) fn theme_switch() -> Markup {
+pub(in crate::view) fn theme_switch() -> Markup {
     html! {
         button #theme type="button" hidden aria-label="Switch between light and dark" { "◐" }
     }

@@ -1,0 +1,92 @@
+//! `audit`: every key of every account. Nothing is changed, and no writer is made.
+
+use gridkey_core::audit::{Audit, AuditInput, AuditedKey, audit};
+use gridkey_engine::{Depth, Refresh, refresh};
+
+use crate::args::{AuditArguments, AuditFormat, FailOn, Global};
+use crate::command::plan::progress;
+use crate::exit::{CommandError, Exit};
+use crate::print;
+use crate::project::{Project, Rights};
+use crate::view;
+
+pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, CommandError> {
+    if !global.environments.is_empty() {
+        return Err(CommandError::usage("an audit is about every key, and takes no `--env`")
+            .help("narrow what is shown with `--account`, `--owner`, `--scope` or `--concern`"));
+    }
+    let project = Project::open(global).await?;
+    let states = project.states().await?;
+    project.within_reach(&states)?;
+    let manifest = project.manifest();
+    if let Some(unknown) = arguments.account.iter().find(|name| !manifest.accounts.contains_key(*name)) {
+        let known: Vec<String> = manifest.accounts.keys().map(ToString::to_string).collect();
+        return Err(CommandError::usage(format!("the manifest has no account `{unknown}`"))
+            .help(format!("it has {}", known.join(", "))));
+    }
+    let progress = progress(global);
+    let names = manifest.accounts.keys().cloned().collect();
+    let accounts = project.accounts(&names, Rights::Read, &progress).await;
+    let selection = project.selection(&[], false);
+    let inventory = refresh(&Refresh {
+        manifest,
+        selection: &selection,
+        states: &states,
+        requests: &Default::default(),
+        readers: &accounts.readers,
+        sinks: (!arguments.no_sinks).then_some(project.sinks.as_ref() as _),
+        events: progress.as_ref(),
+        settle: None,
+        depth: Depth::Everything,
+    })
+    .await;
+    progress.finish();
+    let mut audited = audit(&AuditInput {
+        manifest,
+        states: &states,
+        inventory: &inventory,
+        policy: project.policy.as_ref(),
+        sinks: !arguments.no_sinks,
+    });
+    narrow(&mut audited, arguments);
+    show(&audited, arguments.format);
+    let failed = audited.keys.iter().any(|key| arguments.fail_on.iter().any(|on| on.is_met(key)));
+    let unread = audited.accounts.values().any(|account| account.unreadable.is_some());
+    Ok(if failed || unread { Exit::Blocked } else { Exit::Done })
+}
+
+fn narrow(audit: &mut Audit, arguments: &AuditArguments) {
+    let AuditArguments { account, owner, scope, concern, format: _, fail_on: _, no_sinks: _ } = arguments;
+    let owned_by = |key: &AuditedKey| key.owner.as_ref().is_some_and(|known| owner.contains(known));
+    audit.keys.retain(|key| {
+        (account.is_empty() || account.contains(&key.account))
+            && (owner.is_empty() || owned_by(key))
+            && (scope.is_empty() || scope.iter().any(|pattern| key.holds(pattern)))
+            && (concern.is_empty() || concern.iter().any(|on| on.is_met(key)))
+    });
+    if !account.is_empty() {
+        audit.accounts.retain(|name, _| account.contains(name));
+    }
+}
+
+fn show(audit: &Audit, format: AuditFormat) {
+    match format {
+        AuditFormat::Text => print::out(&view::audit::text(audit, print::style())),
+        AuditFormat::Json => {
+            let text = serde_json::to_string_pretty(audit).expect("an audit is plain data with text keys");
+            print::out(&format!("{text}\n"));
+        }
+        AuditFormat::Csv => print::out(&view::audit::csv::csv(audit)),
+        AuditFormat::Html => print::out(&view::audit::html::html(audit)),
+    }
+}
+
+impl FailOn {
+    fn is_met(&self, key: &AuditedKey) -> bool {
+        match self {
+            // Worse than what was named counts too.
+            Self::Level(level) => key.risk <= *level,
+            Self::Concern(concern) => key.concerns.contains(concern),
+        }
+    }
+}

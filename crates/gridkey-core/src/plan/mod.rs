@@ -115,13 +115,15 @@ pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> Appr
                     let (mut planned, due) = account.plan(&mut gates);
                     moved.prepend(&name, &mut planned);
                     adopt::prepend(adoptions, &mut planned);
-                    let mut all = planned.clone();
+                    let mut all = approval.map(|_| planned.clone()).unwrap_or_default();
                     let mut planned = limited.take(&name, planned, input, approval, &mut gates);
                     let clock::Chosen { done, left } =
                         clock::choose(&account, &planned, due, approval, &mut gates);
                     limited.left.extend(left);
                     for change in done {
-                        replace(&mut all, &change);
+                        if approval.is_some() {
+                            replace(&mut all, &change);
+                        }
                         replace(&mut planned, &change);
                     }
                     if let Some(approval) = approval {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{
-    Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Requests, Seed, Selection, plan_approved,
+    Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Requests, Seed, Selection, as_moved,
+    plan_approved,
 };
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
@@ -214,7 +215,8 @@ async fn prepare(
     options.approved_allow = asked.approval.as_ref().map(Approval::allowed).unwrap_or_default();
     let mut states = project.states().await?;
     project.within_reach(&states)?;
-    let names = selection.accounts(project.manifest(), &states);
+    let names =
+        selection.accounts(project.manifest(), &as_moved(project.manifest(), selection, &states).states);
     let seed = Seed(rand::random());
     let session =
         open_session(project, &names, asked.confirm.lock_timeout, asked.aim.command(), timer, &seed, by)

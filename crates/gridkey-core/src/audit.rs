@@ -186,7 +186,7 @@ pub enum Concern {
     Held,
     /// It is due for rotation within two weeks.
     RotationDueSoon,
-    /// It is never rotated.
+    /// The manifest does not say how often it is rotated.
     NoRotation,
     /// Nobody is named as its owner.
     NoOwner,
@@ -257,7 +257,7 @@ impl Concern {
             Self::Unsettled => "creation not settled",
             Self::Held => "kept until somebody says otherwise",
             Self::RotationDueSoon => "due for rotation soon",
-            Self::NoRotation => "never rotated",
+            Self::NoRotation => "no rotation in the manifest",
             Self::NoOwner => "no owner",
             Self::SinkUnreadable => "a sink cannot be read",
             Self::NotShown => "SendGrid did not show its scopes",

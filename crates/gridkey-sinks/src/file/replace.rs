@@ -1,6 +1,6 @@
 //! Replaces a file so that its readers find it whole at every moment: the old one or the new one.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -124,11 +124,23 @@ pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
 
 /// A temporary file in a folder: mode 0600 from its first moment, and locked as long as it is in use.
 fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
-    let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder);
-    let temporary = temporary.map_err(without_name)?;
-    // Where locks are unknown, nothing can be swept either.
-    let _ = temporary.as_file().try_lock();
-    Ok(temporary)
+    /// Another run sweeps in the moment between making and locking, and not often so many times.
+    const ATTEMPTS: u32 = 32;
+    for _ in 0..ATTEMPTS {
+        let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder);
+        let temporary = temporary.map_err(without_name)?;
+        let swept = match temporary.as_file().try_lock() {
+            // Whoever clears it away had it before this lock, so it is gone by now or stays.
+            Ok(()) => !temporary.path().exists(),
+            Err(TryLockError::WouldBlock) => true,
+            // Where locks are unknown, nothing can be swept either.
+            Err(TryLockError::Error(_)) => false,
+        };
+        if !swept {
+            return Ok(temporary);
+        }
+    }
+    Err(io::Error::other("temporary files are cleared away by another program as soon as they are made"))
 }
 
 /// The kind alone, where it says enough: the name of a temporary file helps nobody.
@@ -169,10 +181,13 @@ fn sweep(folder: &Path) {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
         let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if ours && plain && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+        let Some(file) = File::open(entry.path()).ok().filter(|_| ours && plain) else { continue };
+        if file.try_lock().is_ok() {
             // What cannot be cleared away now is tried again with the next write.
             let _ = fs::remove_file(entry.path());
         }
+        // The lock ends here, after the file: whoever gets it next looks whether the file is still there.
+        drop(file);
     }
 }
 

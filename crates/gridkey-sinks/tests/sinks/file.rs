@@ -258,3 +258,24 @@ mod unix {
         assert_eq!((fs::metadata(&path).unwrap().uid(), mode(&path)), (12345, 0o600));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn files_of_one_folder_are_edited_side_by_side() {
+    const FILES: usize = 8;
+    const ROUNDS: usize = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = std::sync::Arc::new(sinks(&folder));
+    let writers = (0..FILES).map(|file| {
+        let sinks = std::sync::Arc::clone(&sinks);
+        tokio::spawn(async move {
+            let location = dotenv(&format!("{file}.env"), "KEY");
+            for _ in 0..ROUNDS {
+                sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+                sinks.remove(&location).await.unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+}

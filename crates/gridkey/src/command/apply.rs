@@ -129,7 +129,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let chosen = project.selection(only, aim == Aim::Nothing);
     let selection = approve::selection(chosen, asked.approval.as_ref());
     if aim != Aim::Nothing {
-        check_only(project.manifest(), only)?;
+        check_only(project.manifest(), &selection, only)?;
     }
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());

@@ -45,8 +45,8 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Com
 async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, CommandError> {
     let project = Project::open(global).await?;
     let selection = project.selection(&arguments.narrowing.only, false);
-    check_only(project.manifest(), &arguments.rotate)?;
-    check_only(project.manifest(), &arguments.narrowing.only)?;
+    check_only(project.manifest(), &selection, &arguments.rotate)?;
+    check_only(project.manifest(), &selection, &arguments.narrowing.only)?;
     let mut options = project.options(&arguments.narrowing.allow).await?;
     options.due = arguments.due.into();
     options.sinks = !arguments.no_sinks;
@@ -110,11 +110,11 @@ fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<P
     let (newer, _) = read_manifest(&global.manifest, &chosen.requested)?;
     let (older, _) = read_manifest(older, &chosen.requested)?;
     let policy = global.policy.as_deref().map(read_policy).transpose()?;
-    check_only(&newer.manifest, &arguments.narrowing.only)?;
     let options = Options { allow: arguments.narrowing.allow.clone(), ..Options::default() };
     let only =
         (!arguments.narrowing.only.is_empty()).then(|| arguments.narrowing.only.iter().cloned().collect());
     let selection = Selection { environments: chosen.names, only, destroy: false };
+    check_only(&newer.manifest, &selection, &arguments.narrowing.only)?;
     Ok(compare(&older.manifest, &newer.manifest, policy.as_ref(), &selection, Timestamp::now(), &options))
 }
 
@@ -154,12 +154,20 @@ pub fn progress(global: &Global) -> Arc<Progress> {
 }
 
 /// An address that is neither wanted nor owned is a slip of the pen, and would plan nothing.
-pub fn check_only(manifest: &Manifest, only: &[Address]) -> Result<(), CommandError> {
+///
+/// So is one in an environment that the run is not about.
+pub fn check_only(manifest: &Manifest, selection: &Selection, only: &[Address]) -> Result<(), CommandError> {
     for address in only {
         if !manifest.keys.contains_key(address) {
             let all: Vec<String> = manifest.keys.keys().map(ToString::to_string).take(10).collect();
             return Err(CommandError::usage(format!("the manifest has no key at `{address}`"))
                 .help(format!("it has {}", all.join(", "))));
+        }
+        if !selection.has_environment(manifest, address.environment.as_ref()) {
+            return Err(CommandError::usage(format!(
+                "`{address}` is in no environment that this run is about"
+            ))
+            .help("leave `--env` out, or name its environment"));
         }
     }
     Ok(())

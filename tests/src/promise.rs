@@ -1,9 +1,10 @@
 //! The promises of gridkey, as checks on a world after the next run.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use gridkey_core::plan::{Action, Plan, Severity};
-use gridkey_core::{KeyId, Marker};
+use gridkey_core::state::AccountState;
+use gridkey_core::{Address, Marker, Name};
 
 use crate::world::{World, WorldManifest};
 
@@ -13,8 +14,13 @@ use crate::world::{World, WorldManifest};
 pub fn broken(world: &World, manifest: &WorldManifest, plan: &Plan, settled: bool) -> Vec<String> {
     let inner = world.lock();
     let mut broken = inner.broken.clone();
-    let Some(state) = &inner.state else { return vec!["there is no state".to_string()] };
-    let text = String::from_utf8(state.to_bytes()).expect("state is text");
+    let states: BTreeMap<&Name, &AccountState> =
+        inner.states().map(|state| (&state.account, state)).collect();
+    if states.is_empty() {
+        return vec!["there is no state".to_string()];
+    }
+    let text: String =
+        states.values().map(|state| String::from_utf8(state.to_bytes()).expect("state is text")).collect();
     broken.extend(
         inner
             .keys
@@ -22,26 +28,29 @@ pub fn broken(world: &World, manifest: &WorldManifest, plan: &Plan, settled: boo
             .filter(|key| text.contains(&key.secret))
             .map(|key| format!("leak: {} is in state", key.name)),
     );
-    let owned = state.owned_ids();
-    let current: BTreeSet<&KeyId> = state.keys.values().map(|key| &key.id).collect();
     for (id, key) in inner.keys.iter().filter(|(_, key)| key.revoked.is_none() && !key.foreign) {
+        let Some(state) = states.get(&key.account) else {
+            broken.push(format!("orphan: {id} `{}` lives in an account without state", key.name));
+            continue;
+        };
         let marker = Marker::in_name(&key.name);
         let remembered = marker.is_some_and(|marker| {
             state.abandoned.contains_key(&marker) || state.pending.contains_key(&marker)
         });
-        if !owned.contains_key(id) && (settled || !remembered) {
+        if !state.owned_ids().contains_key(id) && (settled || !remembered) {
             broken.push(format!("orphan: {id} `{}` lives, and nobody has its secret", key.name));
         }
-        if settled && !current.contains(id) {
+        if settled && !state.keys.values().any(|current| current.id == *id) {
             broken.push(format!("left over: {id} `{}` still lives", key.name));
         }
     }
     for (address, wanted) in &manifest.manifest.keys {
-        let Some(key) = state.keys.get(address) else {
+        let Some(key) = states.get(&wanted.account).and_then(|state| state.keys.get(address)) else {
             broken.push(format!("{address} has no key"));
             continue;
         };
-        let Some(live) = inner.keys.get(&key.id).filter(|key| key.revoked.is_none()) else {
+        let live = inner.keys.get(&key.id).filter(|key| key.revoked.is_none());
+        let Some(live) = live.filter(|live| live.account == wanted.account) else {
             broken.push(format!("{address} has the key {}, which is not live", key.id));
             continue;
         };
@@ -58,15 +67,17 @@ pub fn broken(world: &World, manifest: &WorldManifest, plan: &Plan, settled: boo
             }
         }
     }
-    broken.extend(
-        state
-            .keys
-            .keys()
-            .filter(|address| !manifest.manifest.keys.contains_key(*address))
-            .map(|address| format!("{address} is still owned")),
-    );
-    if settled && !state.pending.is_empty() {
-        broken.push(format!("still pending: {:?}", state.pending.keys().collect::<Vec<_>>()));
+    for (account, state) in states {
+        // An older key stays with the account it lives in, until the overlap has passed.
+        let wanted = |address: &Address| {
+            let wanted = manifest.manifest.keys.get(address);
+            wanted.is_some_and(|wanted| !settled || wanted.account == *account)
+        };
+        let others = state.keys.keys().filter(|address| !wanted(address));
+        broken.extend(others.map(|address| format!("{account} still owns {address}")));
+        if settled && !state.pending.is_empty() {
+            broken.push(format!("still pending: {:?}", state.pending.keys().collect::<Vec<_>>()));
+        }
     }
     for change in plan.effective().filter(|change| settled || change.action != Action::Retire) {
         broken

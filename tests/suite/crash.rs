@@ -14,7 +14,10 @@ use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, World};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::stage::{READABLE, Stage, begun_and_wanted_no_more, lives, replaced_at_the_limit, stage, stages};
+use crate::stage::{
+    READABLE, Stage, begun_and_wanted_no_more, into_another_account, lives, replaced_at_the_limit, stage,
+    stages,
+};
 
 const THREADS: usize = 2;
 
@@ -145,7 +148,9 @@ fn check_all(
 
 #[test]
 fn an_undisturbed_run_keeps_every_promise() {
-    let stages = stages(100);
+    let mut stages: Vec<Stage> = stages(100).into();
+    stages.extend(lives());
+    stages.extend(into_another_account());
     let schedules = (0..stages.len()).map(|stage| (stage, BTreeMap::new(), false)).collect();
     check_all("undisturbed", &stages, schedules);
 }
@@ -169,6 +174,7 @@ fn single_faults(stages: &[Stage]) -> Vec<(usize, BTreeMap<usize, Fault>, bool)>
 fn every_effect_may_fail_in_every_way() {
     let mut all: Vec<Stage> = stages(100).into();
     all.extend(lives());
+    all.extend(into_another_account());
     all.push(replaced_at_the_limit());
     all.push(begun_and_wanted_no_more());
     let schedules = single_faults(&all);
@@ -195,6 +201,7 @@ fn everything_there_is() -> BTreeSet<String> {
 fn an_approved_plan_covers_every_crash_of_its_own() {
     let mut all: Vec<Stage> = stages(100).into();
     all.extend(lives());
+    all.extend(into_another_account());
     let stages: Vec<Stage> = all.into_iter().map(Stage::approved).collect();
     let schedules = single_faults(&stages);
     check_all("single faults of an approved plan", &stages, schedules);
@@ -231,6 +238,7 @@ fn random_schedules_with_lag_keep_every_promise() {
     // a key that one may have then waits for a person's word, which a test of recovery shows.
     let mut stages: Vec<Stage> = stages(100).into();
     stages.extend(lives());
+    stages.extend(into_another_account());
     stages.push(stage("readable, no spare slot", READABLE, 6));
     let mut random = StdRng::seed_from_u64(20_261_123);
     let schedules = (0..2_400)

@@ -7,7 +7,7 @@ use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Plan, Severity};
 use gridkey_core::{Access, KeyId, Scope, Scopes};
 use gridkey_tests::promise::broken;
-use gridkey_tests::world::{OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest};
+use gridkey_tests::world::{OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme};
 use proptest::prelude::*;
 
 const ADDRESSES: [&str; 4] = ["prod/a", "prod/b", "staging/a", "c"];
@@ -71,7 +71,10 @@ proptest! {
         let world = World::new(LIMIT);
         let scopes = Scopes::new([Scope::new("mail.send")].into()).expect("one scope");
         let foreign: Vec<KeyId> = (0..2)
-            .map(|number| world.lock().make(format!("foreign {number}"), Access::Restricted(scopes.clone()), true))
+            .map(|number| {
+                let access = Access::Restricted(scopes.clone());
+                world.lock().make(&acme(), format!("foreign {number}"), access, true)
+            })
             .collect();
         let options = RunOptions::default();
         for (number, keys) in steps.iter().enumerate() {
@@ -93,7 +96,7 @@ proptest! {
             block_on(world.run(number as u64 + 50, &manifest, &options));
             world.pass(Duration::from_secs(1));
             let after = block_on(world.plan(&manifest, &options));
-            if !blocked && world.lock().state.is_some() {
+            if !blocked && world.lock().state(&acme()).is_some() {
                 prop_assert_eq!(broken(&world, &manifest, &after, true), Vec::<String>::new());
             }
             prop_assert!(world.lock().broken.is_empty(), "{:?}", world.lock().broken);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use gridkey_core::plan::{Code, Options};
+use gridkey_core::plan::{Action, Code, Note, Options};
 use gridkey_tests::promise::broken;
-use gridkey_tests::world::{Ended, Fault, OVERLAP, RunOptions, Wanted, World, WorldManifest};
+use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme};
 
 #[test]
 fn an_uncertain_key_without_a_spare_slot_blocks_until_it_is_allowed_to_go() {
@@ -20,7 +20,7 @@ fn an_uncertain_key_without_a_spare_slot_blocks_until_it_is_allowed_to_go() {
     assert!(matches!(block_on(world.run(1, &manifest, &options)), Ended::Killed));
     let Ended::Blocked(plan) = block_on(world.run(2, &manifest, &options)) else { panic!("it went on") };
     assert!(plan.findings.iter().any(|finding| finding.code == Code::Capacity), "{:?}", plan.findings);
-    assert_eq!(world.lock().live_count(), 1, "the key that a sink may have is left alone");
+    assert_eq!(world.lock().live_count(&acme()), 1, "the key that a sink may have is left alone");
     let allow = vec!["uncertain_key:prod/mailer".parse().expect("a code and an address")];
     let allowed = RunOptions { options: Options { allow, ..Options::default() }, ..RunOptions::default() };
     let ended = block_on(world.run(3, &manifest, &allowed));
@@ -53,9 +53,38 @@ fn retirement_looks_at_the_sinks_first() {
     world.lock().locations.insert(location.clone(), Some(secret));
     run(3);
     assert_eq!(world.lock().held(&location), Some(new), "the current key is delivered again");
-    let still = world.lock().state.as_ref().is_some_and(|state| state.owned_ids().contains_key(&old));
+    let still = world.lock().state(&acme()).is_some_and(|state| state.owned_ids().contains_key(&old));
     assert!(still, "the overlap of the older one counts anew");
     run(4);
     let plan = block_on(world.plan(&manifest, &options));
     assert_eq!(broken(&world, &manifest, &plan, true), Vec::<String>::new());
+}
+
+#[test]
+fn what_broke_off_on_the_way_to_another_account_goes_on_as_the_same_change() {
+    let wanted = [Wanted { address: "prod/mailer", scopes: &["mail.send"], locations: &["ra"] }];
+    let before = WorldManifest::new(&wanted, 10).with_branch(&[], 10);
+    let after = before.clone().with_branch(&["prod/mailer"], 10);
+    let world = World::new(10);
+    let options = RunOptions::default();
+    world.pass(OVERLAP);
+    block_on(world.run(1, &before, &options));
+    world.lock().effects.clear();
+    let wanted = block_on(world.plan(&after, &options));
+    let wanted = wanted.effective().next().expect("it goes to the other account").clone();
+    // Killed right after the sink took the new key's secret: intend, POST, put.
+    world.lock().schedule = BTreeMap::from([(2, Fault::KilledAfter)]);
+    assert!(matches!(block_on(world.run(2, &after, &options)), Ended::Killed));
+    world.pass(READ_LAG);
+    let finished = block_on(world.plan(&after, &options));
+    let finished = finished.effective().next().expect("there is something to finish").clone();
+    assert_eq!(finished.action, Action::Recover);
+    assert_eq!(finished.before, wanted.before, "it takes the place of the same key");
+    assert!(finished.notes.contains(&Note::MovesFrom(acme())), "{:?}", finished.notes);
+    let ended = block_on(world.run(3, &after, &options));
+    assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+    let inner = world.lock();
+    let generations: Vec<u32> =
+        inner.states().flat_map(|state| state.keys.values()).map(|key| key.generation).collect();
+    assert_eq!(generations, [1, 2], "the older key waits for its overlap");
 }

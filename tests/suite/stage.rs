@@ -11,7 +11,7 @@ use gridkey_core::manifest::{
 use gridkey_core::plan::{Approval, Options, Requests, RetireRequest, RevokeOld};
 use gridkey_core::{Access, Address, Scope, Scopes};
 use gridkey_tests::world::{
-    Effect, Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, location,
+    Effect, Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme, location,
 };
 
 /// A world and what a run is to make of it.
@@ -63,7 +63,7 @@ pub fn stage(name: &'static str, sinks: &[&'static [&'static str]; 5], limit: us
     let world = World::new(limit);
     let scopes = Scopes::new([Scope::new("mail.send")].into()).expect("one scope");
     for number in 0..2 {
-        world.lock().make(format!("foreign {number}"), Access::Restricted(scopes.clone()), true);
+        world.lock().make(&acme(), format!("foreign {number}"), Access::Restricted(scopes.clone()), true);
     }
     world.pass(Duration::from_secs(3600));
     let ended = block_on(world.run(1, &before, &RunOptions::default()));
@@ -170,10 +170,10 @@ fn life(name: &'static str, sinks: &[&'static [&'static str]; 8]) -> Stage {
     let (adopted, requests) = {
         let mut inner = world.lock();
         inner.effects.clear();
-        let adopted = inner.make("made by hand".to_string(), scopes(), false);
+        let adopted = inner.make(&acme(), "made by hand".to_string(), scopes(), false);
         let secret = inner.keys[&adopted].secret.clone();
         inner.locations.insert(location("r-adopted").id(), Some(secret));
-        let state = inner.state.clone().expect("there is state");
+        let state = inner.state(&acme()).cloned().expect("there is state");
         let id = |text: &str| state.keys[&address(text)].id.clone();
         // What is let go of is nobody's, and has to stay as it is.
         let let_go = id("prod/gone");
@@ -222,6 +222,63 @@ pub fn lives() -> [Stage; 3] {
     ]
 }
 
+/// Keys that go to live in another account: as they are, with other scopes, under another address, at another
+/// place, and with an older key still waiting. One stays, and one is made anew there.
+fn to_branch(name: &'static str, sinks: &[&'static [&'static str]; 6]) -> Stage {
+    let [plain, edited, moved, relocated, waiting, stays] = *sinks;
+    let relocated_to: &[&str] = &["r-new"];
+    let gone = ["prod/plain", "prod/edited", "prod/moved", "prod/relocated", "prod/waiting", "prod/new"];
+    let mut before = WorldManifest::new(
+        &[
+            key("prod/plain", plain),
+            key("prod/edited", edited),
+            key("old/moved", moved),
+            key("prod/relocated", relocated),
+            key("prod/waiting", waiting),
+            key("prod/stays", stays),
+        ],
+        100,
+    )
+    .with_branch(&[], 100);
+    let mut after = WorldManifest::new(
+        &[
+            key("prod/plain", plain),
+            Wanted { scopes: &["stats.read"], ..key("prod/edited", edited) },
+            key("prod/moved", moved),
+            key("prod/relocated", relocated_to),
+            key("prod/waiting", waiting),
+            key("prod/stays", stays),
+            key("prod/new", &["r-other"]),
+        ],
+        100,
+    )
+    .with_branch(&gone, 100);
+    for manifest in [&mut before, &mut after] {
+        let keys = &mut manifest.manifest.keys;
+        keys.get_mut(&address("prod/waiting")).expect("it is wanted").rotate = rotation(AtLimit::Postpone);
+    }
+    after.manifest.moved =
+        vec![Moved { from: "old/*".to_string(), to: "prod/*".to_string(), position: position() }];
+    let world = a_month_later(&before, 100);
+    let ended = block_on(world.run(50, &before, &RunOptions::default()));
+    assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+    world.pass(OVERLAP / 2);
+    world.lock().effects.clear();
+    Stage { name, world, manifest: after, requests: Requests::default(), approval: None }
+}
+
+/// Keys that go to live in another account, over each kind of sinks.
+pub fn into_another_account() -> [Stage; 3] {
+    [
+        to_branch("to a branch, readable", &[&["r1"], &["r2"], &["r3"], &["r4"], &["r5"], &["r6"]]),
+        to_branch("to a branch, write-only", &[&["w1"], &["w2"], &["w3"], &["w4"], &["w5"], &["w6"]]),
+        to_branch(
+            "to a branch, mixed",
+            &[&["r1", "w1"], &["w2", "r2"], &["w3"], &["r4", "w4"], &["r5", "w5"], &["w6"]],
+        ),
+    ]
+}
+
 /// A key that comes due in an account without a spare slot, whose older key goes first.
 pub fn replaced_at_the_limit() -> Stage {
     let mut manifest = WorldManifest::new(&[key("prod/a", &["ra"]), key("prod/b", &["rb"])], 2);
@@ -230,7 +287,7 @@ pub fn replaced_at_the_limit() -> Stage {
     let world = a_month_later(&manifest, 2);
     {
         let mut inner = world.lock();
-        let id = inner.state.as_ref().map(|state| state.keys[&address("prod/a")].id.clone());
+        let id = inner.state(&acme()).map(|state| state.keys[&address("prod/a")].id.clone());
         inner.given_up.extend(id);
     }
     Stage { name: "no spare slot", world, manifest, requests: Requests::default(), approval: None }

@@ -9,7 +9,7 @@ use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Due, Options};
 use gridkey_core::{Access, Scope, Scopes};
 use gridkey_tests::promise::broken;
-use gridkey_tests::world::{Ended, Fault, RunOptions, Wanted, World, WorldManifest};
+use gridkey_tests::world::{Ended, Fault, RunOptions, Wanted, World, WorldManifest, acme};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -79,8 +79,8 @@ fn sample(world: &World, manifest: &WorldManifest, counts: &mut Counts) {
         assert!(live.is_some(), "day {}: {location} holds {held:?}", now.as_secs() / DAY.as_secs());
         counts.samples += 1;
     }
-    counts.most_live = counts.most_live.max(inner.live_count());
-    let state = inner.state.as_ref().expect("there is state since the first day");
+    counts.most_live = counts.most_live.max(inner.live_count(&acme()));
+    let state = inner.state(&acme()).expect("there is state since the first day");
     for (address, key) in &state.keys {
         let age = now - inner.keys[&key.id].born;
         let (oldest, limit) = match key.generation {
@@ -122,7 +122,7 @@ fn year(seed: u64) -> Counts {
     let world = World::new(100);
     let scopes = Scopes::new([Scope::new("mail.send")].into()).expect("one scope");
     for number in 0..FOREIGN {
-        world.lock().make(format!("foreign {number}"), Access::Restricted(scopes.clone()), true);
+        world.lock().make(&acme(), format!("foreign {number}"), Access::Restricted(scopes.clone()), true);
     }
     world.pass(DAY);
     let birthday = world.lock().now;
@@ -158,8 +158,7 @@ fn year(seed: u64) -> Counts {
     assert_eq!(broken(&world, &manifest, &plan, false), Vec::<String>::new());
     let generations: BTreeMap<_, _> = world
         .lock()
-        .state
-        .as_ref()
+        .state(&acme())
         .map(|state| state.keys.iter().map(|(address, key)| (address.clone(), key.generation)).collect())
         .unwrap_or_default();
     counts.generations = generations.values().sum();

@@ -1,10 +1,10 @@
-//! The account at SendGrid.
+//! The accounts at SendGrid.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gridkey_core::{Access, KeyId, Scope, Scopes};
+use gridkey_core::{Access, KeyId, Name, Scope, Scopes};
 use gridkey_engine::Secret;
 use gridkey_engine::ports::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
@@ -12,16 +12,26 @@ use gridkey_engine::ports::{
 
 use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, LATE, OVERLAP, Process, READ_LAG, shown};
 
+/// One account, as a run sees it.
+pub(super) struct AccountPort {
+    pub(super) process: Process,
+    pub(super) account: Name,
+}
+
 impl Inner {
     /// Makes a key.
-    pub fn make(&mut self, name: String, access: Access, foreign: bool) -> KeyId {
+    pub fn make(&mut self, account: &Name, name: String, access: Access, foreign: bool) -> KeyId {
         self.made += 1;
         let id = KeyId::new(format!("key{:019}", self.made));
         let secret = format!("SG.{id}.{:043}", self.made * 7919);
-        self.log(|| format!("made {id} `{name}`"));
+        self.log(|| format!("made {id} `{name}` in {account}"));
+        let key_account = account.clone();
         let born = self.now;
-        self.keys.insert(id.clone(), Key { name, access, secret, foreign, born, revoked: None });
-        if self.live_count() > self.limit {
+        self.keys.insert(
+            id.clone(),
+            Key { account: key_account, name, access, secret, foreign, born, revoked: None },
+        );
+        if self.live_count(account) > self.limit {
             self.break_promise("over the cap".to_string());
         }
         id
@@ -55,10 +65,11 @@ impl Inner {
         self.stale && self.now < since + (READ_LAG - LATE)
     }
 
-    fn list(&self) -> Listing {
+    fn list(&self, account: &Name) -> Listing {
         let keys = self
             .keys
             .iter()
+            .filter(|(_, key)| key.account == *account)
             .filter(|(_, key)| match key.revoked {
                 Some(revoked) => self.is_stale(revoked),
                 None => !self.is_stale(key.born),
@@ -70,48 +81,50 @@ impl Inner {
 }
 
 #[async_trait]
-impl AccountReader for Process {
+impl AccountReader for AccountPort {
     async fn list(&self) -> Result<Listing, ReadError> {
-        let mut inner = self.live().await;
-        let listing = inner.list();
-        let run = self.run;
+        let mut inner = self.process.live().await;
+        let listing = inner.list(&self.account);
+        let run = self.process.run;
         inner.log(|| format!("r{run} list {:?}", listing.keys.values()));
         Ok(listing)
     }
 
     async fn scopes_of(&self, id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError> {
-        let inner = self.live().await;
+        let inner = self.process.live().await;
         Ok(inner
             .keys
             .get(id)
+            .filter(|key| key.account == self.account)
             .filter(|key| key.revoked.is_none() && !inner.is_stale(key.born))
             .map(|key| shown(&key.access)))
     }
 
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
-        let _alive = self.live().await;
+        let _alive = self.process.live().await;
         let scopes = ["mail.send", "stats.read", "templates.read", "api_keys.create", "2fa_required"];
         Ok(scopes.into_iter().map(Scope::new).collect())
     }
 
     fn managing_key(&self) -> Option<KeyId> {
-        Some(KeyId::new("managingmanagingmanagi"))
+        Some(KeyId::new(format!("managing-key-of-{}", self.account)))
     }
 }
 
 #[async_trait]
-impl AccountWriter for Process {
+impl AccountWriter for AccountPort {
     async fn create(&self, name: &str, access: &Access) -> Result<CreatedKey, CreateError> {
         {
-            let inner = self.live().await;
-            if inner.live_count() >= inner.limit {
+            let inner = self.process.live().await;
+            if inner.live_count(&self.account) >= inner.limit {
                 return Err(CreateError::CapReached("Cannot create more than 100 API Keys".to_string()));
             }
         }
-        let flight = Flight::Create { name: name.to_string(), access: access.clone() };
-        match self.effect(Effect::Create, &format!("POST `{name}`"), flight).await {
+        let flight =
+            Flight::Create { account: self.account.clone(), name: name.to_string(), access: access.clone() };
+        match self.process.effect(Effect::Create, &format!("POST `{name}`"), flight).await {
             Answer::Done => {
-                let inner = self.live().await;
+                let inner = self.process.live().await;
                 let (id, key) =
                     inner.keys.iter().find(|(_, key)| key.name == name).expect("it was just made");
                 let secret = Secret::from(key.secret.clone());
@@ -136,13 +149,17 @@ impl AccountWriter for Process {
 
     async fn delete(&self, id: &KeyId) -> Result<Deleted, WriteError> {
         let unknown = {
-            let inner = self.live().await;
+            let inner = self.process.live().await;
             // A replica that has not heard of a key answers 404, and does nothing.
-            inner.keys.get(id).is_none_or(|key| key.revoked.is_some() || inner.is_stale(key.born))
+            inner
+                .keys
+                .get(id)
+                .filter(|key| key.account == self.account && key.revoked.is_none())
+                .is_none_or(|key| inner.is_stale(key.born))
         };
         if unknown {
-            let run = self.run;
-            self.live().await.log(|| format!("r{run} DELETE {id} 404"));
+            let run = self.process.run;
+            self.process.live().await.log(|| format!("r{run} DELETE {id} 404"));
             return Ok(Deleted::NotFound);
         }
         self.write(Effect::Delete, &format!("DELETE {id}"), Flight::Delete { id: id.clone() }).await?;
@@ -154,9 +171,9 @@ impl AccountWriter for Process {
     }
 }
 
-impl Process {
+impl AccountPort {
     async fn write(&self, effect: Effect, what: &str, flight: Flight) -> Result<(), WriteError> {
-        match self.effect(effect, what, flight).await {
+        match self.process.effect(effect, what, flight).await {
             Answer::Done => Ok(()),
             Answer::Refused => Err(WriteError::Refused("forbidden".to_string())),
             Answer::Lost => Err(WriteError::Unclear("connection reset".to_string())),

@@ -1,15 +1,15 @@
 //! Manifests for the world, built without a parser.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::manifest::{
     Account, Credential, Manifest, OnDelete, Policy, Position, StoreSettings, WantedAccess, WantedKey,
     WantedScopes,
 };
 use gridkey_core::sink::{DotenvSettings, GithubActionsSettings};
-use gridkey_core::{Address, LocationId, Region, Scope, SinkLocation, SinkSettings};
+use gridkey_core::{Address, LocationId, Name, Region, Scope, SinkLocation, SinkSettings};
 
-use super::name;
+use super::{acme, branch, name};
 
 /// A key that should exist.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Wanted {
     pub locations: &'static [&'static str],
 }
 
-/// A manifest of one account.
+/// A manifest of the account `acme` and, where it is asked for, of `branch`.
 #[derive(Clone)]
 pub struct WorldManifest {
     pub manifest: Manifest,
@@ -44,19 +44,22 @@ pub fn location(text: &str) -> SinkLocation {
     SinkLocation { sink: name("sink"), at }
 }
 
+fn account(name: Name, key_limit: u32) -> Account {
+    Account {
+        name,
+        parent: None,
+        api_key: Credential::Env("SENDGRID_API_KEY".to_string()),
+        plan_api_key: None,
+        on_behalf_of: None,
+        region: Region::Global,
+        key_limit,
+        max_keys: None,
+        position: position(),
+    }
+}
+
 impl WorldManifest {
     pub fn new(wanted: &[Wanted], key_limit: u32) -> Self {
-        let account = Account {
-            name: name("acme"),
-            parent: None,
-            api_key: Credential::Env("SENDGRID_API_KEY".to_string()),
-            plan_api_key: None,
-            on_behalf_of: None,
-            region: Region::Global,
-            key_limit,
-            max_keys: None,
-            position: position(),
-        };
         let keys = wanted.iter().map(|wanted| {
             let address: Address = wanted.address.parse().expect("an address");
             let scopes = WantedScopes {
@@ -65,7 +68,7 @@ impl WorldManifest {
             };
             let key = WantedKey {
                 address: address.clone(),
-                account: name("acme"),
+                account: acme(),
                 name: address.default_key_name(),
                 access: WantedAccess::Restricted(scopes),
                 sinks: wanted.locations.iter().map(|text| location(text)).collect(),
@@ -81,7 +84,7 @@ impl WorldManifest {
         let manifest = Manifest {
             project: name("mailing"),
             state: StoreSettings::default(),
-            accounts: BTreeMap::from([(name("acme"), account)]),
+            accounts: BTreeMap::from([(acme(), account(acme(), key_limit))]),
             sinks: BTreeMap::new(),
             environments: BTreeMap::new(),
             patterns: BTreeMap::new(),
@@ -93,6 +96,22 @@ impl WorldManifest {
             sources: Vec::new(),
         };
         Self { manifest }
+    }
+
+    /// The same with the account `branch`, and with these keys in it.
+    pub fn with_branch(mut self, addresses: &[&str], key_limit: u32) -> Self {
+        let keys = &mut self.manifest.keys;
+        for (address, key) in keys.iter_mut() {
+            if addresses.contains(&address.to_string().as_str()) {
+                key.account = branch();
+            }
+        }
+        self.manifest.accounts.insert(branch(), account(branch(), key_limit));
+        self
+    }
+
+    pub(super) fn accounts(&self) -> BTreeSet<Name> {
+        self.manifest.accounts.keys().cloned().collect()
     }
 
     /// The locations that consumers read.

@@ -1,5 +1,5 @@
-//! A world for the engine: one account at SendGrid, sinks, a store and time, all in memory, which fail
-//! where a schedule says so.
+//! A world for the engine: accounts at SendGrid, sinks, a store and time, all in memory, which fail where a
+//! schedule says so.
 //!
 //! It shares nothing with the adapters: what it does to the engine is the worst that the ports allow.
 
@@ -104,6 +104,7 @@ impl Fault {
 /// A key at SendGrid.
 #[derive(Clone, Debug)]
 pub struct Key {
+    pub account: Name,
     pub name: String,
     pub access: Access,
     /// `SG.<id>.<secret>`; here for the checks, never shown.
@@ -117,7 +118,7 @@ pub struct Key {
 /// A request that is still on its way.
 #[derive(Clone, Debug)]
 enum Flight {
-    Create { name: String, access: Access },
+    Create { account: Name, name: String, access: Access },
     Rename { id: KeyId, name: String },
     Update { id: KeyId, name: String, access: Access },
     Delete { id: KeyId },
@@ -150,8 +151,9 @@ pub struct Inner {
     changed: BTreeMap<LocationId, (Duration, Option<String>)>,
     /// When each key was last served by a location that somebody reads, and which.
     served: BTreeMap<KeyId, Duration>,
-    pub state: Option<AccountState>,
-    version: u64,
+    /// The documents, each with its version.
+    states: BTreeMap<Name, (u64, AccountState)>,
+    /// How many keys each account holds.
     pub limit: usize,
     /// Locations that a consumer reads now.
     pub read_by_consumers: Vec<LocationId>,
@@ -164,7 +166,7 @@ pub struct Inner {
     pub stale: bool,
     /// Reads of sinks that fail, counted down.
     pub unreadable: u32,
-    lock: Option<LockEntry>,
+    locks: BTreeMap<Name, LockEntry>,
     /// Keys that a person gave up at once: nobody promised that they go on working.
     pub given_up: BTreeSet<KeyId>,
     /// What the plans that were carried out had: actions, and kinds of steps.
@@ -208,7 +210,7 @@ enum Answer {
 }
 
 impl World {
-    /// An empty account that holds up to `limit` keys.
+    /// Empty accounts that hold up to `limit` keys each.
     pub fn new(limit: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner { limit, ..Inner::default() })))
     }
@@ -375,9 +377,9 @@ impl Inner {
 
     fn land(&mut self, flight: Flight) {
         match flight {
-            Flight::Create { name, access } => {
-                if self.live_count() < self.limit {
-                    self.make(name, access, false);
+            Flight::Create { account, name, access } => {
+                if self.live_count(&account) < self.limit {
+                    self.make(&account, name, access, false);
                 }
             }
             Flight::Rename { id, name } => {
@@ -412,8 +414,17 @@ impl Inner {
             .expect("a date in this century")
     }
 
-    pub fn live_count(&self) -> usize {
-        self.keys.values().filter(|key| key.revoked.is_none()).count()
+    pub fn live_count(&self, account: &Name) -> usize {
+        self.keys.values().filter(|key| key.account == *account && key.revoked.is_none()).count()
+    }
+
+    /// The document of an account.
+    pub fn state(&self, account: &Name) -> Option<&AccountState> {
+        self.states.get(account).map(|(_, state)| state)
+    }
+
+    pub fn states(&self) -> impl Iterator<Item = &AccountState> {
+        self.states.values().map(|(_, state)| state)
     }
 
     fn is_read(&self, location: &LocationId) -> bool {
@@ -444,4 +455,14 @@ fn shown(access: &Access) -> std::collections::BTreeSet<Scope> {
 
 fn name(text: &str) -> Name {
     Name::new(text).expect("a name")
+}
+
+/// The account that keys live in where nothing else is said.
+pub fn acme() -> Name {
+    name("acme")
+}
+
+/// An account that keys move to.
+pub fn branch() -> Name {
+    name("branch")
 }

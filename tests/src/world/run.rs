@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, poll_fn, select};
+use gridkey_core::Name;
 use gridkey_core::plan::{
     Approval, ApprovedPlan, Change, Options, Plan, PlanInput, Seed, Selection, plan_approved,
 };
-use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateReader, StateWriter};
+use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateWriter};
 use gridkey_engine::session::{OpenSession, Session};
 use gridkey_engine::{
     Apply, ApplyOptions, Cancel, Depth, Event, Observer, Outcome, Readers, Refresh, Settle, apply, refresh,
 };
 
-use super::{LEASE, Process, READ_LAG, World, WorldManifest, name};
+use super::account::AccountPort;
+use super::{LEASE, Process, READ_LAG, World, WorldManifest};
 
 /// How a run goes about it.
 #[derive(Clone, Default)]
@@ -38,6 +40,21 @@ pub enum Ended {
     /// It could not begin, or gave up before anything was done.
     GaveUp(String),
     Killed,
+}
+
+/// A port for each account of the manifest.
+fn ports<T>(
+    process: &Arc<Process>,
+    manifest: &WorldManifest,
+    port: impl Fn(AccountPort) -> T,
+) -> BTreeMap<Name, T> {
+    let accounts = manifest.accounts().into_iter();
+    accounts
+        .map(|account| {
+            let process = process.as_ref().clone();
+            (account.clone(), port(AccountPort { process, account }))
+        })
+        .collect()
 }
 
 /// Keeps every event in words, so that secrets can be looked for.
@@ -101,7 +118,7 @@ impl World {
             },
             timeout: Duration::ZERO,
         };
-        let session = match Session::open(open, &[name("acme")].into()).await {
+        let session = match Session::open(open, &manifest.accounts()).await {
             Ok(session) => session,
             Err(error) => return Ended::GaveUp(error.to_string()),
         };
@@ -124,12 +141,11 @@ impl World {
         };
         self.no_secrets("the plan", &checked.plan().to_json());
         self.note(checked.plan());
-        let writer: Arc<dyn AccountWriter> = Arc::clone(&process) as _;
         let outcome = apply(Apply {
             plan: &checked,
             session,
             store,
-            writers: BTreeMap::from([(name("acme"), writer)]),
+            writers: ports(&process, manifest, |port| Arc::new(port) as Arc<dyn AccountWriter>),
             sinks: Arc::clone(&process) as _,
             timer: Arc::clone(&process) as _,
             events: Arc::clone(&events) as _,
@@ -166,8 +182,8 @@ impl World {
     /// What a plan would say now, without waiting for anything.
     pub async fn plan(&self, manifest: &WorldManifest, options: &RunOptions) -> Plan {
         let process = Process::new(self, 0);
-        let stored = process.read(&name("acme")).await.expect("the store in memory can be read");
-        let states = stored.map(|stored| (name("acme"), stored.state)).into_iter().collect();
+        let states =
+            self.lock().states.iter().map(|(name, (_, state))| (name.clone(), state.clone())).collect();
         let events = Events::default();
         let process = Arc::new(process);
         let seed = Seed([0; 32]);
@@ -180,13 +196,12 @@ impl World {
         process: &Arc<Process>,
         manifest: &WorldManifest,
         options: &RunOptions,
-        states: &BTreeMap<gridkey_core::Name, gridkey_core::state::AccountState>,
+        states: &BTreeMap<Name, gridkey_core::state::AccountState>,
         seed: &Seed,
         events: &dyn Observer,
         settle: Option<Settle<'_>>,
     ) -> ApprovedPlan {
-        let reader: Arc<dyn AccountReader> = Arc::clone(process) as _;
-        let readers: Readers = BTreeMap::from([(name("acme"), Ok(reader))]);
+        let readers: Readers = ports(process, manifest, |port| Ok(Arc::new(port) as Arc<dyn AccountReader>));
         let inventory = refresh(&Refresh {
             manifest: &manifest.manifest,
             selection: &options.selection,

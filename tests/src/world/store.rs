@@ -14,33 +14,34 @@ use super::{Answer, Effect, Flight, Inner, LEASE, LockEntry, Process};
 impl Inner {
     /// Writes state, if nobody else has since; a lower epoch is always somebody who lost the lock.
     pub(super) fn write_state(&mut self, state: AccountState, expected: Option<u64>) -> bool {
-        let current = self.state.as_ref().map(|_| self.version);
-        let older = self.state.as_ref().is_some_and(|stored| stored.epoch > state.epoch);
-        if current != expected || older {
+        let current = self.states.get(&state.account);
+        let version = current.map(|(version, _)| *version);
+        let older = current.is_some_and(|(_, stored)| stored.epoch > state.epoch);
+        if version != expected || older {
             self.log(|| "state write refused".to_string());
             return false;
         }
-        self.version += 1;
-        self.state = Some(state);
+        let next = version.unwrap_or_default() + 1;
+        self.states.insert(state.account.clone(), (next, state));
         true
     }
 }
 
 #[async_trait]
 impl StateReader for Process {
-    async fn read(&self, _account: &Name) -> Result<Option<Stored>, StoreError> {
+    async fn read(&self, account: &Name) -> Result<Option<Stored>, StoreError> {
         let inner = self.live().await;
-        let version = Version(inner.version.to_string());
-        Ok(inner.state.clone().map(|state| Stored { state, version }))
+        let stored = inner.states.get(account).cloned();
+        Ok(stored.map(|(version, state)| Stored { state, version: Version(version.to_string()) }))
     }
 
     async fn accounts(&self) -> Result<Vec<Name>, StoreError> {
         let inner = self.live().await;
-        Ok(inner.state.iter().map(|state| state.account.clone()).collect())
+        Ok(inner.states.keys().cloned().collect())
     }
 
     async fn exists(&self) -> Result<bool, StoreError> {
-        Ok(self.live().await.state.is_some())
+        Ok(!self.live().await.states.is_empty())
     }
 
     async fn holder(&self, _account: &Name) -> Result<Option<LockHolder>, StoreError> {
@@ -57,36 +58,45 @@ impl StateWriter for Process {
     /// Takes the lock from whoever has it, as a person does who runs `state unlock` first.
     async fn lock(
         &self,
-        _account: &Name,
+        account: &Name,
         _holder: LockHolder,
         _timeout: Duration,
     ) -> Result<Box<dyn Lock>, LockError> {
         let mut inner = self.live().await;
         let now = inner.now;
-        let left = inner.lock.as_ref().map(|entry| entry.until.saturating_sub(now));
-        inner.lock = Some(LockEntry { run: self.run, until: now + left.unwrap_or_default() + LEASE });
-        let run = self.run;
-        inner.log(|| format!("r{run} lock, waits {left:?}"));
+        let left = inner.locks.get(account).map(|entry| entry.until.saturating_sub(now));
         let until = now + left.unwrap_or_default() + LEASE;
-        Ok(Box::new(Lease { process: self.clone(), left, until: std::sync::Mutex::new(until) }))
+        let run = self.run;
+        inner.locks.insert(account.clone(), LockEntry { run, until });
+        inner.log(|| format!("r{run} lock of {account}, waits {left:?}"));
+        let (process, account) = (self.clone(), account.clone());
+        Ok(Box::new(Lease { process, account, left, until: std::sync::Mutex::new(until) }))
     }
 
     async fn write(
         &self,
-        _account: &Name,
+        account: &Name,
         state: &AccountState,
         expected: Option<&Version>,
     ) -> Result<Version, StoreWriteError> {
         let expected = expected.map(|version| version.0.parse().expect("a version of this store"));
         let ids = state.keys.iter().map(|(address, key)| (address.to_string(), key.id.as_str()));
-        let what = format!("state {} {:?} {:?}", state.serial, ids.collect::<Vec<_>>(), state.pending.keys());
-        let before = self.live().await.version;
+        let what = format!(
+            "state of {account} {} {:?} {:?}",
+            state.serial,
+            ids.collect::<Vec<_>>(),
+            state.pending.keys()
+        );
+        let next = expected.unwrap_or_default() + 1;
         let flight = Flight::StateWrite { state: Box::new(state.clone()), expected };
         match self.effect(Effect::StateWrite, &what, flight).await {
             Answer::Done => {
                 let inner = self.live().await;
-                let mine = inner.state.as_ref() == Some(state) && inner.version == before + 1;
-                if mine { Ok(Version(inner.version.to_string())) } else { Err(StoreWriteError::Conflict) }
+                let mine = inner
+                    .states
+                    .get(account)
+                    .is_some_and(|(version, stored)| *version == next && stored == state);
+                if mine { Ok(Version(next.to_string())) } else { Err(StoreWriteError::Conflict) }
             }
             Answer::Refused => Err(StoreWriteError::Failed("disk full".to_string())),
             Answer::Lost => Err(StoreWriteError::Unclear("connection reset".to_string())),
@@ -101,6 +111,7 @@ impl StateWriter for Process {
 /// A lock that is a lease.
 struct Lease {
     process: Process,
+    account: Name,
     left: Option<Duration>,
     /// When the lease ends, by the last renewal that its holder heard of.
     until: std::sync::Mutex<Duration>,
@@ -125,7 +136,7 @@ impl Lock for Lease {
     async fn renew(&self) -> Result<(), StoreError> {
         let mut inner = self.process.live().await;
         let until = inner.now + LEASE;
-        match &mut inner.lock {
+        match inner.locks.get_mut(&self.account) {
             Some(entry) if entry.run == self.process.run => {
                 entry.until = until;
                 *self.until() = until;
@@ -137,8 +148,8 @@ impl Lock for Lease {
 
     async fn release(self: Box<Self>) -> Result<(), StoreError> {
         let mut inner = self.process.live().await;
-        if inner.lock.as_ref().is_some_and(|entry| entry.run == self.process.run) {
-            inner.lock = None;
+        if inner.locks.get(&self.account).is_some_and(|entry| entry.run == self.process.run) {
+            inner.locks.remove(&self.account);
         }
         Ok(())
     }

@@ -214,7 +214,10 @@ fn finish(
     gates: &mut Gates<'_>,
 ) -> Change {
     let owned = account.owned(&wanted.address);
+    let elsewhere = account.elsewhere(&wanted.address).filter(|_| owned.is_none());
+    let before = owned.or(elsewhere.map(|(_, owned)| owned));
     let mut notes = vec![Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) }];
+    notes.extend(elsewhere.map(|(other, _)| Note::MovesFrom(other.clone())));
     let mut ours: BTreeSet<&KeyId> = account.own_ids(&wanted.address);
     ours.extend(uncertain.iter().map(|uncertain| &uncertain.id));
     ours.insert(&key.id);
@@ -240,7 +243,7 @@ fn finish(
         id: key.id.clone(),
         source,
         puts,
-        generation: owned.map_or(0, |owned| owned.generation) + 1,
+        generation: before.map_or(0, |before| before.generation) + 1,
         settings,
         overlap: if key.pending.older == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
         retire: owned.map(|owned| retiring_reason(account, owned)),
@@ -251,7 +254,7 @@ fn finish(
         steps.push(Step::Rename { id: key.id.clone(), name: key.pending.name.clone() });
     }
     let mut change = change(account, &wanted.address, Reason::SecretSurvived, notes, steps);
-    change.before = owned.map(super::account::values_of);
+    change.before = before.map(super::account::values_of);
     change.after = Some(after);
     change.position = Some(wanted.position.clone());
     change

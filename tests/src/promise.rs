@@ -16,9 +16,6 @@ pub fn broken(world: &World, manifest: &WorldManifest, plan: &Plan, settled: boo
     let mut broken = inner.broken.clone();
     let states: BTreeMap<&Name, &AccountState> =
         inner.states().map(|state| (&state.account, state)).collect();
-    if states.is_empty() {
-        return vec!["there is no state".to_string()];
-    }
     let text: String =
         states.values().map(|state| String::from_utf8(state.to_bytes()).expect("state is text")).collect();
     broken.extend(

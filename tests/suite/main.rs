@@ -13,4 +13,5 @@ mod recovery;
 mod report;
 mod stage;
 mod views;
+mod wander;
 mod year;

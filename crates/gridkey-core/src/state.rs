@@ -66,6 +66,9 @@ pub struct OwnedKey {
     pub patterns: BTreeSet<String>,
     /// 1 for the first key of an address, and one more for each successor.
     pub generation: u32,
+    /// The key in another account that it took the place of: until that one is revoked, both are at this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<KeyId>,
     pub born: Born,
     pub secret: SecretStatus,
     pub owner: Option<String>,
@@ -78,6 +81,18 @@ pub struct OwnedKey {
     pub retiring: Vec<RetiringKey>,
     #[serde(default)]
     pub retiring_locations: Vec<RetiringLocation>,
+}
+
+impl OwnedKey {
+    /// The key's id, and those of the keys it replaced.
+    pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
+        std::iter::once(&self.id).chain(self.retiring.iter().map(|retiring| &retiring.id))
+    }
+
+    /// Whether an id is the key's, or that of one it replaced.
+    fn is_known_by(&self, id: &KeyId) -> bool {
+        self.ids().any(|known| known == id)
+    }
 }
 
 /// Since when a key has been there.
@@ -148,6 +163,9 @@ pub enum RetiringReason {
 pub struct RetiringLocation {
     pub location: SinkLocation,
     pub after: Timestamp,
+    /// The keys that it may have been given: it is cleared of those, also once they are revoked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub given: BTreeSet<KeyId>,
 }
 
 /// A creation that was begun.
@@ -169,6 +187,14 @@ pub struct PendingKey {
     pub by: String,
 }
 
+impl PendingKey {
+    /// Whether a sink that never tells what it holds may have been given the secret.
+    pub(crate) fn may_be_in_write_only(&self) -> bool {
+        self.phase == PendingPhase::Delivering
+            && self.locations.iter().any(|location| !location.at.is_readable())
+    }
+}
+
 /// What a creation is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -176,6 +202,18 @@ pub enum Purpose {
     Create,
     /// The successor of the key with this id.
     Replace(KeyId),
+    /// The successor of a key that lives in another account, whose own plan retires it.
+    Follow(KeyId),
+}
+
+impl Purpose {
+    /// The key in another account that is followed.
+    pub fn follows(&self) -> Option<&KeyId> {
+        match self {
+            Self::Follow(id) => Some(id),
+            Self::Create | Self::Replace(_) => None,
+        }
+    }
 }
 
 /// How far a creation had got when state last heard of it.
@@ -246,6 +284,16 @@ impl AccountState {
         let mut bytes = serde_json::to_vec_pretty(self).expect("state is plain data with text keys");
         bytes.push(b'\n');
         bytes
+    }
+
+    /// Whether the key of an address here, or one that is being made for it, and a key of another account are one
+    /// and the same to people: one takes the place of the other.
+    pub fn is_half_of(&self, address: &Address, other: &OwnedKey) -> bool {
+        let here = self.keys.get(address);
+        let begun = self.pending.values().filter(|pending| pending.address == *address);
+        let begun = begun.filter_map(|pending| pending.purpose.follows());
+        here.and_then(|key| key.follows.as_ref()).into_iter().chain(begun).any(|id| other.is_known_by(id))
+            || here.is_some_and(|key| other.follows.as_ref().is_some_and(|id| key.is_known_by(id)))
     }
 
     /// Every key id that this state owns: current ones and those that are retiring.

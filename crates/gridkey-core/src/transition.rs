@@ -26,6 +26,8 @@ pub struct Minted {
     /// What SendGrid said it gave.
     pub reported: Option<BTreeSet<Scope>>,
     pub generation: u32,
+    /// The key in another account that it takes the place of.
+    pub follows: Option<KeyId>,
     pub settings: Settings,
     pub born: Timestamp,
     pub by: String,
@@ -115,6 +117,7 @@ impl AccountState {
             access,
             reported,
             generation,
+            follows,
             settings,
             born,
             by,
@@ -127,7 +130,10 @@ impl AccountState {
         let before = self.keys.remove(&address);
         let mut retiring = Vec::new();
         let mut locations = Vec::new();
+        let mut follows = follows;
         if let Some(before) = before {
+            follows = follows.or_else(|| before.follows.clone());
+            let given = before.ids().cloned().collect();
             retiring = before.retiring;
             if before.id != id && older != RevokeOld::First {
                 let why = retire.unwrap_or(RetiringReason::Replaced);
@@ -139,7 +145,7 @@ impl AccountState {
                     held: older == RevokeOld::Hold,
                 });
             }
-            locations = leaving(before.sinks, before.retiring_locations, &settings, at);
+            locations = leaving(before.sinks, &given, before.retiring_locations, &settings, at);
         }
         for UncertainKey { marker, id } in uncertain {
             let born = self.pending.remove(&marker).map_or(at, |pending| pending.at);
@@ -162,6 +168,7 @@ impl AccountState {
             reported,
             patterns,
             generation,
+            follows,
             born: Born::Created(born),
             secret: SecretStatus::Delivered,
             owner,
@@ -204,7 +211,9 @@ impl AccountState {
         let Some(key) = self.keys.get_mut(address) else { return };
         let sinks = std::mem::take(&mut key.sinks);
         let given: Vec<_> = sinks.iter().map(|delivery| (delivery.location.id(), delivery.at)).collect();
-        key.retiring_locations = leaving(sinks, std::mem::take(&mut key.retiring_locations), &settings, at);
+        let ids = key.ids().cloned().collect();
+        let already = std::mem::take(&mut key.retiring_locations);
+        key.retiring_locations = leaving(sinks, &ids, already, &settings, at);
         let Settings { owner, protect, on_delete, patterns, locations, overlap: _ } = settings;
         key.sinks = locations
             .into_iter()
@@ -263,13 +272,18 @@ impl AccountState {
 /// The locations to be cleared later: those that were, and those that are no longer wanted.
 fn leaving(
     sinks: Vec<Delivery>,
+    given: &BTreeSet<KeyId>,
     already: Vec<RetiringLocation>,
     settings: &Settings,
     at: Timestamp,
 ) -> Vec<RetiringLocation> {
     let wanted: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
     let after = later(at, settings.overlap);
-    let leaving = sinks.into_iter().map(|delivery| RetiringLocation { location: delivery.location, after });
+    let leaving = sinks.into_iter().map(|delivery| RetiringLocation {
+        location: delivery.location,
+        after,
+        given: given.clone(),
+    });
     let mut all: Vec<RetiringLocation> = Vec::new();
     for retiring in already.into_iter().chain(leaving) {
         let id = retiring.location.id();

@@ -54,8 +54,11 @@ impl Inner {
         if let Some(location) = holder {
             self.break_promise(format!("outage: {location} holds {id}, which was revoked"));
         }
-        if let Some(served) = self.served.get(id).copied().filter(|served| now < *served + OVERLAP) {
-            self.break_promise(format!("outage: {id} was served until t{}, and revoked", served.as_secs()));
+        let served = self.served.iter().find(|((served, location), until)| {
+            served == id && now < **until + OVERLAP && self.is_read(location)
+        });
+        if let Some(until) = served.map(|(_, until)| until.as_secs()) {
+            self.break_promise(format!("outage: {id} was served until t{until}, and revoked"));
         }
         self.log(|| format!("revoked {id}"));
     }

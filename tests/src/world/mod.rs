@@ -149,8 +149,8 @@ pub struct Inner {
     pub locations: BTreeMap<LocationId, Option<String>>,
     /// Since when a location has held what it holds, and what it held before.
     changed: BTreeMap<LocationId, (Duration, Option<String>)>,
-    /// When each key was last served by a location that somebody reads, and which.
-    served: BTreeMap<KeyId, Duration>,
+    /// When each key was last served by a location that somebody reads.
+    served: BTreeMap<(KeyId, LocationId), Duration>,
     /// The documents, each with its version.
     states: BTreeMap<Name, (u64, AccountState)>,
     /// How many keys each account holds.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, poll_fn, select};
-use gridkey_core::Name;
 use gridkey_core::plan::{
     Approval, ApprovedPlan, Change, Options, Plan, PlanInput, Seed, Selection, plan_approved,
 };
+use gridkey_core::{LocationId, Name};
 use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateWriter};
 use gridkey_engine::session::{OpenSession, Session};
 use gridkey_engine::{
@@ -27,6 +27,8 @@ pub struct RunOptions {
     pub selection: Selection,
     /// The plan that was approved; the run does no more than that.
     pub approval: Option<Approval>,
+    /// The locations that somebody reads, where that is not just what the manifest has.
+    pub readers: Option<Vec<LocationId>>,
 }
 
 /// How a run ended.
@@ -72,7 +74,7 @@ impl World {
     /// Applies the manifest. A schedule may kill the run, or make it stand still while another does the work.
     pub async fn run(&self, number: u64, manifest: &WorldManifest, options: &RunOptions) -> Ended {
         let process = Process::new(self, number);
-        self.lock().read_by_consumers = manifest.locations();
+        self.lock().read_by_consumers = options.readers.clone().unwrap_or_else(|| manifest.locations());
         self.lock().log(|| format!("== run {number}"));
         let mut applying = Box::pin(self.apply(process.clone(), manifest, options));
         loop {

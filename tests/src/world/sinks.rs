@@ -35,14 +35,15 @@ impl Inner {
         }
         if self.is_read(location) && old != new {
             if let Some(old) = &old {
-                self.served.insert(old.clone(), self.now);
+                self.served.insert((old.clone(), location.clone()), self.now);
                 let live = self.keys.get(old).is_some_and(|key| key.revoked.is_none());
                 if value.is_none() && live {
                     self.break_promise(format!("outage: {location} was cleared of the live key {old}"));
                 }
             }
-            let revoked =
-                new.as_ref().and_then(|id| self.keys.get(id)).is_some_and(|key| key.revoked.is_some());
+            // Whoever revokes a key by hand does so where nobody hears of it for a while.
+            let revoked = new.as_ref().filter(|id| !self.given_up.contains(*id));
+            let revoked = revoked.and_then(|id| self.keys.get(id)).is_some_and(|key| key.revoked.is_some());
             if let (Some(new), true) = (&new, revoked) {
                 self.break_promise(format!("outage: the revoked key {new} was written to {location}"));
             }

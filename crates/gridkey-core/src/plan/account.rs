@@ -137,6 +137,12 @@ impl<'a> Account<'a> {
         (&key.account == self.name()).then_some(key)
     }
 
+    /// What the manifest wants at an address in another account.
+    pub fn wanted_elsewhere(&self, address: &Address) -> Option<&'a WantedKey> {
+        let wanted = self.input.manifest.keys.get(address)?;
+        (wanted.account != *self.name() && !self.input.selection.destroy).then_some(wanted)
+    }
+
     pub fn is_selected(&self, address: &Address) -> bool {
         self.input.selection.has(self.input.manifest, address)
     }
@@ -177,9 +183,14 @@ impl<'a> Account<'a> {
         self.input.inventory.holds(&location.id(), id)
     }
 
+    /// The wanted address that uses a location.
+    pub fn user(&self, location: &LocationId) -> Option<&'a Address> {
+        self.used.get(location).copied()
+    }
+
     /// The wanted address that uses a location, if it is another than this.
     pub fn other_user(&self, address: &Address, location: &LocationId) -> Option<&'a Address> {
-        self.used.get(location).copied().filter(|user| *user != address)
+        self.user(location).filter(|user| *user != address)
     }
 
     /// What state should say of a wanted key.

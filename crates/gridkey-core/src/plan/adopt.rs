@@ -349,6 +349,7 @@ impl Adopt {
             access,
             patterns,
             generation: 1,
+            follows: None,
             born: Born::FirstSeen(at),
             secret,
             owner,

@@ -104,6 +104,7 @@ fn owned(key: &WantedKey) -> OwnedKey {
             .map(|scopes| scopes.expanded.values().cloned().collect())
             .unwrap_or_default(),
         generation: 1,
+        follows: None,
         born: Born::FirstSeen(Timestamp::UNIX_EPOCH),
         secret: SecretStatus::Delivered,
         owner: key.owner.clone(),

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::address::Address;
-use crate::key::KeyId;
+use crate::key::{KeyId, Marker};
 use crate::manifest::WantedKey;
 use crate::name::Name;
 use crate::plan::account::{Account, overlap, values_of};
@@ -13,23 +15,88 @@ use crate::plan::document::{Action, Change, Note, Reason};
 use crate::plan::removal::{all_keys, to_clear};
 use crate::plan::step::{Delete, Step};
 use crate::plan::wanted::is_unreadable;
-use crate::sink::SinkLocation;
-use crate::state::OwnedKey;
+use crate::sink::{LocationId, SinkLocation};
+use crate::state::{OwnedKey, PendingKey};
 
 impl<'a> Account<'a> {
-    /// The key of an address that lives in another account.
+    /// The key of an address that lives in another account; the newest, where there are several.
     pub(crate) fn elsewhere(&self, address: &Address) -> Option<(&'a Name, &'a OwnedKey)> {
         let owners = self.owners.get(address)?;
-        owners.iter().find(|(name, _)| *name != self.name()).copied()
+        owners.iter().filter(|(name, _)| *name != self.name()).max_by_key(|(_, key)| key.generation).copied()
     }
 
-    /// Every id by which an address's keys are known, in any account.
+    /// The key in another account that took the place of one here. What state says of locations here is what they
+    /// were given before that.
+    pub(crate) fn taken_over(&self, address: &Address, owned: &OwnedKey) -> Option<&'a Name> {
+        let (other, newer) = self.elsewhere(address)?;
+        (newer.generation > owned.generation).then_some(other)
+    }
+
+    /// Whether the address's key in another account was given a location that somebody may still read. That account
+    /// clears it in its own time.
+    pub(crate) fn is_given_elsewhere(&self, address: &Address, location: &LocationId) -> bool {
+        let owners = self.owners.get(address).into_iter().flatten();
+        owners.filter(|(name, _)| *name != self.name()).any(|(_, key)| {
+            let given = key.sinks.iter().map(|delivery| &delivery.location);
+            let leaving = key.retiring_locations.iter().filter(|retiring| retiring.after > self.at());
+            given.chain(leaving.map(|retiring| &retiring.location)).any(|given| given.id() == *location)
+        })
+    }
+
+    /// The generation of the next key of an address.
+    pub(crate) fn next_generation(&self, address: &Address) -> u32 {
+        let keys = self.owners.get(address).into_iter().flatten();
+        keys.map(|(_, key)| key.generation).max().unwrap_or_default() + 1
+    }
+
+    /// Every id by which an address's keys are known, in any account, with those of creations that broke off in
+    /// another one.
     pub(crate) fn own_ids(&self, address: &Address) -> BTreeSet<&'a KeyId> {
         let keys = self.owners.get(address).into_iter().flatten().map(|(_, key)| *key);
         keys.chain(self.owned(address))
-            .flat_map(|key| std::iter::once(&key.id).chain(key.retiring.iter().map(|retiring| &retiring.id)))
+            .flat_map(|key| key.ids().chain(key.retiring_locations.iter().flat_map(|leaving| &leaving.given)))
+            .chain(self.begun_elsewhere(address).map(|(id, _)| id))
             .collect()
     }
+
+    /// The live keys of an address's creations that broke off in another account.
+    fn begun_elsewhere(&self, address: &Address) -> impl Iterator<Item = (&'a KeyId, &'a PendingKey)> {
+        let states = self.input.states.iter().filter(|(name, _)| *name != self.name());
+        let inventory = self.input.inventory;
+        let begun = states.flat_map(|(name, state)| {
+            let pending = state.pending.iter().filter(|(_, pending)| pending.address == *address);
+            pending.map(move |(marker, pending)| (name, marker, pending))
+        });
+        let begun: Vec<_> = begun
+            .flat_map(|(name, marker, pending)| {
+                let live = inventory.account(name).into_iter().flat_map(|read| &read.live);
+                let made = live.filter(|(_, name)| Marker::in_name(name).as_ref() == Some(marker));
+                made.map(move |(id, _)| (id, pending))
+            })
+            .collect();
+        begun.into_iter()
+    }
+
+    /// Whether a creation that broke off in another account may have given a write-only location its secret, after
+    /// the key here was made.
+    pub(crate) fn may_be_overwritten(&self, address: &Address, owned: &OwnedKey) -> bool {
+        self.begun_elsewhere(address)
+            .any(|(_, pending)| pending.at > owned.born.at() && pending.may_be_in_write_only())
+    }
+}
+
+/// When the key that an address has in another account has been there for an overlap, where it was made after a
+/// creation here was begun.
+pub(crate) fn replaced_at(account: &Account<'_>, wanted: &WantedKey, since: Timestamp) -> Option<Timestamp> {
+    let successor = account.input.states.get(&wanted.account)?.keys.get(&wanted.address)?;
+    (successor.born.at() > since).then(|| overlap_after(successor, wanted))
+}
+
+/// When a key that takes the place of another has been delivered for an overlap.
+fn overlap_after(successor: &OwnedKey, wanted: &WantedKey) -> Timestamp {
+    let born = successor.born.at();
+    let delivered = successor.sinks.iter().map(|delivery| delivery.at).max().unwrap_or(born).max(born);
+    later(delivered, overlap(wanted))
 }
 
 /// What becomes of a key whose address is wanted in another account; nothing before its successor is there.
@@ -40,8 +107,11 @@ pub(crate) fn older_key(
     owned: &OwnedKey,
 ) -> Option<Change> {
     let successor = account.input.states.get(&wanted.account)?.keys.get(address)?;
-    let delivered = successor.sinks.iter().map(|delivery| delivery.at).chain([successor.born.at()]).max()?;
-    let after = later(delivered, overlap(wanted));
+    if successor.generation <= owned.generation {
+        // It was there before this one was, and one that takes its place is still to be made.
+        return None;
+    }
+    let after = overlap_after(successor, wanted);
     let (keys, abandon, locations) = all_keys(account, address, owned);
     let ids: BTreeSet<KeyId> = keys.iter().map(|key| key.id.clone()).collect();
     let look: Vec<SinkLocation> =
@@ -68,7 +138,10 @@ pub(crate) fn older_key(
     } else {
         let mut clear = to_clear(account, address, owned, locations, &ids);
         let kept: BTreeSet<_> = wanted.sinks.iter().map(SinkLocation::id).collect();
-        clear.retain(|location| !kept.contains(&location.id()));
+        clear.retain(|location| {
+            let id = location.id();
+            !kept.contains(&id) && !account.is_given_elsewhere(address, &id)
+        });
         change.action = Action::Retire;
         change.reasons = vec![Reason::OverlapPassed];
         change.after = None;

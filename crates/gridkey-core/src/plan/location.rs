@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::address::Address;
 use crate::inventory::{SinkContent, SinkObservation};
 use crate::key::KeyId;
@@ -43,7 +45,16 @@ impl Account<'_> {
             ));
         }
         let owner = self.giver(&wanted.address, location);
-        if let Some(owner) = &owner {
+        let leaving = self.leaver(&wanted.address, location);
+        if let Some((other, Some(after))) = &leaving {
+            gates.raise(finding(
+                Code::LocationTaken,
+                format!(
+                    "{location} has the secret of `{other}` until {after}, for those who read it there still"
+                ),
+                format!("apply again after that, or give `{}` another location", wanted.address),
+            ));
+        } else if let Some(owner) = &owner {
             gates.raise(finding(
                 Code::LocationTaken,
                 format!("{location} belongs to `{owner}`, whose key is there"),
@@ -66,9 +77,10 @@ impl Account<'_> {
                 SinkContent::Empty
             }
             SinkObservation::Holds(content) => {
+                let left = leaving.as_ref().map(|(other, _)| self.own_ids(other)).unwrap_or_default();
                 let foreign = match &content {
                     SinkContent::Empty => false,
-                    SinkContent::Key(id) => !ours.contains(id),
+                    SinkContent::Key(id) => !ours.contains(id) && !left.contains(id),
                     SinkContent::Other => true,
                 };
                 if foreign && owner.is_none() {
@@ -93,6 +105,17 @@ impl Account<'_> {
             state.keys.iter().find_map(|(other, key)| {
                 let has = key.sinks.iter().any(|delivery| delivery.location.id() == id);
                 (other != address && has).then(|| other.clone())
+            })
+        })
+    }
+
+    /// The other address that used a location before, and the time until which it keeps it, where that is to come.
+    fn leaver(&self, address: &Address, location: &SinkLocation) -> Option<(&Address, Option<Timestamp>)> {
+        let id = location.id();
+        self.input.states.values().find_map(|state| {
+            state.keys.iter().filter(|(other, _)| *other != address).find_map(|(other, key)| {
+                let leaving = key.retiring_locations.iter().find(|retiring| retiring.location.id() == id)?;
+                Some((other, Some(leaving.after).filter(|after| *after > self.at())))
             })
         })
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
-use crate::manifest::{Manifest, Position, RemovedWhat};
+use crate::manifest::{Manifest, Moved, Position, RemovedWhat};
 use crate::name::Name;
 use crate::plan::document::{Action, Change, Note, Reason};
 use crate::plan::gate::{Gates, blocks};
@@ -49,6 +49,26 @@ pub(crate) fn renamed(from: &str, to: &str, address: &Address) -> Option<Address
     to.replacen('*', middle, 1).parse().ok()
 }
 
+/// Where an address ends up: what was moved may have been moved again since.
+fn destination(moved: &[Moved], from: &Address) -> Option<(Address, Position)> {
+    let mut left: Vec<&Moved> = moved.iter().collect();
+    let mut last: Option<(Address, Position)> = None;
+    loop {
+        let at = last.as_ref().map_or(from, |(to, _)| to);
+        let next = left.iter().enumerate().find_map(|(index, entry)| {
+            Some((index, (renamed(&entry.from, &entry.to, at)?, entry.position.clone())))
+        });
+        // An entry counts once, so that those that lead in a circle end.
+        match next.filter(|(_, (to, _))| to != from) {
+            Some((index, next)) => {
+                left.remove(index);
+                last = Some(next);
+            }
+            None => return last,
+        }
+    }
+}
+
 /// Whether an address or a pattern of the same form covers an address.
 pub(crate) fn covers(pattern: &str, address: &Address) -> bool {
     renamed(pattern, pattern, address).is_some()
@@ -67,23 +87,20 @@ pub fn as_moved<'a>(
     for (account, state) in states {
         let mut known: BTreeSet<&Address> = state.keys.keys().collect();
         known.extend(state.pending.values().map(|pending| &pending.address));
-        let renamed = |from: &Address| {
-            manifest.moved.iter().find_map(|entry| {
-                let to = renamed(&entry.from, &entry.to, from)?;
-                Some((to, entry.position.clone()))
-            })
-        };
         let moves: BTreeMap<&Address, (Address, Position)> = known
             .iter()
-            .filter_map(|from| Some((*from, renamed(from)?)))
+            .filter_map(|from| Some((*from, destination(&manifest.moved, from)?)))
             .filter(|(from, (to, _))| *from != to && selection.has(manifest, to))
             .collect();
         let mut targets: BTreeSet<&Address> = BTreeSet::new();
         let mut done: Vec<(Address, Address)> = Vec::new();
         for (from, (to, position)) in &moves {
             let stays = known.contains(to) && !moves.contains_key(to);
-            let elsewhere =
-                states.iter().any(|(other, state)| other != account && state.keys.contains_key(to));
+            let elsewhere = states.iter().filter(|(other, _)| *other != account).any(|(_, other)| {
+                // Where a run broke off, one half of a key between two accounts has moved already.
+                let moves = state.keys.contains_key(*from);
+                moves && other.keys.get(to).is_some_and(|key| !state.is_half_of(from, key))
+            });
             if stays || elsewhere || !targets.insert(to) {
                 moved.taken.push(Taken {
                     account: account.clone(),
@@ -214,6 +231,33 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_moved_twice_ends_up_where_it_was_moved_last() {
+        let moved =
+            [("a", "b"), ("b", "c"), ("old/*", "new/*"), ("new/x", "new/y"), ("up", "down"), ("down", "up")];
+        let position = Position { file: "gridkey.yaml".to_string(), line: 1, column: 1 };
+        let moved = moved.map(|(from, to)| Moved {
+            from: from.to_string(),
+            to: to.to_string(),
+            position: position.clone(),
+        });
+        let ends = |from: &str| {
+            let from = from.parse().expect("an address");
+            destination(&moved, &from).map(|(to, _)| to.to_string())
+        };
+        for (from, expected) in [
+            ("a", Some("c")),
+            ("b", Some("c")),
+            ("c", None),
+            ("old/x", Some("new/y")),
+            ("old/z", Some("new/z")),
+            ("up", Some("down")),
+            ("down", Some("up")),
+        ] {
+            assert_eq!(ends(from).as_deref(), expected, "{from}");
+        }
+    }
 
     #[test]
     fn a_star_stays_within_a_part_of_the_address_unless_it_ends_it() {

@@ -15,7 +15,7 @@ use crate::plan::handover;
 use crate::plan::input::{self, RetireRequest, RevokeOld};
 use crate::plan::location::readable_first;
 use crate::plan::moves::is_let_go;
-use crate::plan::recover::{Recovered, older_ids};
+use crate::plan::recover::Recovered;
 use crate::plan::removal::{delete, forget, protected};
 use crate::plan::scopes::{effective, without_automatic};
 use crate::plan::step::{Put, Settings, Step};
@@ -33,8 +33,7 @@ pub(crate) fn changes(
     let mut changes = Vec::new();
     let mut due = Vec::new();
     for (address, owned) in account.keys().filter(|(address, _)| account.is_selected(address)) {
-        let elsewhere = account.input.manifest.keys.get(address).filter(|key| &key.account != account.name());
-        let elsewhere = elsewhere.filter(|_| !account.input.selection.destroy);
+        let elsewhere = account.wanted_elsewhere(address);
         match account.wanted(address) {
             None if elsewhere.is_some() => {
                 let older = elsewhere.and_then(|wanted| handover::older_key(account, wanted, address, owned));
@@ -100,6 +99,13 @@ impl<'a> Comparison<'a> {
         } else {
             self.name_and_access(gates);
         }
+        let mut moves_from = None;
+        if let Some(other) = self.account.taken_over(&self.wanted.address, self.owned) {
+            self.replaced = Some(Reason::AccountChanged);
+            moves_from = Some(Note::MovesFrom(other.clone()));
+        } else if self.account.may_be_overwritten(&self.wanted.address, self.owned) {
+            self.replaced.get_or_insert(Reason::SecretUncertain);
+        }
         let source = self.source();
         self.retirements(source.as_ref(), gates);
         self.locations(source.as_ref(), gates);
@@ -109,8 +115,9 @@ impl<'a> Comparison<'a> {
             self.replaced.get_or_insert(Reason::RotationRequested);
         }
         if let Some(reason) = self.replaced
-            && let Some(rotation) = self.rotation(self.wanted, reason, recovered, gates)
+            && let Some(mut rotation) = self.rotation(self.wanted, reason, recovered, gates)
         {
+            rotation.notes.extend(moves_from);
             return (rotation, None);
         }
         let due = self.expiry(gates).or_else(|| self.due(recovered, gates));
@@ -468,13 +475,15 @@ impl<'a> Comparison<'a> {
                 self.notes.push(Note::HeldKey(id));
                 continue;
             }
-            if retiring.after > account.at() {
-                self.notes.push(Note::RetiringKey { id: retiring.id.clone(), after: retiring.after });
-            } else if look.iter().any(|location| account.holds(location, &retiring.id)) {
+            let overlap = super::account::overlap(self.wanted);
+            let in_use = look.iter().any(|location| account.holds(location, &retiring.id))
+                || self.comes_back_to(&retiring.id);
+            if in_use && clock::later(account.at(), overlap) > retiring.after {
                 self.overdue(retiring, gates);
                 self.because(Action::Deliver, Reason::OlderKeyInUse);
-                let overlap = super::account::overlap(self.wanted);
                 self.steps.push(Step::PostponeRetirement { id: retiring.id.clone(), overlap });
+            } else if retiring.after > account.at() {
+                self.notes.push(Note::RetiringKey { id: retiring.id.clone(), after: retiring.after });
             } else if let Some(location) =
                 look.iter().find(|location| is_unreadable(&account.observed(location)))
             {
@@ -488,18 +497,35 @@ impl<'a> Comparison<'a> {
                 self.steps.push(Step::RetireKey { id, born, look: look.clone() });
             }
         }
+        let wanted: BTreeSet<LocationId> = self.wanted.sinks.iter().map(SinkLocation::id).collect();
         for retiring in &self.owned.retiring_locations {
             let location = &retiring.location;
+            let again = wanted.contains(&location.id());
+            if again || account.is_given_elsewhere(&self.wanted.address, &location.id()) {
+                // Whoever reads it goes on doing so: it is wanted again, or another account's key is there.
+                continue;
+            }
             let last = source.is_some_and(|source| source.id() == location.id());
             if retiring.after > account.at() || last {
                 let note = Note::RetiringLocation { location: location.clone(), after: retiring.after };
                 self.notes.push(note);
             } else {
                 self.because(Action::Retire, Reason::OverlapPassed);
-                let holding = older_ids(self.owned).cloned().collect();
-                self.steps.push(Step::RetireLocation { location: location.clone(), holding });
+                let holding = self.owned.ids().chain(&retiring.given).cloned().collect();
+                let kept_for = account.other_user(&self.wanted.address, &location.id()).cloned();
+                self.steps.push(Step::RetireLocation { location: location.clone(), holding, kept_for });
             }
         }
+    }
+
+    /// Whether a location that never tells is given the key anew, and may have held this older one all along.
+    fn comes_back_to(&self, older: &KeyId) -> bool {
+        self.owned.retiring_locations.iter().any(|leaving| {
+            let id = leaving.location.id();
+            !leaving.location.at.is_readable()
+                && leaving.given.contains(older)
+                && self.wanted.sinks.iter().any(|location| location.id() == id)
+        })
     }
 
     /// Tells of an older key that should have been revoked long ago, and is not by this plan.

@@ -13,6 +13,7 @@ use crate::manifest::WantedKey;
 use crate::plan::account::{Account, overlap};
 use crate::plan::document::{Action, Change, KeyValues, Note, Reason};
 use crate::plan::gate::Gates;
+use crate::plan::handover;
 use crate::plan::input::RevokeOld;
 use crate::plan::location::readable_first;
 use crate::plan::step::{FinishPending, Put, Step, UncertainKey};
@@ -117,8 +118,11 @@ fn resolve(
     keys.sort_by(|a, b| b.pending.at.cmp(&a.pending.at).then_with(|| a.marker.cmp(b.marker)));
     let Some(wanted) = account.wanted(address) else {
         if account.owned(address).is_none() {
-            let discarded = keys.iter().map(|key| discard(account, address, key));
-            recovered.changes.extend(discarded);
+            let changes = keys.iter().map(|key| match account.wanted_elsewhere(address) {
+                Some(wanted) => followed(account, wanted, key),
+                None => discard(account, address, key),
+            });
+            recovered.changes.extend(changes);
         }
         return;
     };
@@ -129,8 +133,7 @@ fn resolve(
         let unreadable = locations
             .iter()
             .find(|location| matches!(account.observed(location), SinkObservation::Unreadable(_)));
-        let maybe = key.pending.phase == PendingPhase::Delivering
-            && key.pending.locations.iter().any(|location| !location.at.is_readable());
+        let maybe = key.pending.may_be_in_write_only();
         let uncertain = UncertainKey { marker: key.marker.clone(), id: key.id.clone() };
         match (holder, unreadable) {
             (Some(holder), _) if finisher.is_none() => finisher = Some((key, holder.clone())),
@@ -243,7 +246,7 @@ fn finish(
         id: key.id.clone(),
         source,
         puts,
-        generation: before.map_or(0, |before| before.generation) + 1,
+        generation: account.next_generation(&wanted.address),
         settings,
         overlap: if key.pending.older == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
         retire: owned.map(|owned| retiring_reason(account, owned)),
@@ -260,11 +263,6 @@ fn finish(
     change
 }
 
-/// The ids by which an address's own older keys are known.
-pub(crate) fn older_ids(owned: &crate::state::OwnedKey) -> impl Iterator<Item = &KeyId> {
-    std::iter::once(&owned.id).chain(owned.retiring.iter().map(|retiring| &retiring.id))
-}
-
 pub(crate) fn retiring_reason(account: &Account<'_>, owned: &crate::state::OwnedKey) -> RetiringReason {
     match account.presence(owned) {
         super::account::Presence::Gone => RetiringReason::Vanished,
@@ -272,12 +270,34 @@ pub(crate) fn retiring_reason(account: &Account<'_>, owned: &crate::state::Owned
     }
 }
 
+/// What becomes of a creation whose address is wanted in another account by now: while somebody may read its key,
+/// that one goes on working until another has been there for an overlap.
+fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Change {
+    let address = &wanted.address;
+    let locations = locations(key.pending, wanted);
+    let may_serve = |location: &&SinkLocation| {
+        account.holds(location, &key.id)
+            || matches!(account.observed(location), SinkObservation::Unreadable(_))
+    };
+    let over = match handover::replaced_at(account, wanted, key.pending.at) {
+        // What a sink held before cannot be seen any more, so its readers are given the overlap.
+        Some(after) => after <= account.at() && !wanted.sinks.iter().any(|location| may_serve(&location)),
+        None => !locations.iter().any(|location| may_serve(&location)) && !key.pending.may_be_in_write_only(),
+    };
+    if over {
+        return discard(account, address, key);
+    }
+    let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
+    change(account, address, Reason::Unresolved, vec![note], Vec::new())
+}
+
 fn discard(account: &Account<'_>, address: &Address, key: &Seen<'_>) -> Change {
     let clear = key
         .pending
         .locations
         .iter()
-        .filter(|location| account.other_user(address, &location.id()).is_none())
+        .filter(|location| account.user(&location.id()).is_none())
+        .filter(|location| !account.is_given_elsewhere(address, &location.id()))
         .filter(|location| may_hold(account, location, key))
         .cloned()
         .collect();

@@ -10,7 +10,6 @@ use crate::name::Name;
 use crate::plan::account::{Account, values_of};
 use crate::plan::document::{Action, Change, Note, Reason};
 use crate::plan::gate::Gates;
-use crate::plan::recover::older_ids;
 use crate::plan::step::{Delete, DeleteKey, Step};
 use crate::plan::{Code, Finding, PlanInput, Severity};
 use crate::sink::SinkLocation;
@@ -76,7 +75,7 @@ fn forgotten(
             position: None,
         });
     }
-    let behind = older_ids(owned).cloned().collect();
+    let behind = owned.ids().cloned().collect();
     Change {
         address: address.clone(),
         account: account.clone(),

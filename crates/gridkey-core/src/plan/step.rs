@@ -67,6 +67,9 @@ pub enum Step {
     RetireLocation {
         location: SinkLocation,
         holding: BTreeSet<KeyId>,
+        /// The address that uses the location by now: it is not cleared then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept_for: Option<Address>,
     },
     Delete(Delete),
     /// The key that the new one replaces, where the account has no slot for both: revoke it first.

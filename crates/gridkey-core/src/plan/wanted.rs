@@ -119,11 +119,15 @@ pub(crate) fn mint(
     let settings = account.settings(wanted);
     let mint = Mint {
         markers: account.input.seed.markers(account.name(), &wanted.address),
-        purpose: owned.map_or(Purpose::Create, |owned| Purpose::Replace(owned.id.clone())),
+        purpose: match older {
+            Older::None => Purpose::Create,
+            Older::Here(owned, _) => Purpose::Replace(owned.id.clone()),
+            Older::Elsewhere(owned) => Purpose::Follow(owned.id.clone()),
+        },
         name: wanted.name.clone(),
         access: access.clone(),
         puts,
-        generation: before.map_or(0, |before| before.generation) + 1,
+        generation: account.next_generation(&wanted.address),
         settings: settings.clone(),
         overlap: if revoke_old == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
         older: revoke_old,

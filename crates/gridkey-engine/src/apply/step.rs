@@ -59,8 +59,10 @@ impl AccountRun {
                 let (address, id, overlap) = (address.clone(), id.clone(), *overlap);
                 self.commit(move |state, at| state.postpone(&address, &id, overlap, at)).await
             }
-            Step::RetireLocation { location, holding } => {
-                self.clear(address, std::slice::from_ref(location), holding).await?;
+            Step::RetireLocation { location, holding, kept_for } => {
+                if kept_for.is_none() {
+                    self.clear(address, std::slice::from_ref(location), holding).await?;
+                }
                 let (address, location) = (address.clone(), location.id());
                 self.commit(move |state, _| state.location_retired(&address, &location)).await
             }
@@ -117,6 +119,7 @@ impl AccountRun {
             access: pending.access,
             reported: None,
             generation: *generation,
+            follows: pending.purpose.follows().cloned(),
             settings: settings.clone(),
             born: pending.at,
             by: pending.by,

@@ -188,7 +188,12 @@ fn done_by(step: &Step) -> Vec<Cell> {
         Step::PostponeRetirement { id, overlap } => {
             vec![Cell::new(format!("leaves older key {id} working for another {}", duration(*overlap)))]
         }
-        Step::RetireLocation { location, holding: _ } => cleared(std::slice::from_ref(location)).collect(),
+        Step::RetireLocation { location, holding: _, kept_for: None } => {
+            cleared(std::slice::from_ref(location)).collect()
+        }
+        Step::RetireLocation { location, holding: _, kept_for: Some(user) } => {
+            vec![Cell::new(format!("leaves {} to `{user}`", place(location)))]
+        }
         Step::Delete(Delete { keys, abandon, clear, look: _ }) => {
             let keys = keys.iter().map(|DeleteKey { id, born: _ }| takes_away(format!("revokes key {id}")));
             let abandoned = abandon

@@ -89,6 +89,12 @@ impl OwnedKey {
         std::iter::once(&self.id).chain(self.retiring.iter().map(|retiring| &retiring.id))
     }
 
+    /// When it was last given to a location.
+    pub fn delivered(&self) -> Timestamp {
+        let born = self.born.at();
+        self.sinks.iter().map(|delivery| delivery.at).max().unwrap_or(born).max(born)
+    }
+
     /// Whether an id is the key's, or that of one it replaced.
     fn is_known_by(&self, id: &KeyId) -> bool {
         self.ids().any(|known| known == id)

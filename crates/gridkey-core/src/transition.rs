@@ -159,6 +159,7 @@ impl AccountState {
                 reported.or_else(|| access.scopes().map(|scopes| scopes.as_set().clone()))
             }
         };
+        self.taken(&settings);
         let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _ } = settings;
         let sinks = sinks.into_iter().map(|location| Delivery { location, at }).collect();
         let key = OwnedKey {
@@ -208,6 +209,7 @@ impl AccountState {
 
     /// The key's secret is in these locations, and state says of it what the manifest does.
     pub fn settle(&mut self, address: &Address, settings: Settings, at: Timestamp) {
+        self.taken(&settings);
         let Some(key) = self.keys.get_mut(address) else { return };
         let sinks = std::mem::take(&mut key.sinks);
         let given: Vec<_> = sinks.iter().map(|delivery| (delivery.location.id(), delivery.at)).collect();
@@ -230,6 +232,14 @@ impl AccountState {
         key.protect = protect;
         key.on_delete = on_delete;
         key.patterns = patterns;
+    }
+
+    /// What other keys have left long ago is another's by now, and not cleared for their sake.
+    fn taken(&mut self, settings: &Settings) {
+        let taken: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
+        for key in self.keys.values_mut() {
+            key.retiring_locations.retain(|leaving| !taken.contains(&leaving.location.id()));
+        }
     }
 
     /// An older key is revoked.

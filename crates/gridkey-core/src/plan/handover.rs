@@ -43,6 +43,19 @@ impl<'a> Account<'a> {
         })
     }
 
+    /// Whether state says that an address was given a location.
+    pub(crate) fn is_given(&self, address: &Address, location: &LocationId) -> bool {
+        let owners = self.owners.get(address).into_iter().flatten();
+        owners.flat_map(|(_, key)| &key.sinks).any(|delivery| delivery.location.id() == *location)
+    }
+
+    /// The key that took the place of one, in whatever account.
+    pub(crate) fn newer(&self, address: &Address, key: &OwnedKey) -> Option<&'a OwnedKey> {
+        let owners = self.owners.get(address)?;
+        let newest = owners.iter().map(|(_, owned)| *owned).max_by_key(|owned| owned.generation)?;
+        (newest.generation > key.generation).then_some(newest)
+    }
+
     /// The generation of the next key of an address.
     pub(crate) fn next_generation(&self, address: &Address) -> u32 {
         let keys = self.owners.get(address).into_iter().flatten();
@@ -89,14 +102,7 @@ impl<'a> Account<'a> {
 /// creation here was begun.
 pub(crate) fn replaced_at(account: &Account<'_>, wanted: &WantedKey, since: Timestamp) -> Option<Timestamp> {
     let successor = account.input.states.get(&wanted.account)?.keys.get(&wanted.address)?;
-    (successor.born.at() > since).then(|| overlap_after(successor, wanted))
-}
-
-/// When a key that takes the place of another has been delivered for an overlap.
-fn overlap_after(successor: &OwnedKey, wanted: &WantedKey) -> Timestamp {
-    let born = successor.born.at();
-    let delivered = successor.sinks.iter().map(|delivery| delivery.at).max().unwrap_or(born).max(born);
-    later(delivered, overlap(wanted))
+    (successor.born.at() > since).then(|| later(successor.delivered(), overlap(wanted)))
 }
 
 /// What becomes of a key whose address is wanted in another account; nothing before its successor is there.
@@ -111,7 +117,7 @@ pub(crate) fn older_key(
         // It was there before this one was, and one that takes its place is still to be made.
         return None;
     }
-    let after = overlap_after(successor, wanted);
+    let after = later(successor.delivered(), overlap(wanted));
     let (keys, abandon, locations) = all_keys(account, address, owned);
     let ids: BTreeSet<KeyId> = keys.iter().map(|key| key.id.clone()).collect();
     let look: Vec<SinkLocation> =

@@ -8,12 +8,15 @@ use crate::address::Address;
 use crate::inventory::{SinkContent, SinkObservation};
 use crate::key::KeyId;
 use crate::manifest::WantedKey;
-use crate::plan::account::Account;
+use crate::plan::account::{Account, overlap};
+use crate::plan::clock::later;
 use crate::plan::document::Note;
 use crate::plan::gate::Gates;
+use crate::plan::input::DEFAULT_OVERLAP;
 use crate::plan::step::Put;
 use crate::plan::{Code, Finding, Severity};
 use crate::sink::SinkLocation;
+use crate::state::OwnedKey;
 
 impl Account<'_> {
     /// Plans to write a location of a wanted key, and reports what stands against it.
@@ -50,7 +53,8 @@ impl Account<'_> {
             gates.raise(finding(
                 Code::LocationTaken,
                 format!(
-                    "{location} has the secret of `{other}` until {after}, for those who read it there still"
+                    "{location} keeps the secret of `{other}` until {}, for those who still read it there",
+                    after.strftime("%Y-%m-%dT%H:%M:%SZ")
                 ),
                 format!("apply again after that, or give `{}` another location", wanted.address),
             ));
@@ -100,24 +104,34 @@ impl Account<'_> {
 
     /// The other address that state gives a location to.
     fn giver(&self, address: &Address, location: &SinkLocation) -> Option<Address> {
-        let id = location.id();
-        self.input.states.values().find_map(|state| {
-            state.keys.iter().find_map(|(other, key)| {
-                let has = key.sinks.iter().any(|delivery| delivery.location.id() == id);
-                (other != address && has).then(|| other.clone())
-            })
-        })
+        let given = |key: &OwnedKey| key.sinks.iter().any(|delivery| delivery.location.id() == location.id());
+        self.others(address)
+            .find(|(other, key)| given(key) && self.newer(other, key).is_none())
+            .map(|(other, _)| other.clone())
     }
 
     /// The other address that used a location before, and the time until which it keeps it, where that is to come.
     fn leaver(&self, address: &Address, location: &SinkLocation) -> Option<(&Address, Option<Timestamp>)> {
         let id = location.id();
-        self.input.states.values().find_map(|state| {
-            state.keys.iter().filter(|(other, _)| *other != address).find_map(|(other, key)| {
-                let leaving = key.retiring_locations.iter().find(|retiring| retiring.location.id() == id)?;
-                Some((other, Some(leaving.after).filter(|after| *after > self.at())))
-            })
+        self.others(address).find_map(|(other, key)| {
+            let leaving = key.retiring_locations.iter().find(|leaving| leaving.location.id() == id);
+            let after = leaving.map(|leaving| leaving.after).or_else(|| {
+                // The key went to another account, and was given other locations there.
+                let given = key.sinks.iter().any(|delivery| delivery.location.id() == id);
+                let newer = self.newer(other, key).filter(|_| given)?;
+                Some(later(
+                    newer.delivered(),
+                    self.input.manifest.keys.get(other).map_or(DEFAULT_OVERLAP, overlap),
+                ))
+            })?;
+            Some((other, Some(after).filter(|after| *after > self.at())))
         })
+    }
+
+    /// The keys of other addresses, in any account.
+    fn others(&self, address: &Address) -> impl Iterator<Item = (&Address, &OwnedKey)> {
+        let keys = self.input.states.values().flat_map(|state| &state.keys);
+        keys.filter(move |(other, _)| *other != address)
     }
 
     fn foreign_value(

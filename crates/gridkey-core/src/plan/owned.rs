@@ -510,9 +510,13 @@ impl<'a> Comparison<'a> {
                 let note = Note::RetiringLocation { location: location.clone(), after: retiring.after };
                 self.notes.push(note);
             } else {
-                self.because(Action::Retire, Reason::OverlapPassed);
                 let holding = self.owned.ids().chain(&retiring.given).cloned().collect();
                 let kept_for = account.other_user(&self.wanted.address, &location.id()).cloned();
+                if kept_for.as_ref().is_some_and(|user| !account.is_given(user, &location.id())) {
+                    // It is left to its next user once that one has it.
+                    continue;
+                }
+                self.because(Action::Retire, Reason::OverlapPassed);
                 self.steps.push(Step::RetireLocation { location: location.clone(), holding, kept_for });
             }
         }

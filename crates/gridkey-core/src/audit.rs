@@ -13,9 +13,9 @@ use crate::inventory::{AccountInventory, Inventory, KeyDetail, ReadAccount, Sink
 use crate::key::{KeyId, Marker};
 use crate::manifest::{Manifest, PolicyFile};
 use crate::name::Name;
-use crate::plan::{matches_pattern, may_be_full};
+use crate::plan::{matches_pattern, may_be_full, overlap_of};
 use crate::sink::SinkLocation;
-use crate::state::{AccountState, Born, OwnedKey, SecretStatus};
+use crate::state::{AccountState, Born, OwnedKey, RetiringKey, RetiringReason, SecretStatus};
 
 /// The version of the document that this gridkey writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -417,7 +417,10 @@ impl Look<'_> {
         for (address, owned) in self.state.into_iter().flat_map(|state| &state.keys) {
             seen.insert(&owned.id);
             seen.extend(owned.retiring.iter().map(|retiring| &retiring.id));
-            keys.push(self.owned(address, owned));
+            keys.push(match self.taken_over(address, owned) {
+                Some(newer) => self.handed_over(address, owned, newer),
+                None => self.owned(address, owned),
+            });
             keys.extend(self.retiring(address, owned));
         }
         let live = || self.read.into_iter().flat_map(|read| &read.live);
@@ -445,6 +448,28 @@ impl Look<'_> {
         }
         keys.extend(live().filter(|(id, _)| !seen.contains(*id)).map(|(id, name)| self.foreign(id, name)));
         keys
+    }
+
+    /// The key in another account that took the place of one.
+    fn taken_over(&self, address: &Address, owned: &OwnedKey) -> Option<&OwnedKey> {
+        let keys = self.input.states.values().filter_map(|state| state.keys.get(address));
+        keys.filter(|key| key.generation > owned.generation).max_by_key(|key| key.generation)
+    }
+
+    fn handed_over(&self, address: &Address, owned: &OwnedKey, newer: &OwnedKey) -> AuditedKey {
+        let overlap = SignedDuration::try_from(overlap_of(self.input.manifest, address));
+        let after = newer.delivered().checked_add(overlap.unwrap_or(SignedDuration::MAX));
+        let after = after.unwrap_or(Timestamp::MAX).max(owned.kept_until.unwrap_or(Timestamp::MIN));
+        let older = RetiringKey {
+            id: owned.id.clone(),
+            after,
+            born: owned.born.at(),
+            why: RetiringReason::Replaced,
+            held: owned.retiring.iter().any(|older| older.held),
+        };
+        let mut key = self.older(address, owned, &older);
+        key.generation = Some(owned.generation);
+        key
     }
 
     fn owned(&self, address: &Address, owned: &OwnedKey) -> AuditedKey {
@@ -532,26 +557,26 @@ impl Look<'_> {
     }
 
     fn retiring(&self, address: &Address, owned: &OwnedKey) -> Vec<AuditedKey> {
-        let older = owned.retiring.iter().map(|retiring| {
-            let mut key = AuditedKey::new(self.name, Status::Retiring);
-            key.address = Some(address.clone());
-            key.id = Some(retiring.id.clone());
-            key.name = self.read.and_then(|read| read.live.get(&retiring.id)).cloned();
-            key.owner = owned.owner.clone();
-            key.made = Some(retiring.born);
-            key.revoke_after = Some(retiring.after).filter(|_| !retiring.held);
-            if let Some(KeyDetail::Scopes(scopes)) = self.read.and_then(|read| read.details.get(&retiring.id))
-            {
-                key.scopes = own(scopes);
-            }
-            if retiring.held {
-                key.concerns.push(Concern::Held);
-            } else if self.read.is_some_and(|read| read.at.duration_since(retiring.after) > OVERDUE) {
-                key.concerns.push(Concern::RetirementOverdue);
-            }
-            key
-        });
-        older.collect()
+        owned.retiring.iter().map(|retiring| self.older(address, owned, retiring)).collect()
+    }
+
+    fn older(&self, address: &Address, owned: &OwnedKey, retiring: &RetiringKey) -> AuditedKey {
+        let mut key = AuditedKey::new(self.name, Status::Retiring);
+        key.address = Some(address.clone());
+        key.id = Some(retiring.id.clone());
+        key.name = self.read.and_then(|read| read.live.get(&retiring.id)).cloned();
+        key.owner = owned.owner.clone();
+        key.made = Some(retiring.born);
+        key.revoke_after = Some(retiring.after).filter(|_| !retiring.held);
+        if let Some(KeyDetail::Scopes(scopes)) = self.read.and_then(|read| read.details.get(&retiring.id)) {
+            key.scopes = own(scopes);
+        }
+        if retiring.held {
+            key.concerns.push(Concern::Held);
+        } else if self.read.is_some_and(|read| read.at.duration_since(retiring.after) > OVERDUE) {
+            key.concerns.push(Concern::RetirementOverdue);
+        }
+        key
     }
 
     fn foreign(&self, id: &KeyId, name: &str) -> AuditedKey {

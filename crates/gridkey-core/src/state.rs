@@ -69,6 +69,9 @@ pub struct OwnedKey {
     /// The key in another account that it took the place of: until that one is revoked, both are at this address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<KeyId>,
+    /// Until when a person said that it goes on working, once a key in another account has taken its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<Timestamp>,
     pub born: Born,
     pub secret: SecretStatus,
     pub owner: Option<String>,

@@ -170,6 +170,7 @@ impl AccountState {
             patterns,
             generation,
             follows,
+            kept_until: None,
             born: Born::Created(born),
             secret: SecretStatus::Delivered,
             owner,
@@ -251,8 +252,11 @@ impl AccountState {
 
     /// An older key is still in use: its overlap counts anew.
     pub fn postpone(&mut self, address: &Address, id: &KeyId, overlap: Duration, at: Timestamp) {
-        let retiring = self.keys.get_mut(address).into_iter().flat_map(|key| &mut key.retiring);
-        for retiring in retiring.filter(|retiring| &retiring.id == id) {
+        let Some(key) = self.keys.get_mut(address) else { return };
+        if &key.id == id {
+            key.kept_until = Some(later(at, overlap));
+        }
+        for retiring in key.retiring.iter_mut().filter(|retiring| &retiring.id == id) {
             retiring.after = later(at, overlap);
             retiring.held = false;
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::address::Address;
 use crate::inventory::{KeyDetail, ReadAccount, SinkObservation};
 use crate::key::KeyId;
-use crate::manifest::{self, WantedKey};
+use crate::manifest::{self, Manifest, WantedKey};
 use crate::name::Name;
 use crate::plan::clock::Due;
 use crate::plan::document::{Action, Change, KeyValues, Reason};
@@ -213,6 +213,11 @@ impl<'a> Account<'a> {
 /// How long the older key of a pair goes on working.
 pub(crate) fn overlap(wanted: &WantedKey) -> Duration {
     wanted.rotate.map_or(DEFAULT_OVERLAP, |rotation| rotation.overlap)
+}
+
+/// How long an older key of an address goes on working.
+pub(crate) fn overlap_of(manifest: &Manifest, address: &Address) -> Duration {
+    manifest.keys.get(address).map_or(DEFAULT_OVERLAP, overlap)
 }
 
 /// What state says that a key is.

@@ -350,6 +350,7 @@ impl Adopt {
             patterns,
             generation: 1,
             follows: None,
+            kept_until: None,
             born: Born::FirstSeen(at),
             secret,
             owner,

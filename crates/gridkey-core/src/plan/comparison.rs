@@ -105,6 +105,7 @@ fn owned(key: &WantedKey) -> OwnedKey {
             .unwrap_or_default(),
         generation: 1,
         follows: None,
+        kept_until: None,
         born: Born::FirstSeen(Timestamp::UNIX_EPOCH),
         secret: SecretStatus::Delivered,
         owner: key.owner.clone(),

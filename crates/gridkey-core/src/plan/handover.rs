@@ -12,6 +12,7 @@ use crate::name::Name;
 use crate::plan::account::{Account, overlap, values_of};
 use crate::plan::clock::later;
 use crate::plan::document::{Action, Change, Note, Reason};
+use crate::plan::input::RetireRequest;
 use crate::plan::removal::{all_keys, to_clear};
 use crate::plan::step::{Delete, Step};
 use crate::plan::wanted::is_unreadable;
@@ -117,7 +118,7 @@ pub(crate) fn older_key(
         // It was there before this one was, and one that takes its place is still to be made.
         return None;
     }
-    let after = later(successor.delivered(), overlap(wanted));
+    let after = later(successor.delivered(), overlap(wanted)).max(owned.kept_until.unwrap_or(Timestamp::MIN));
     let (keys, abandon, locations) = all_keys(account, address, owned);
     let ids: BTreeSet<KeyId> = keys.iter().map(|key| key.id.clone()).collect();
     let look: Vec<SinkLocation> =
@@ -134,6 +135,34 @@ pub(crate) fn older_key(
         rotation: None,
         position: Some(wanted.position.clone()),
     };
+    let held: Vec<Note> = owned
+        .retiring
+        .iter()
+        .filter(|retiring| retiring.held)
+        .map(|retiring| Note::HeldKey(retiring.id.clone()))
+        .collect();
+    match account.input.options.requests.retire.get(address) {
+        Some(RetireRequest::Now) => {
+            let clear = to_clear_here(account, wanted, address, owned, locations, &ids);
+            change.action = Action::Retire;
+            change.reasons = vec![Reason::RetirementRequested];
+            change.after = None;
+            change.steps = vec![Step::Delete(Delete { keys, abandon, clear, look: Vec::new() })];
+            return Some(change);
+        }
+        Some(RetireRequest::Hold(overlap)) => {
+            change.action = Action::Update;
+            change.reasons = vec![Reason::HoldRequested];
+            let held = owned.ids().cloned();
+            change.steps = held.map(|id| Step::PostponeRetirement { id, overlap: *overlap }).collect();
+            return Some(change);
+        }
+        None if !held.is_empty() => {
+            change.notes.extend(held);
+            return Some(change);
+        }
+        None => {}
+    }
     // The other account's plan delivers the successor where an older key is served.
     let served = look.iter().any(|location| ids.iter().any(|id| account.holds(location, id)));
     let unreadable = look.iter().find(|location| is_unreadable(&account.observed(location)));
@@ -142,16 +171,29 @@ pub(crate) fn older_key(
     } else if let Some(location) = unreadable {
         change.notes.push(Note::NotReadable(location.clone()));
     } else {
-        let mut clear = to_clear(account, address, owned, locations, &ids);
-        let kept: BTreeSet<_> = wanted.sinks.iter().map(SinkLocation::id).collect();
-        clear.retain(|location| {
-            let id = location.id();
-            !kept.contains(&id) && !account.is_given_elsewhere(address, &id)
-        });
+        let clear = to_clear_here(account, wanted, address, owned, locations, &ids);
         change.action = Action::Retire;
         change.reasons = vec![Reason::OverlapPassed];
         change.after = None;
         change.steps = vec![Step::Delete(Delete { keys, abandon, clear, look })];
     }
     Some(change)
+}
+
+/// The locations that are cleared with an older key: not those that its successor has.
+fn to_clear_here(
+    account: &Account<'_>,
+    wanted: &WantedKey,
+    address: &Address,
+    owned: &OwnedKey,
+    locations: Vec<SinkLocation>,
+    ids: &BTreeSet<KeyId>,
+) -> Vec<SinkLocation> {
+    let mut clear = to_clear(account, address, owned, locations, ids);
+    let kept: BTreeSet<_> = wanted.sinks.iter().map(SinkLocation::id).collect();
+    clear.retain(|location| {
+        let id = location.id();
+        !kept.contains(&id) && !account.is_given_elsewhere(address, &id)
+    });
+    clear
 }

@@ -8,11 +8,10 @@ use crate::address::Address;
 use crate::inventory::{SinkContent, SinkObservation};
 use crate::key::KeyId;
 use crate::manifest::WantedKey;
-use crate::plan::account::{Account, overlap};
+use crate::plan::account::{Account, overlap_of};
 use crate::plan::clock::later;
 use crate::plan::document::Note;
 use crate::plan::gate::Gates;
-use crate::plan::input::DEFAULT_OVERLAP;
 use crate::plan::step::Put;
 use crate::plan::{Code, Finding, Severity};
 use crate::sink::SinkLocation;
@@ -119,10 +118,7 @@ impl Account<'_> {
                 // The key went to another account, and was given other locations there.
                 let given = key.sinks.iter().any(|delivery| delivery.location.id() == id);
                 let newer = self.newer(other, key).filter(|_| given)?;
-                Some(later(
-                    newer.delivered(),
-                    self.input.manifest.keys.get(other).map_or(DEFAULT_OVERLAP, overlap),
-                ))
+                Some(later(newer.delivered(), overlap_of(self.input.manifest, other)))
             })?;
             Some((other, Some(after).filter(|after| *after > self.at())))
         })

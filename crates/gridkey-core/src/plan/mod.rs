@@ -26,6 +26,7 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use account::overlap_of;
 pub use adopt::{adoptable, may_be_full};
 pub use approval::{Approval, Noted, PlanFileError, Refusal};
 pub use comparison::compare;

@@ -96,6 +96,28 @@ impl From<Address> for String {
     }
 }
 
+/// What a move's pattern makes of an address.
+///
+/// `*` stands for any run of characters without `/`; at the end, after a `/`, it stands for all that
+/// follows. So `*` alone is every key without an environment, and `old/*` every key of the environment.
+pub(crate) fn renamed(from: &str, to: &str, address: &Address) -> Option<Address> {
+    let text = address.to_string();
+    let Some((before, after)) = from.split_once('*') else {
+        return (text == from).then(|| to.parse().ok()).flatten();
+    };
+    let middle = text.strip_prefix(before)?.strip_suffix(after)?;
+    let whole_rest = before.ends_with('/') && after.is_empty();
+    if middle.is_empty() || (middle.contains('/') && !whole_rest) {
+        return None;
+    }
+    to.replacen('*', middle, 1).parse().ok()
+}
+
+/// Whether an address or a pattern of the same form covers an address.
+pub(crate) fn covers(pattern: &str, address: &Address) -> bool {
+    renamed(pattern, pattern, address).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,9 +13,10 @@ use crate::inventory::{AccountInventory, Inventory, KeyDetail, ReadAccount, Sink
 use crate::key::{KeyId, Marker};
 use crate::manifest::{Manifest, PolicyFile};
 use crate::name::Name;
-use crate::plan::{matches_pattern, may_be_full, overlap_of};
+use crate::plan::{may_be_full, overlap_of};
 use crate::sink::SinkLocation;
 use crate::state::{AccountState, Born, OwnedKey, RetiringKey, RetiringReason, SecretStatus};
+use crate::text::pattern::matches_pattern;
 
 /// The version of the document that this gridkey writes.
 pub const FORMAT_VERSION: u32 = 1;

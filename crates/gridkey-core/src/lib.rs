@@ -9,17 +9,18 @@ pub mod access;
 pub mod address;
 pub mod audit;
 pub mod catalogue;
-pub mod diagnostic;
-pub mod draft;
+pub mod finding;
+
 pub mod identity;
 pub mod inventory;
 pub mod key;
 pub mod manifest;
+pub mod manifest_from_account;
 pub mod name;
 pub mod plan;
 pub mod sink;
 pub mod state;
-pub mod transition;
+pub mod text;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
 pub use address::Address;

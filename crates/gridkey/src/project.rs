@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gridkey_core::diagnostic::Diagnostics;
 use gridkey_core::inventory::{Unreadable, UnreadableReason};
 use gridkey_core::manifest::{
     Account, Credential, Loaded, LoadedPolicy, Manifest, PolicyFile, SourceFile, StoreSettings, load,
@@ -15,6 +14,7 @@ use gridkey_core::plan::{
     Allow, DEFAULT_READ_LAG, Due, Finding, Options, Requests, Selection, reach, reach_of_states,
 };
 use gridkey_core::state::AccountState;
+use gridkey_core::text::diagnostic::Diagnostics;
 use gridkey_core::{Address, Name, Region};
 use gridkey_engine::Readers;
 use gridkey_engine::ports::{AccountReader, AccountWriter, StateWriter, StoreError};

@@ -174,13 +174,13 @@ impl Catalogue {
             scope.match_indices('.').map(|(at, _)| &scope[..at])
         });
         let prefixes: BTreeSet<_> = prefixes.collect();
-        crate::manifest::closest(prefix, prefixes)
+        crate::text::suggest::closest(prefix, prefixes)
     }
 
     /// The scope that an unknown text most probably meant.
     pub fn suggest(&self, text: &str) -> Option<Scope> {
         let known = self.entries().filter(|entry| entry.kind != ScopeKind::Automatic);
-        crate::manifest::closest(text, known.map(|entry| entry.scope.as_str())).map(Scope::new)
+        crate::text::suggest::closest(text, known.map(|entry| entry.scope.as_str())).map(Scope::new)
     }
 }
 

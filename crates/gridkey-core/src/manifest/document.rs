@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::access::AccessKind;
 use crate::identity::Region;
 use crate::manifest::model::{Credential, Import, Moved, OnDelete, Removed, Rotation, StoreSettings};
-use crate::manifest::node::At;
 use crate::manifest::policy::Policy;
+use crate::manifest::read::node::At;
 use crate::name::Name;
 use crate::sink::SinkKind;
 

@@ -1,7 +1,6 @@
 //! The resolved manifest: every default applied, every placeholder filled in, every scope expanded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -14,6 +13,7 @@ use crate::key::KeyId;
 use crate::manifest::policy::Policy;
 use crate::name::Name;
 use crate::sink::{SinkLocation, SinkSettings};
+use crate::text::source::{Position, SourceDigest};
 
 /// What people want: the accounts, and for each address the key that should exist there.
 #[derive(Clone, Debug)]
@@ -34,31 +34,6 @@ pub struct Manifest {
     pub policy: Policy,
     /// The files it was read from.
     pub sources: Vec<SourceDigest>,
-}
-
-/// A file that something was computed from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SourceDigest {
-    /// The path as it was given.
-    pub file: String,
-    /// SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
-}
-
-/// Where in a manifest something stands; line and column count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Position {
-    pub file: String,
-    pub line: usize,
-    pub column: usize,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
 }
 
 /// Where state is kept.

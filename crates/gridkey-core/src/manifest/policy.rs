@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::access::Scope;
 use crate::address::Address;
 use crate::catalogue::Catalogue;
-use crate::manifest::model::{Position, SourceDigest};
 use crate::name::Name;
-use crate::plan::matches_pattern;
+use crate::text::pattern::matches_pattern;
+use crate::text::source::{Position, SourceDigest};
 
 /// Rules over plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
 
+use crate::finding::Code;
 use crate::identity::Region;
 use crate::manifest::model::{AtLimit, OnDelete, StoreSettings};
 use crate::manifest::policy::{Vanished, Verdict};
 use crate::name::Name;
-use crate::plan::Code;
 use crate::sink::SinkSettings;
 
 /// The JSON Schema of a manifest file, draft 2020-12.

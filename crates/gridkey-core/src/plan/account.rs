@@ -10,13 +10,14 @@ use crate::inventory::{KeyDetail, ReadAccount, SinkObservation};
 use crate::key::KeyId;
 use crate::manifest::{self, Manifest, WantedKey};
 use crate::name::Name;
-use crate::plan::clock::Due;
-use crate::plan::document::{Action, Change, KeyValues, Reason};
-use crate::plan::gate::Gates;
-use crate::plan::input::{DEFAULT_OVERLAP, Extent, PlanInput};
-use crate::plan::step::Settings;
-use crate::plan::{owned, recover, wanted};
+use crate::plan::choose::schedule::Due;
+use crate::plan::decide::{compare as owned, mint as wanted, recover};
+use crate::plan::document::change::{Action, Change, KeyValues, Reason};
+use crate::plan::findings::Gates;
+use crate::plan::input::{Extent, PlanInput};
 use crate::sink::{LocationId, SinkLocation};
+use crate::state::DEFAULT_OVERLAP;
+use crate::state::Settings;
 use crate::state::{AccountState, OwnedKey};
 
 /// One account, its state and what was observed of it.

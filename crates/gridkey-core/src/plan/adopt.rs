@@ -7,19 +7,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::{Access, AccessKind, Scope, Scopes};
 use crate::address::Address;
+use crate::finding::{Code, Finding, Severity};
 use crate::inventory::{Grantable, KeyDetail, ReadAccount, SinkContent, SinkObservation};
 use crate::key::KeyId;
-use crate::manifest::{ImportKey, Manifest, Position, WantedKey};
+use crate::manifest::{ImportKey, Manifest, WantedKey};
 use crate::name::Name;
 use crate::plan::account::Account;
-use crate::plan::document::{Action, Change, Note, Reason};
-use crate::plan::gate::{self, Gates, blocks};
+use crate::plan::decide::scopes::without_automatic;
+use crate::plan::document::change::{Action, Change, Note, Reason};
+use crate::plan::document::step::{Adopt, Step};
 use crate::plan::input::{PlanInput, Requests, Selection};
-use crate::plan::scopes::without_automatic;
-use crate::plan::step::{Adopt, Settings, Step};
-use crate::plan::{Code, Finding, Severity};
+use crate::plan::{
+    findings::{Gates, blocks},
+    judge as gate,
+};
 use crate::sink::LocationId;
+use crate::state::Settings;
 use crate::state::{AccountState, Born, Delivery, OwnedKey, SecretStatus};
+use crate::text::source::Position;
 
 /// A key that is to be adopted, and why.
 pub(crate) struct Adoption {
@@ -315,7 +320,7 @@ pub(crate) fn with_adopted(
         AccountState::new(project, account.name().clone(), account.declared.identity(), String::new())
     });
     for (address, adoption) in adoptions {
-        state.adopted(address, adoption.adopt.clone(), String::new(), account.at());
+        state.adopted(address, adoption.adopt.clone().owned(String::new(), account.at()));
     }
     Some(state)
 }
@@ -339,7 +344,7 @@ pub(crate) fn prepend(adoptions: BTreeMap<Address, Adoption>, changes: &mut [Cha
 
 impl Adopt {
     /// The key as state owns it from then on.
-    pub(crate) fn owned(self, by: String, at: jiff::Timestamp) -> OwnedKey {
+    pub fn owned(self, by: String, at: jiff::Timestamp) -> OwnedKey {
         let Self { id, name, access, secret, settings } = self;
         let Settings { owner, protect, on_delete, patterns, locations, overlap: _ } = settings;
         OwnedKey {

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::access::{Access, Scopes};
+use crate::finding::{Code, Finding, Severity};
 use crate::inventory::{
     AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkContent, SinkObservation,
 };
 use crate::key::KeyId;
 use crate::manifest::{Manifest, PolicyFile, WantedAccess, WantedKey};
 use crate::name::Name;
-use crate::plan::document::{Note, Plan, PlanKind};
-use crate::plan::gate::reach;
+use crate::plan::document::change::{Note, Plan, PlanKind};
 use crate::plan::input::{Options, PlanInput, Selection};
+use crate::plan::judge::reach::reach;
+use crate::plan::plan;
 use crate::plan::seed::Seed;
-use crate::plan::{Code, Finding, Severity, plan};
 use crate::state::{AccountState, Born, Delivery, OwnedKey, SecretStatus};
 
 /// What would change from one manifest to another, were everything just as the first one says.

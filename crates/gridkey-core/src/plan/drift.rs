@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::access::Access;
 use crate::address::Address;
+use crate::finding::{Code, Severity};
 use crate::manifest::{Account, Manifest, Policy, Rule, Verdict, WantedAccess, WantedKey, WantedScopes};
 use crate::name::Name;
-use crate::plan::document::{Plan, PlanKind};
+use crate::plan::document::change::{Plan, PlanKind};
 use crate::plan::input::PlanInput;
-use crate::plan::{Code, Severity, plan};
+use crate::plan::plan;
 use crate::state::{AccountState, OwnedKey};
 
 /// The manifest that asks for just what state says.

@@ -8,13 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::finding::Allow;
 use crate::inventory::Inventory;
 use crate::key::KeyId;
 use crate::manifest::{Manifest, PolicyFile, RemovedWhat};
 use crate::name::Name;
-use crate::plan::finding::Allow;
 use crate::plan::seed::Seed;
-use crate::state::AccountState;
+use crate::state::{AccountState, RevokeOld};
+use crate::text::pattern::matches_pattern;
 
 /// Everything that [`plan`](crate::plan::plan) looks at.
 pub struct PlanInput<'a> {
@@ -76,26 +77,6 @@ pub struct Requests {
     pub extent: Extent,
 }
 
-/// What becomes of the key that a new one replaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RevokeOld {
-    /// It is revoked once the new one is delivered and recorded.
-    Now,
-    #[default]
-    AfterOverlap,
-    /// It is kept until a person says otherwise.
-    Hold,
-    /// It was revoked before the new one was made, as there was no slot for both.
-    First,
-}
-
-impl RevokeOld {
-    pub(crate) fn is_default(&self) -> bool {
-        *self == Self::AfterOverlap
-    }
-}
-
 /// What a person asks of an older key that waits to be revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetireRequest {
@@ -138,12 +119,6 @@ impl Due {
 /// Half a minute. Users of other tools report reads that trail a creation by some seconds and poll for up
 /// to fifteen; nothing is documented.
 pub const DEFAULT_READ_LAG: Duration = Duration::from_secs(30);
-
-/// How long an older key goes on working where the manifest does not say.
-pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long a marker that is no longer expected is remembered.
-pub const ABANDONED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Default for Options {
     fn default() -> Self {
@@ -217,43 +192,4 @@ fn lets_go_of(manifest: &Manifest, account: &Name) -> bool {
         .removed
         .iter()
         .any(|removed| !removed.revoke && removed.what == RemovedWhat::Account(account.clone()))
-}
-
-/// Whether a text matches a pattern in which `*` stands for any run of characters.
-pub fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let mut parts: Vec<_> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    let mut rest = rest;
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches_pattern;
-
-    #[test]
-    fn a_star_stands_for_any_run_of_characters() {
-        for (pattern, text, expected) in [
-            ("pr-*", "pr-12", true),
-            ("pr-*", "pr-", true),
-            ("pr-*", "prod", false),
-            ("*", "anything", true),
-            ("a*b*c", "a-b-c", true),
-            ("a*b*c", "a-c-b", false),
-            ("prod", "prod", true),
-            ("prod", "prod2", false),
-            ("*-eu", "prod-eu", true),
-            ("a*a", "a", false),
-        ] {
-            assert_eq!(matches_pattern(pattern, text), expected, "{pattern} {text}");
-        }
-    }
 }

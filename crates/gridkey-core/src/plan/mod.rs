@@ -3,58 +3,50 @@
 
 mod account;
 mod adopt;
-mod approval;
-mod capacity;
-mod clock;
+mod choose;
 mod comparison;
-mod document;
+mod decide;
+pub mod document;
 mod drift;
-mod finding;
-mod gate;
-mod handover;
+mod findings;
 mod input;
-mod location;
+mod judge;
 mod moves;
-mod owned;
-mod recover;
-mod removal;
-mod risk;
-mod scopes;
 mod seed;
-mod step;
-mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use account::overlap_of;
 pub use adopt::{adoptable, may_be_full};
-pub use approval::{Approval, Noted, PlanFileError, Refusal};
+pub use choose::approval::{Approval, Noted, PlanFileError, Refusal};
 pub use comparison::compare;
-pub use document::{
+pub use decide::scopes::gives_scopes;
+pub use document::change::{
     AccountPlan, Action, Capacity, Change, ComputedFrom, FORMAT_VERSION, KeyValues, Note, Plan, PlanKind,
     Reason, RotationDates, plan_schema,
 };
+pub use document::step::{Adopt, Delete, DeleteKey, FinishPending, Mint, Phase, Put, Step};
 pub use drift::{as_applied, drift};
-pub use finding::{Allow, AllowError, Code, Finding, Severity};
-pub use input::{
-    ABANDONED_KEPT, DEFAULT_OVERLAP, DEFAULT_READ_LAG, Due, Extent, Options, PlanInput, Requests,
-    RetireRequest, RevokeOld, Selection, matches_pattern,
-};
-pub(crate) use moves::covers;
+pub use input::{DEFAULT_READ_LAG, Due, Extent, Options, PlanInput, Requests, RetireRequest, Selection};
+pub use judge::reach::{reach, reach_of_states};
+pub use judge::risk::Risk;
 pub use moves::{AsMoved, Finished, as_moved, finished};
-pub use risk::Risk;
 pub use seed::Seed;
-pub use step::{Adopt, Delete, DeleteKey, FinishPending, Mint, Phase, Put, Settings, Step, UncertainKey};
+
+pub use crate::finding::{Allow, AllowError, Code, Finding, Severity};
+pub use crate::state::{ABANDONED_KEPT, DEFAULT_OVERLAP, RevokeOld, Settings, UncertainKey};
+pub use crate::text::pattern::matches_pattern;
 
 use crate::address::Address;
 use crate::inventory::AccountInventory;
 use crate::name::Name;
 use account::Account;
-use approval::Judged;
-use gate::Gates;
-
-pub use gate::{reach, reach_of_states};
-pub use scopes::gives_scopes;
+use choose::approval::Judged;
+use choose::schedule as clock;
+use decide::remove as removal;
+use findings::Gates;
+use judge as gate;
+use judge::capacity;
 
 /// Decides what has to be done.
 ///

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::Address;
-use crate::manifest::{Manifest, Moved, Position, RemovedWhat};
+use crate::address::{Address, covers, renamed};
+use crate::finding::{Code, Finding};
+use crate::manifest::{Manifest, Moved, RemovedWhat};
 use crate::name::Name;
-use crate::plan::document::{Action, Change, Note, Reason};
-use crate::plan::gate::{Gates, blocks};
+use crate::plan::document::change::{Action, Change, Note, Reason};
+use crate::plan::document::step::Step;
+use crate::plan::findings::{Gates, blocks};
 use crate::plan::input::Selection;
-use crate::plan::step::Step;
-use crate::plan::{Code, Finding};
 use crate::state::AccountState;
+use crate::text::source::Position;
 
 /// The documents as they are once every move is carried out.
 #[derive(Clone, Debug)]
@@ -32,23 +33,6 @@ pub(crate) struct Taken {
     position: Position,
 }
 
-/// What a move's pattern makes of an address.
-///
-/// `*` stands for any run of characters without `/`; at the end, after a `/`, it stands for all that
-/// follows. So `*` alone is every key without an environment, and `old/*` every key of the environment.
-pub(crate) fn renamed(from: &str, to: &str, address: &Address) -> Option<Address> {
-    let text = address.to_string();
-    let Some((before, after)) = from.split_once('*') else {
-        return (text == from).then(|| to.parse().ok()).flatten();
-    };
-    let middle = text.strip_prefix(before)?.strip_suffix(after)?;
-    let whole_rest = before.ends_with('/') && after.is_empty();
-    if middle.is_empty() || (middle.contains('/') && !whole_rest) {
-        return None;
-    }
-    to.replacen('*', middle, 1).parse().ok()
-}
-
 /// Where an address ends up: what was moved may have been moved again since.
 fn destination(moved: &[Moved], from: &Address) -> Option<(Address, Position)> {
     let mut left: Vec<&Moved> = moved.iter().collect();
@@ -67,11 +51,6 @@ fn destination(moved: &[Moved], from: &Address) -> Option<(Address, Position)> {
             None => return last,
         }
     }
-}
-
-/// Whether an address or a pattern of the same form covers an address.
-pub(crate) fn covers(pattern: &str, address: &Address) -> bool {
-    renamed(pattern, pattern, address).is_some()
 }
 
 /// Works out the moves that have something to do, and the documents after them.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use gridkey_core::Name;
-use gridkey_core::diagnostic::Diagnostics;
 use gridkey_core::manifest::{Loaded, Manifest, SourceFile, WantedAccess, WantedKey, load};
+use gridkey_core::text::diagnostic::Diagnostics;
 use proptest::prelude::*;
 
 use crate::corpus::{Case, cases, folder};

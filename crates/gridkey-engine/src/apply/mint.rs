@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::plan::{Change, Mint, Put};
+use gridkey_core::state::transition::Minted;
 use gridkey_core::state::{PendingKey, PendingPhase};
-use gridkey_core::transition::Minted;
 use gridkey_core::{Access, Address, KeyId, Marker, SinkLocation};
 
 use super::account::{AccountRun, StepError};

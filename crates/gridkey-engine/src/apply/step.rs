@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::plan::{Change, Delete, FinishPending, Put, Step};
 use gridkey_core::state::PendingKey;
-use gridkey_core::transition::Minted;
+use gridkey_core::state::transition::Minted;
 use gridkey_core::{Access, Address, KeyId, Marker, Scope, SinkLocation};
 use jiff::Timestamp;
 
@@ -23,7 +23,7 @@ impl AccountRun {
             Step::Move { .. } => Ok(()),
             Step::Adopt(adopt) => {
                 let (key, new, by) = (address.clone(), adopt.clone(), self.options.by.clone());
-                self.commit(move |state, at| state.adopted(&key, new, by, at)).await?;
+                self.commit(move |state, at| state.adopted(&key, new.owned(by, at))).await?;
                 let (account, address, id) = (self.account.clone(), address.clone(), adopt.id.clone());
                 self.events.event(Event::Adopted { account, address, id });
                 Ok(())

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use gridkey_core::draft::{Draft, DraftAccount, Drafted, LiveKey, draft};
 use gridkey_core::inventory::Grantable;
 use gridkey_core::manifest::Credential;
+use gridkey_core::manifest_from_account::{Draft, DraftAccount, Drafted, LiveKey, draft};
 use gridkey_core::{KeyId, OnBehalfOf, Region, SinkSettings};
 use gridkey_engine::ports::{AccountReader, ReadError};
 use gridkey_sendgrid::{BaseUrl, Client, Limits};

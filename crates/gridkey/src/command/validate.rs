@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use gridkey_core::Name;
-use gridkey_core::diagnostic::Diagnostics;
 use gridkey_core::manifest::{Manifest, StoreSettings, load};
 use gridkey_core::plan::finished;
+use gridkey_core::text::diagnostic::Diagnostics;
 
 use crate::args::Global;
 use crate::environments::EnvironmentChoice;

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use gridkey_core::diagnostic::{Diagnostic, DiagnosticSeverity, Diagnostics, Label, Sources, redact};
+use gridkey_core::text::diagnostic::{Diagnostic, DiagnosticSeverity, Diagnostics, Label, Sources};
+use gridkey_core::text::redact::redact;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 
 use super::style::Style;

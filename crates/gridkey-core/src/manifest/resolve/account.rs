@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::identity::OnBehalfOf;
 use crate::manifest::document::{AccountBlock, Document};
 use crate::manifest::model::Account;
-use crate::manifest::node::{At, Site};
 use crate::manifest::problem::Problems;
+use crate::manifest::read::node::{At, Site};
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
 

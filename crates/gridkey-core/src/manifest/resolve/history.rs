@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::address::Address;
+use crate::address::covers;
 use crate::manifest::document::Document;
 use crate::manifest::model::{Account, ImportKey, RemovedWhat, WantedKey};
-use crate::manifest::node::Site;
 use crate::manifest::problem::Problems;
+use crate::manifest::read::node::Site;
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
-use crate::plan::{covers, matches_pattern};
+use crate::text::pattern::matches_pattern;
 
 type Wanted = BTreeMap<Address, WantedKey>;
 

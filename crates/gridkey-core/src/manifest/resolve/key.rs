@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::AccessKind;
 use crate::address::Address;
+use crate::manifest::check::tagged::{sink_settings, with_overrides};
 use crate::manifest::document::{Document, ExceptionTarget, KeyBlock, Settings, SinkUse};
 use crate::manifest::model::{Account, WantedAccess, WantedKey};
-use crate::manifest::node::At;
-use crate::manifest::problem::{Problems, some_of};
+use crate::manifest::problem::Problems;
+use crate::manifest::read::node::At;
 use crate::manifest::resolve::layers::Layers;
 use crate::manifest::resolve::place::Place;
 use crate::manifest::resolve::placeholder::{Values, fill, fill_template};
 use crate::manifest::resolve::scope::ScopeBook;
 use crate::manifest::resolve::{location, unknown};
-use crate::manifest::walk::tagged::{sink_settings, with_overrides};
 use crate::name::Name;
-use crate::plan::matches_pattern;
 use crate::sink::SinkLocation;
+use crate::text::pattern::matches_pattern;
+use crate::text::suggest::some_of;
 
 /// SendGrid's limit on names is not documented; longer ones than this have been seen nowhere.
 const LONG_NAME: usize = 100;
@@ -136,7 +137,7 @@ impl<'d> Keys<'d, '_> {
         &mut self,
         place: &Place<'d>,
         target: &ExceptionTarget,
-        site: crate::manifest::node::Site,
+        site: crate::manifest::read::node::Site,
     ) {
         let ExceptionTarget { account, key } = target;
         let document = self.document;

@@ -2,8 +2,8 @@
 
 use crate::access::AccessKind;
 use crate::manifest::document::{Document, ExceptionTarget, KeyBlock, Settings};
-use crate::manifest::node::{At, Site};
 use crate::manifest::problem::Problems;
+use crate::manifest::read::node::{At, Site};
 use crate::manifest::resolve::place::Place;
 use crate::name::Name;
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::manifest::check::value::is_variable;
 use crate::manifest::document::{Document, Setting, SinkTemplate};
 use crate::manifest::model::WantedKey;
-use crate::manifest::node::Site;
 use crate::manifest::problem::Problems;
+use crate::manifest::read::node::Site;
 use crate::manifest::resolve::place::Place;
-use crate::manifest::walk::value::is_variable;
 use crate::sink::{LocationId, SinkSettings};
 
 /// Which key writes where.

@@ -12,15 +12,16 @@ mod scope;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
+use crate::manifest::check::tagged::sink_settings;
 use crate::manifest::document::Document;
 use crate::manifest::model::{Environment, Manifest, PatternEnvironment, StoreSettings, WantedKey};
-use crate::manifest::problem::{Problems, did_you_mean, some_of};
+use crate::manifest::problem::Problems;
 use crate::manifest::resolve::key::Keys;
 use crate::manifest::resolve::location::Locations;
 use crate::manifest::resolve::place::{Origin, Place, places};
 use crate::manifest::resolve::scope::ScopeBook;
-use crate::manifest::walk::tagged::sink_settings;
 use crate::name::Name;
+use crate::text::suggest::{did_you_mean, some_of};
 
 /// Five thousand full accounts. Environments times accounts times keys can be much more in a small file.
 const MAX_KEYS: usize = 500_000;
@@ -165,7 +166,7 @@ fn patterns(
 pub(crate) fn unknown<'a>(
     noun: &str,
     name: &str,
-    site: crate::manifest::node::Site,
+    site: crate::manifest::read::node::Site,
     known: impl Iterator<Item = &'a str> + Clone,
     problems: &mut Problems,
 ) {

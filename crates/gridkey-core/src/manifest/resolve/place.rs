@@ -1,11 +1,12 @@
 //! Places: the environments that keys exist in, those that a pattern could make among them.
 
 use crate::manifest::document::{Document, EnvironmentBlock};
-use crate::manifest::node::{At, Site};
-use crate::manifest::problem::{Problems, did_you_mean, list, some_of};
+use crate::manifest::problem::Problems;
+use crate::manifest::read::node::{At, Site};
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
-use crate::plan::matches_pattern;
+use crate::text::pattern::matches_pattern;
+use crate::text::suggest::{did_you_mean, list, some_of};
 
 /// Where keys exist.
 pub(crate) struct Place<'d> {

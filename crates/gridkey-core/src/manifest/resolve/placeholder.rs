@@ -3,9 +3,10 @@
 use crate::identity::OnBehalfOf;
 use crate::manifest::document::{Document, Setting, SinkTemplate};
 use crate::manifest::model::Account;
-use crate::manifest::node::{At, Site};
-use crate::manifest::problem::{Problems, did_you_mean, list};
+use crate::manifest::problem::Problems;
+use crate::manifest::read::node::{At, Site};
 use crate::name::Name;
+use crate::text::suggest::{did_you_mean, list};
 
 /// What placeholders stand for, for one key.
 pub(crate) struct Values<'a> {
@@ -212,7 +213,8 @@ fn upper_case(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::identity::Region;
-    use crate::manifest::model::{Credential, Position};
+    use crate::manifest::model::Credential;
+    use crate::text::source::Position;
 
     fn filled(text: &str) -> Option<String> {
         let (account, key) = (Name::new("acme-prod").unwrap(), Name::new("mailer").unwrap());

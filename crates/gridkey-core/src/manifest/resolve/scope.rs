@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::access::{AccessKind, Scope};
 use crate::catalogue::{Catalogue, ExpandError};
 use crate::manifest::model::WantedScopes;
-use crate::manifest::node::{At, Site};
 use crate::manifest::problem::Problems;
+use crate::manifest::read::node::{At, Site};
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
 

@@ -1,0 +1,229 @@
+//! Settings under the name of their kind (`{ vault: { … } }`): those of sinks, and the store's.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use crate::manifest::check::block::{Block, Field, mapping, name_of, text, wrong_type};
+use crate::manifest::check::value::{credential, words};
+use crate::manifest::document::{Setting, SinkTemplate, SinkUse};
+use crate::manifest::model::StoreSettings;
+use crate::manifest::problem::Problems;
+use crate::manifest::read::node::{At, Entry, Node, Site, Value};
+use crate::manifest::schema::Shape;
+use crate::sink::{SinkKind, SinkSettings};
+use crate::text::suggest::{did_you_mean, list};
+
+/// A kind and its settings.
+struct Tagged {
+    kind: &'static str,
+    fields: BTreeMap<String, At<Setting>>,
+}
+
+/// Reads settings whose kinds and fields are those of a type in the schema.
+fn tagged(node: &Node, site: Site, what: &str, choice: &str, problems: &mut Problems) -> Option<Tagged> {
+    let shape = Shape::of(choice);
+    let kinds: Vec<_> = shape.choices().collect();
+    let names = || kinds.iter().map(|(name, _)| *name);
+    let entries = mapping(node, what, problems)?;
+    let [Entry { key, node }] = entries else {
+        problems
+            .error(
+                "wrong_type",
+                site,
+                format!("{what} needs one kind with its settings, and has {}", entries.len()),
+            )
+            .help(format!("write `{{ KIND: {{ … }} }}` with one of {}", list(names())));
+        return None;
+    };
+    let Some((kind, block)) = kinds.iter().find(|(name, _)| *name == key.value) else {
+        let meant = did_you_mean(key, names());
+        problems
+            .error("unknown_kind", key.site, format!("unknown kind `{key}` of {what}{meant}"))
+            .help(format!("the kinds are {}", list(names())));
+        return None;
+    };
+    let before = problems.count();
+    let block_what = format!("`{kind}` of {what}");
+    let read = Block::read(node, key.site, block_what.clone(), block, problems)?;
+    let shape = Shape::of(block);
+    let mut fields = BTreeMap::new();
+    for name in shape.fields() {
+        let Some(field) = read.get(name) else { continue };
+        if let Some(value) = setting(&field, shape.field(name), problems) {
+            fields.insert(name.to_string(), At::new(value, field.site()));
+        }
+    }
+    (problems.count() == before).then_some(Tagged { kind, fields })
+}
+
+/// Reads one field by what its schema says.
+fn setting(field: &Field<'_>, schema: Option<&Json>, problems: &mut Problems) -> Option<Setting> {
+    match schema.and_then(|schema| schema.get("type")).and_then(Json::as_str) {
+        Some("string") => field.text(problems).map(|text| Setting::Text(text.value)),
+        Some("array") => {
+            let texts = field.some_texts(problems)?;
+            Some(Setting::List(texts.value.into_iter().map(|text| text.value).collect()))
+        }
+        _ => credential(field.node, &field.what, problems).map(Setting::Credential),
+    }
+}
+
+/// The same as JSON, from which serde makes the typed settings.
+fn to_json<'a>(kind: &str, fields: impl IntoIterator<Item = (&'a String, Json)>) -> Json {
+    let fields: serde_json::Map<_, _> =
+        fields.into_iter().map(|(name, value)| (name.clone(), value)).collect();
+    json!({ kind: fields })
+}
+
+impl Setting {
+    fn to_json(&self) -> Json {
+        match self {
+            Self::Text(text) => json!(text),
+            Self::List(items) => json!(items),
+            Self::Credential(credential) => json!(credential),
+        }
+    }
+}
+
+pub(crate) fn store(node: &Node, site: Site, problems: &mut Problems) -> Option<StoreSettings> {
+    let Tagged { kind, fields } = tagged(node, site, "`state`", "StoreSettings", problems)?;
+    let json = to_json(kind, fields.iter().map(|(name, value)| (name, value.to_json())));
+    typed(json, site, "`state`", problems)
+}
+
+pub(crate) fn sink(node: &Node, site: Site, what: &str, problems: &mut Problems) -> Option<SinkTemplate> {
+    let Tagged { kind, fields } = tagged(node, site, what, "SinkSettings", problems)?;
+    let kind = SinkKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+    Some(SinkTemplate { kind, fields })
+}
+
+/// The typed settings of a sink, once every placeholder is filled in.
+pub(crate) fn sink_settings(
+    template: &SinkTemplate,
+    site: Site,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<SinkSettings> {
+    let fields = template.fields.iter().map(|(name, value)| (name, value.to_json()));
+    typed(to_json(template.kind.as_str(), fields), site, what, problems)
+}
+
+/// Every field was read by the type's own schema, so this fails only where that says less than the type.
+fn typed<T: serde::de::DeserializeOwned>(
+    json: Json,
+    site: Site,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<T> {
+    match serde_json::from_value(json) {
+        Ok(settings) => Some(settings),
+        Err(error) => {
+            problems.error("invalid_settings", site, format!("{what} cannot be used: {error}"));
+            None
+        }
+    }
+}
+
+/// A list of sinks: names, or names with what differs.
+pub(crate) fn sink_uses(field: &Field<'_>, problems: &mut Problems) -> Option<At<Vec<SinkUse>>> {
+    let items = field.items(problems)?;
+    let uses: Vec<_> = items.iter().filter_map(|node| sink_use(node, &field.what, problems)).collect();
+    // A list that lost items is not the list that was meant.
+    (uses.len() == items.len()).then(|| At::new(uses, field.site()))
+}
+
+fn sink_use(node: &Node, what: &str, problems: &mut Problems) -> Option<SinkUse> {
+    match &node.value {
+        Value::Text(name) => {
+            let sink = name_of(&At::new(name.clone(), node.site), problems)?;
+            Some(SinkUse { sink, overrides: Vec::new() })
+        }
+        Value::Map(entries) => {
+            let [Entry { key, node: settings }] = &entries[..] else {
+                let message = format!("an item of {what} names one sink, and this has {}", entries.len());
+                problems
+                    .error("wrong_type", node.site, message)
+                    .help("write a name, or `{ NAME: { field: value } }` with what differs here");
+                return None;
+            };
+            let sink = name_of(key, problems)?;
+            let what = format!("sink `{key}` in {what}");
+            let fields = mapping(settings, &what, problems)?;
+            if fields.is_empty() {
+                problems
+                    .error("empty_override", key.site, format!("{what} says nothing that differs"))
+                    .help(format!("write `{key}` alone"));
+            }
+            let mut overrides = Vec::new();
+            for Entry { key, node } in fields {
+                let what = format!("`{key}` of {what}");
+                let value = match &node.value {
+                    Value::List(items) => Setting::List(words(items, &what, problems)),
+                    _ => match text(node, &what, problems) {
+                        Some(text) => Setting::Text(text.value),
+                        None => continue,
+                    },
+                };
+                let site = if let Value::List(_) = &node.value { key.site } else { node.site };
+                overrides.push((key.clone(), At::new(value, site)));
+            }
+            Some(SinkUse { sink, overrides })
+        }
+        _ => {
+            wrong_type(node, &format!("an item of {what}"), "the name of a sink", problems)
+                .help("write a name, or `{ NAME: { field: value } }` with what differs here");
+            None
+        }
+    }
+}
+
+/// A sink's settings with what differs for one key, checked by the sink's kind.
+pub(crate) fn with_overrides(
+    template: &SinkTemplate,
+    used: &SinkUse,
+    problems: &mut Problems,
+) -> Option<SinkTemplate> {
+    if used.overrides.is_empty() {
+        return Some(template.clone());
+    }
+    let mut merged = template.clone();
+    let kind = template.kind.as_str();
+    let choices = Shape::of("SinkSettings");
+    let (_, block) = choices.choices().find(|(name, _)| *name == kind)?;
+    let shape = Shape::of(block);
+    let known: Vec<_> = shape.fields().collect();
+    let mut good = true;
+    for (name, value) in &used.overrides {
+        let wanted = shape.field(name).and_then(|schema| schema.get("type")).and_then(Json::as_str);
+        let fits = match (wanted, &value.value) {
+            (Some("string"), Setting::Text(text)) => !text.trim().is_empty(),
+            (Some("array"), Setting::List(items)) => {
+                !items.is_empty() && items.iter().all(|item| !item.trim().is_empty())
+            }
+            _ => false,
+        };
+        if !known.contains(&name.as_str()) {
+            let meant = did_you_mean(name, &known);
+            problems
+                .error(
+                    "unknown_setting",
+                    name.site,
+                    format!("unknown field `{name}` in sink `{}`, of kind `{kind}`{meant}", *used.sink),
+                )
+                .help(format!("the fields are {}", list(&known)));
+            good = false;
+        } else if !fits {
+            let expected = if wanted == Some("array") { "a list of texts" } else { "text" };
+            problems.error(
+                "invalid_setting",
+                value.site,
+                format!("`{name}` of sink `{}` must be {expected}, and not empty", *used.sink),
+            );
+            good = false;
+        } else {
+            merged.fields.insert(name.value.clone(), value.clone());
+        }
+    }
+    good.then_some(merged)
+}

@@ -1,0 +1,214 @@
+//! Loading: files in, a resolved manifest or everything that is wrong with them.
+
+use sha2::{Digest, Sha256};
+
+use crate::manifest::check as walk;
+use crate::manifest::model::Manifest;
+use crate::manifest::policy::PolicyFile;
+use crate::manifest::problem::{Found, Problems};
+use crate::manifest::read::node::{Node, Site, Value};
+use crate::manifest::read::{merge, yaml};
+use crate::manifest::resolve;
+use crate::name::Name;
+use crate::text::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::text::redact::{self, hide, redact};
+use crate::text::source::SourceDigest;
+
+/// A file of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The path as messages show it.
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+impl SourceFile {
+    /// What it was, for a document that is computed from it.
+    pub fn digest(&self) -> SourceDigest {
+        let digest = Sha256::digest(&self.bytes);
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        SourceDigest { file: self.name.clone(), sha256 }
+    }
+}
+
+/// A manifest that can be planned.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub manifest: Manifest,
+    /// What is odd and not wrong.
+    pub warnings: Vec<Diagnostic>,
+    /// Scopes that are written out and that the catalogue does not have. Offline they count as errors; with
+    /// an account at hand its own list decides.
+    pub unknown_scopes: Vec<Diagnostic>,
+    /// The texts that the diagnostics point into.
+    pub sources: Sources,
+}
+
+/// More files than this are no manifest.
+const MAX_FILES: usize = 1_000;
+
+/// Reads a manifest: one file, or the files of a folder.
+///
+/// `requested` are concrete environments that were asked for by name; one that matches a pattern is made
+/// from it, and no environment comes from a pattern otherwise.
+///
+/// # Errors
+/// Everything that is wrong, ordered by file and position. Nothing partial is returned.
+pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagnostics> {
+    let mut problems = Problems::new(sources.iter().map(|source| source.name.clone()).collect());
+    if sources.is_empty() || sources.len() > MAX_FILES {
+        let message = match sources.len() {
+            0 => "there is no manifest file".to_string(),
+            count => format!("there are {count} files, and a manifest has at most {MAX_FILES}"),
+        };
+        problems.error_nowhere("no_files", message, "name a file, or a folder of `*.yaml` files");
+        return Err(diagnostics(problems.into_found(), Sources::default()));
+    }
+    let mut trees = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        pasted_secrets(index, &source.bytes, &mut problems);
+        if let Some(tree) = yaml::parse(index, &source.bytes, &mut problems) {
+            merge::check_version(&tree, &mut problems);
+            trees.push(tree);
+        }
+    }
+    let shown = shown(sources, &trees);
+    let complete = trees.len() == sources.len();
+    let manifest = merge::merge(trees, &mut problems).map(|tree| {
+        let document = walk::document(&tree, &mut problems);
+        // Names that a broken file defines would all be reported as unknown.
+        complete.then(|| resolve::resolve(&document, requested, &mut problems))
+    });
+    let found = problems.into_found();
+    match manifest.flatten() {
+        Some(manifest) if found.errors.is_empty() => Ok(Loaded {
+            manifest: Manifest { sources: sources.iter().map(SourceFile::digest).collect(), ..manifest },
+            warnings: found.warnings,
+            unknown_scopes: found.unknown_scopes,
+            sources: shown,
+        }),
+        _ => Err(diagnostics(found, shown)),
+    }
+}
+
+/// The rules of a policy file, and what is odd about them.
+#[derive(Clone, Debug)]
+pub struct LoadedPolicy {
+    pub policy: PolicyFile,
+    pub warnings: Vec<Diagnostic>,
+    pub sources: Sources,
+}
+
+/// Reads the file of `--policy`: the fields of a manifest's `policy`, at the top level.
+///
+/// # Errors
+/// Everything that is wrong, ordered by position.
+pub fn load_policy(source: &SourceFile) -> Result<LoadedPolicy, Diagnostics> {
+    let mut problems = Problems::new(vec![source.name.clone()]);
+    if source.bytes.trim_ascii().is_empty() {
+        let message = format!("the policy file {} is empty", source.name);
+        problems.error_nowhere("empty_file", message, "write its rules, such as `require_owner: true`");
+        return Err(diagnostics(problems.into_found(), Sources::default()));
+    }
+    pasted_secrets(0, &source.bytes, &mut problems);
+    let tree = yaml::parse(0, &source.bytes, &mut problems);
+    let policy = tree.as_ref().map(|tree| walk::policy_file(tree, &mut problems));
+    let found = problems.into_found();
+    let shown = shown(std::slice::from_ref(source), tree.as_slice());
+    match policy {
+        Some(policy) if found.errors.is_empty() => Ok(LoadedPolicy {
+            policy: PolicyFile { policy, source: source.digest() },
+            warnings: found.warnings,
+            sources: shown,
+        }),
+        _ => Err(diagnostics(found, shown)),
+    }
+}
+
+/// Where a manifest is wrong anyway, unknown scopes are told with the rest.
+fn diagnostics(found: Found, sources: Sources) -> Diagnostics {
+    let Found { mut errors, warnings, unknown_scopes } = found;
+    errors.extend(unknown_scopes);
+    errors.sort_by(|a, b| a.order().cmp(&b.order()));
+    Diagnostics { errors, warnings, sources }
+}
+
+/// Reports SendGrid keys that stand in a file, in a comment too, without quoting them.
+fn pasted_secrets(file: usize, bytes: &[u8], problems: &mut Problems) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if bytes.len() > yaml::MAX_BYTES {
+        return;
+    }
+    for secret in redact::secrets(text) {
+        let is_key = text[secret.clone()].split('.').filter(|part| part.len() >= 16).count() >= 2;
+        if !is_key {
+            continue;
+        }
+        let start = secret.start - "SG.".len();
+        let site = yaml::site_of_range(file, text, start..secret.end);
+        problems.error("secret_in_manifest", site, "a SendGrid API key is written out here").help(
+            "take it out and revoke it, as it was in clear text; say where a key is found instead: \
+                 `{ env: SENDGRID_API_KEY }`",
+        );
+    }
+}
+
+/// The files, fit to be shown: without SendGrid keys, and without what stands where a credential would.
+fn shown(sources: &[SourceFile], trees: &[Node]) -> Sources {
+    let mut texts: Vec<String> = sources
+        .iter()
+        .map(|source| {
+            let bytes = source.bytes.get(..yaml::MAX_BYTES).unwrap_or(&source.bytes);
+            redact(&String::from_utf8_lossy(bytes))
+        })
+        .collect();
+    for (index, text) in texts.iter_mut().enumerate() {
+        if !trees.iter().any(|tree| tree.site.file == index) {
+            hide_by_line(text);
+        }
+    }
+    let mut literals = Vec::new();
+    trees.iter().for_each(|tree| literal_credentials(tree, &mut literals));
+    for site in literals {
+        hide(&mut texts[site.file], site.start..site.end);
+    }
+    let mut shown = Sources::default();
+    for (source, text) in sources.iter().zip(texts) {
+        shown.insert(&source.name, text);
+    }
+    shown
+}
+
+/// In a file that could not be read, what follows `api_key:` on its line may be a credential.
+fn hide_by_line(text: &mut String) {
+    let mut literals = Vec::new();
+    for (at, key) in text.match_indices("api_key:") {
+        let from = at + key.len();
+        let line = text[from..].lines().next().unwrap_or_default();
+        let value = line.trim();
+        if !value.is_empty() && !value.starts_with('{') {
+            let start = from + (line.len() - line.trim_start().len());
+            literals.push(start..start + value.len());
+        }
+    }
+    literals.into_iter().for_each(|literal| hide(text, literal));
+}
+
+/// Values that stand where a manifest says where a credential is found.
+fn literal_credentials(node: &Node, found: &mut Vec<Site>) {
+    match &node.value {
+        Value::Map(entries) => {
+            for entry in entries {
+                let is_credential = matches!(entry.key.as_str(), "api_key" | "plan_api_key" | "url");
+                match &entry.node.value {
+                    Value::Text(_) | Value::Integer(_) | Value::Number if is_credential => {
+                        found.push(entry.node.site);
+                    }
+                    _ => literal_credentials(&entry.node, found),
+                }
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| literal_credentials(item, found)),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Number | Value::Text(_) => {}
+    }
+}

@@ -1,0 +1,170 @@
+//! Sink locations: whether one may be written, and what it would overwrite.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::address::Address;
+use crate::finding::{Code, Finding, Severity};
+use crate::inventory::{SinkContent, SinkObservation};
+use crate::key::KeyId;
+use crate::manifest::WantedKey;
+use crate::plan::account::{Account, overlap_of};
+use crate::plan::choose::schedule::later;
+use crate::plan::document::change::Note;
+use crate::plan::document::step::Put;
+use crate::plan::findings::Gates;
+use crate::sink::SinkLocation;
+use crate::state::OwnedKey;
+
+impl Account<'_> {
+    /// Plans to write a location of a wanted key, and reports what stands against it.
+    ///
+    /// `ours` are the ids that this address may find there: its own older ones.
+    pub(crate) fn put(
+        &self,
+        wanted: &WantedKey,
+        location: &SinkLocation,
+        ours: &BTreeSet<&KeyId>,
+        notes: &mut Vec<Note>,
+        gates: &mut Gates<'_>,
+    ) -> Put {
+        let kind = location.at.kind();
+        let finding = |code, message, help: String| Finding {
+            severity: Severity::Blocks,
+            code,
+            account: Some(self.name().clone()),
+            address: Some(wanted.address.clone()),
+            message,
+            help: Some(help),
+            position: Some(wanted.position.clone()),
+        };
+        if self.input.options.missing_sinks.contains(&kind) {
+            gates.raise(finding(
+                Code::NotSupported,
+                format!("this build of gridkey has no `{kind}` sink, which `{}` is", location.sink),
+                "use another sink, or `--emulator`, which stands in for every kind".to_string(),
+            ));
+        }
+        let owner = self.giver(&wanted.address, location);
+        let leaving = self.leaver(&wanted.address, location);
+        if let Some((other, Some(after))) = &leaving {
+            gates.raise(finding(
+                Code::LocationTaken,
+                format!(
+                    "{location} keeps the secret of `{other}` until {}, for those who still read it there",
+                    after.strftime("%Y-%m-%dT%H:%M:%SZ")
+                ),
+                format!("apply again after that, or give `{}` another location", wanted.address),
+            ));
+        } else if let Some(owner) = &owner {
+            gates.raise(finding(
+                Code::LocationTaken,
+                format!("{location} belongs to `{owner}`, whose key is there"),
+                format!(
+                    "if the key was renamed, say `moved: [{{ from: {owner}, to: {} }}]`; otherwise give it \
+                     another location, or remove `{owner}` in a run of its own first",
+                    wanted.address
+                ),
+            ));
+        }
+        let replaces = match self.observed(location) {
+            SinkObservation::WriteOnly => SinkContent::Empty,
+            SinkObservation::Unreadable(_) if !self.input.options.sinks => SinkContent::Empty,
+            SinkObservation::Unreadable(reason) => {
+                gates.raise(finding(
+                    Code::SinkUnreadable,
+                    format!("{location} cannot be read: {reason}"),
+                    "make the sink reachable; a secret is only made where it can be stored".to_string(),
+                ));
+                SinkContent::Empty
+            }
+            SinkObservation::Holds(content) => {
+                let left = leaving.as_ref().map(|(other, _)| self.own_ids(other)).unwrap_or_default();
+                let foreign = match &content {
+                    SinkContent::Empty => false,
+                    SinkContent::Key(id) => !ours.contains(id) && !left.contains(id),
+                    SinkContent::Other => true,
+                };
+                if foreign && owner.is_none() {
+                    let (message, help) = self.foreign_value(wanted, location, &content);
+                    gates.raise(finding(Code::ForeignValue, message, help));
+                    let holder = match &content {
+                        SinkContent::Key(id) => Some(id.clone()),
+                        SinkContent::Empty | SinkContent::Other => None,
+                    };
+                    notes.push(Note::Overwrites { location: location.clone(), holder });
+                }
+                content
+            }
+        };
+        Put { location: location.clone(), replaces }
+    }
+
+    /// The other address that state gives a location to.
+    fn giver(&self, address: &Address, location: &SinkLocation) -> Option<Address> {
+        let given = |key: &OwnedKey| key.sinks.iter().any(|delivery| delivery.location.id() == location.id());
+        self.others(address)
+            .find(|(other, key)| given(key) && self.newer(other, key).is_none())
+            .map(|(other, _)| other.clone())
+    }
+
+    /// The other address that used a location before, and the time until which it keeps it, where that is to come.
+    fn leaver(&self, address: &Address, location: &SinkLocation) -> Option<(&Address, Option<Timestamp>)> {
+        let id = location.id();
+        self.others(address).find_map(|(other, key)| {
+            let leaving = key.retiring_locations.iter().find(|leaving| leaving.location.id() == id);
+            let after = leaving.map(|leaving| leaving.after).or_else(|| {
+                // The key went to another account, and was given other locations there.
+                let given = key.sinks.iter().any(|delivery| delivery.location.id() == id);
+                let newer = self.newer(other, key).filter(|_| given)?;
+                Some(later(newer.delivered(), overlap_of(self.input.manifest, other)))
+            })?;
+            Some((other, Some(after).filter(|after| *after > self.at())))
+        })
+    }
+
+    /// The keys of other addresses, in any account.
+    fn others(&self, address: &Address) -> impl Iterator<Item = (&Address, &OwnedKey)> {
+        let keys = self.input.states.values().flat_map(|state| &state.keys);
+        keys.filter(move |(other, _)| *other != address)
+    }
+
+    fn foreign_value(
+        &self,
+        wanted: &WantedKey,
+        location: &SinkLocation,
+        content: &SinkContent,
+    ) -> (String, String) {
+        let allow = format!("`--allow {}:{}` overwrites it", Code::ForeignValue, wanted.address);
+        match content {
+            SinkContent::Key(id) => match self.read.live.get(id) {
+                Some(name) => (
+                    format!("{location} holds the live key `{name}` ({id}), which gridkey does not own"),
+                    format!(
+                        "to keep that key, adopt it: `import: [{{ to: {}, id: {id} }}]`; {allow}, and the key \
+                         itself stays live",
+                        wanted.address
+                    ),
+                ),
+                None => (
+                    format!(
+                        "{location} holds a SendGrid key ({id}) that is not live in account `{}`",
+                        self.name()
+                    ),
+                    format!("it may belong to another account; {allow}"),
+                ),
+            },
+            SinkContent::Empty | SinkContent::Other => (
+                format!("{location} holds a value that is no SendGrid key"),
+                format!("it may be somebody else's; {allow}"),
+            ),
+        }
+    }
+}
+
+/// Locations in the order in which they are written: those that can be read come first, so that a secret
+/// is safe before one is tried that never tells.
+pub(crate) fn readable_first(puts: &mut [Put]) {
+    puts.sort_by_key(|put| !put.location.at.is_readable());
+}

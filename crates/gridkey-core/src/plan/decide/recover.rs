@@ -1,0 +1,341 @@
+//! Recovery: what becomes of creations that an earlier run began.
+//!
+//! There are three cases. A sink has the secret: the creation is finished. Surely no sink has it: the key is
+//! revoked. A write-only sink may have it: a replacement is made, and the key retires with the overlap.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::finding::{Code, Finding, Severity};
+use crate::inventory::SinkObservation;
+use crate::key::{KeyId, Marker};
+use crate::manifest::WantedKey;
+use crate::plan::account::{Account, overlap};
+use crate::plan::decide::handover;
+use crate::plan::decide::location::readable_first;
+use crate::plan::document::change::{Action, Change, KeyValues, Note, Reason};
+use crate::plan::document::step::{FinishPending, Put, Step};
+use crate::plan::findings::Gates;
+use crate::sink::SinkLocation;
+use crate::state::RevokeOld;
+use crate::state::UncertainKey;
+use crate::state::{PendingKey, PendingPhase, RetiringReason};
+
+/// What recovery came to, for the decisions about the same addresses that follow.
+#[derive(Default)]
+pub(crate) struct Recovered {
+    pub changes: Vec<Change>,
+    /// Addresses whose key is there once recovery is done.
+    pub finished: BTreeSet<Address>,
+    /// Addresses of which nothing can be decided yet.
+    pub waiting: BTreeSet<Address>,
+    /// Keys that a write-only sink may have, by address.
+    pub uncertain: BTreeMap<Address, Vec<UncertainKey>>,
+    /// Creations that may still turn up; each takes a slot.
+    pub unresolved: u32,
+}
+
+/// A pending creation, and the live key that came of it.
+struct Seen<'a> {
+    marker: &'a Marker,
+    pending: &'a PendingKey,
+    id: KeyId,
+}
+
+pub(crate) fn recover(account: &Account<'_>, gates: &mut Gates<'_>) -> Recovered {
+    let mut recovered = Recovered::default();
+    let Some(state) = account.state else { return recovered };
+    let owned = state.owned_ids();
+    let mut marked: BTreeMap<Marker, Vec<&KeyId>> = BTreeMap::new();
+    for (id, name) in &account.read.live {
+        if let Some(marker) = Marker::in_name(name).filter(|_| !owned.contains_key(id)) {
+            marked.entry(marker).or_default().push(id);
+        }
+    }
+    let mut seen: BTreeMap<&Address, Vec<Seen<'_>>> = BTreeMap::new();
+    for (marker, pending) in &state.pending {
+        let ids = marked.remove(marker).unwrap_or_default();
+        if ids.is_empty() {
+            never_seen(account, marker, pending, &mut recovered);
+        }
+        for id in ids {
+            seen.entry(&pending.address).or_default().push(Seen { marker, pending, id: id.clone() });
+        }
+    }
+    for (address, keys) in seen {
+        if account.is_selected(address) {
+            resolve(account, address, keys, &mut recovered, gates);
+        }
+    }
+    for (marker, abandoned) in &state.abandoned {
+        for id in marked.remove(marker).unwrap_or_default() {
+            let step = Step::RevokeAbandoned { id: id.clone() };
+            let note = Note::Creation { marker: marker.clone(), id: Some(id.clone()) };
+            recovered.changes.push(change(
+                account,
+                &abandoned.address,
+                Reason::LateEffect,
+                vec![note],
+                vec![step],
+            ));
+        }
+    }
+    recovered
+}
+
+/// SendGrid shows no key of this creation: it never will, or not yet.
+fn never_seen(account: &Account<'_>, marker: &Marker, pending: &PendingKey, recovered: &mut Recovered) {
+    let recent = account.is_recent(pending.at);
+    if recent || !account.is_selected(&pending.address) {
+        recovered.unresolved += 1;
+    }
+    if !account.is_selected(&pending.address) {
+        return;
+    }
+    // A delete gives up the pending creations of its address itself.
+    if account.wanted(&pending.address).is_none() && account.owned(&pending.address).is_some() {
+        return;
+    }
+    let note = Note::Creation { marker: marker.clone(), id: None };
+    let (reason, steps) = if recent {
+        recovered.waiting.insert(pending.address.clone());
+        (Reason::Unresolved, Vec::new())
+    } else {
+        (Reason::NeverMade, vec![Step::AbandonPending { marker: marker.clone() }])
+    };
+    recovered.changes.push(change(account, &pending.address, reason, vec![note], steps));
+}
+
+/// Decides about the live keys that came of an address's pending creations.
+fn resolve(
+    account: &Account<'_>,
+    address: &Address,
+    mut keys: Vec<Seen<'_>>,
+    recovered: &mut Recovered,
+    gates: &mut Gates<'_>,
+) {
+    // The newest creation is what people wanted last.
+    keys.sort_by(|a, b| b.pending.at.cmp(&a.pending.at).then_with(|| a.marker.cmp(b.marker)));
+    let Some(wanted) = account.wanted(address) else {
+        if account.owned(address).is_none() {
+            let changes = keys.iter().map(|key| match account.wanted_elsewhere(address) {
+                Some(wanted) => followed(account, wanted, key),
+                None => discard(account, address, key),
+            });
+            recovered.changes.extend(changes);
+        }
+        return;
+    };
+    let mut finisher = None;
+    for key in keys {
+        let locations = locations(key.pending, wanted);
+        let holder = locations.iter().find(|location| account.holds(location, &key.id));
+        let unreadable = locations
+            .iter()
+            .find(|location| matches!(account.observed(location), SinkObservation::Unreadable(_)));
+        let maybe = key.pending.may_be_in_write_only();
+        let uncertain = UncertainKey { marker: key.marker.clone(), id: key.id.clone() };
+        match (holder, unreadable) {
+            (Some(holder), _) if finisher.is_none() => finisher = Some((key, holder.clone())),
+            (Some(_), _) => recovered.uncertain.entry(address.clone()).or_default().push(uncertain),
+            (None, Some(location)) => wait(account, &key, location, recovered, gates),
+            (None, None) if maybe && !may_revoke(account, wanted, &key, gates) => {
+                recovered.uncertain.entry(address.clone()).or_default().push(uncertain);
+            }
+            (None, None) => {
+                let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
+                let step = Step::RevokePending { marker: key.marker.clone(), id: key.id };
+                recovered.changes.push(change(account, address, Reason::SecretLost, vec![note], vec![step]));
+            }
+        }
+    }
+    if let Some((key, source)) = finisher {
+        // What is still unclear about another attempt does not stand against finishing this one.
+        recovered.waiting.remove(address);
+        let uncertain = recovered.uncertain.remove(address).unwrap_or_default();
+        let finish = finish(account, wanted, &key, source, uncertain, gates);
+        recovered.changes.push(finish);
+        recovered.finished.insert(address.clone());
+    }
+}
+
+/// Whether a person has said that an uncertain key may be revoked at once.
+fn may_revoke(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>, gates: &mut Gates<'_>) -> bool {
+    if !gates.is_allowed(Code::UncertainKey, Some(&wanted.address)) {
+        return false;
+    }
+    gates.raise(Finding {
+        severity: Severity::Blocks,
+        code: Code::UncertainKey,
+        account: Some(account.name().clone()),
+        address: Some(wanted.address.clone()),
+        message: format!("a write-only sink may have the key {}, which is revoked at once", key.id),
+        help: None,
+        position: Some(wanted.position.clone()),
+    });
+    true
+}
+
+fn wait(
+    account: &Account<'_>,
+    key: &Seen<'_>,
+    location: &SinkLocation,
+    recovered: &mut Recovered,
+    gates: &mut Gates<'_>,
+) {
+    let address = &key.pending.address;
+    recovered.waiting.insert(address.clone());
+    let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
+    recovered.changes.push(change(account, address, Reason::Unresolved, vec![note], Vec::new()));
+    gates.raise(Finding {
+        severity: Severity::Warns,
+        code: Code::RecoverWaits,
+        account: Some(account.name().clone()),
+        address: Some(address.clone()),
+        message: format!(
+            "{location} may hold the key {} of an earlier run, and cannot be read just now",
+            key.id
+        ),
+        help: Some("make the sink readable and run again; until then the key stays as it is".to_string()),
+        position: None,
+    });
+}
+
+/// The locations that may have been given a pending key: those of its time, and those of now.
+fn locations(pending: &PendingKey, wanted: &WantedKey) -> Vec<SinkLocation> {
+    let mut seen = BTreeSet::new();
+    let all = pending.locations.iter().chain(&wanted.sinks);
+    all.filter(|location| seen.insert(location.id())).cloned().collect()
+}
+
+fn finish(
+    account: &Account<'_>,
+    wanted: &WantedKey,
+    key: &Seen<'_>,
+    source: SinkLocation,
+    uncertain: Vec<UncertainKey>,
+    gates: &mut Gates<'_>,
+) -> Change {
+    let owned = account.owned(&wanted.address);
+    let elsewhere = account.elsewhere(&wanted.address).filter(|_| owned.is_none());
+    let before = owned.or(elsewhere.map(|(_, owned)| owned));
+    let mut notes = vec![Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) }];
+    notes.extend(elsewhere.map(|(other, _)| Note::MovesFrom(other.clone())));
+    let mut ours: BTreeSet<&KeyId> = account.own_ids(&wanted.address);
+    ours.extend(uncertain.iter().map(|uncertain| &uncertain.id));
+    ours.insert(&key.id);
+    let mut puts: Vec<Put> = wanted
+        .sinks
+        .iter()
+        .filter(|location| !account.holds(location, &key.id))
+        .map(|location| account.put(wanted, location, &ours, &mut notes, gates))
+        .collect();
+    readable_first(&mut puts);
+    let settings = account.settings(wanted);
+    let after = KeyValues {
+        id: Some(key.id.clone()),
+        name: key.pending.name.clone(),
+        access: key.pending.access.clone(),
+        sinks: settings.locations.clone(),
+        owner: settings.owner.clone(),
+        protect: settings.protect,
+        on_delete: settings.on_delete,
+    };
+    let finish = FinishPending {
+        marker: key.marker.clone(),
+        id: key.id.clone(),
+        source,
+        puts,
+        generation: account.next_generation(&wanted.address),
+        settings,
+        overlap: if key.pending.older == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
+        retire: owned.map(|owned| retiring_reason(account, owned)),
+        uncertain,
+    };
+    let mut steps = vec![Step::FinishPending(finish)];
+    if account.read.live.get(&key.id) != Some(&key.pending.name) {
+        steps.push(Step::Rename { id: key.id.clone(), name: key.pending.name.clone() });
+    }
+    let mut change = change(account, &wanted.address, Reason::SecretSurvived, notes, steps);
+    change.before = before.map(crate::plan::account::values_of);
+    change.after = Some(after);
+    change.position = Some(wanted.position.clone());
+    change
+}
+
+pub(crate) fn retiring_reason(account: &Account<'_>, owned: &crate::state::OwnedKey) -> RetiringReason {
+    match account.presence(owned) {
+        crate::plan::account::Presence::Gone => RetiringReason::Vanished,
+        crate::plan::account::Presence::Live | crate::plan::account::Presence::Unsure => {
+            RetiringReason::Replaced
+        }
+    }
+}
+
+/// What becomes of a creation whose address is wanted in another account by now: while somebody may read its key,
+/// that one goes on working until another has been there for an overlap.
+fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Change {
+    let address = &wanted.address;
+    let locations = locations(key.pending, wanted);
+    let may_serve = |location: &&SinkLocation| {
+        account.holds(location, &key.id)
+            || matches!(account.observed(location), SinkObservation::Unreadable(_))
+    };
+    let over = match handover::replaced_at(account, wanted, key.pending.at) {
+        // What a sink held before cannot be seen any more, so its readers are given the overlap.
+        Some(after) => after <= account.at() && !wanted.sinks.iter().any(|location| may_serve(&location)),
+        None => !locations.iter().any(|location| may_serve(&location)) && !key.pending.may_be_in_write_only(),
+    };
+    if over {
+        return discard(account, address, key);
+    }
+    let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
+    change(account, address, Reason::Unresolved, vec![note], Vec::new())
+}
+
+fn discard(account: &Account<'_>, address: &Address, key: &Seen<'_>) -> Change {
+    let clear = key
+        .pending
+        .locations
+        .iter()
+        .filter(|location| account.user(&location.id()).is_none())
+        .filter(|location| !account.is_given_elsewhere(address, &location.id()))
+        .filter(|location| may_hold(account, location, key))
+        .cloned()
+        .collect();
+    let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
+    let step = Step::DiscardPending { marker: key.marker.clone(), id: key.id.clone(), clear };
+    change(account, address, Reason::NotWanted, vec![note], vec![step])
+}
+
+/// Whether a location has, or may have, the key. A write-only one may once delivery to such had begun;
+/// before that, what it holds is somebody else's.
+fn may_hold(account: &Account<'_>, location: &SinkLocation, key: &Seen<'_>) -> bool {
+    match account.observed(location) {
+        SinkObservation::Holds(_) => account.holds(location, &key.id),
+        SinkObservation::Unreadable(_) => true,
+        SinkObservation::WriteOnly => key.pending.phase == PendingPhase::Delivering,
+    }
+}
+
+fn change(
+    account: &Account<'_>,
+    address: &Address,
+    reason: Reason,
+    notes: Vec<Note>,
+    steps: Vec<Step>,
+) -> Change {
+    Change {
+        address: address.clone(),
+        account: account.name().clone(),
+        action: Action::Recover,
+        reasons: vec![reason],
+        before: None,
+        after: None,
+        notes,
+        steps,
+        rotation: None,
+        position: None,
+    }
+}

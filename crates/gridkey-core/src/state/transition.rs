@@ -1,0 +1,316 @@
+//! How state changes: one function for each thing that happened, so that no adapter edits it by hand.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::access::{Access, Scope};
+use crate::address::Address;
+use crate::key::{KeyId, Marker};
+use crate::sink::LocationId;
+use crate::state::{
+    ABANDONED_KEPT, AbandonedMarker, AccountState, Born, Delivery, OwnedKey, PendingKey, PendingPhase,
+    RetiringKey, RetiringLocation, RetiringReason, RevokeOld, SecretStatus, Settings, UncertainKey,
+};
+
+/// A key that was made and delivered.
+#[derive(Clone, Debug)]
+pub struct Minted {
+    pub address: Address,
+    pub marker: Marker,
+    pub id: KeyId,
+    pub name: String,
+    pub access: Access,
+    /// What SendGrid said it gave.
+    pub reported: Option<BTreeSet<Scope>>,
+    pub generation: u32,
+    /// The key in another account that it takes the place of.
+    pub follows: Option<KeyId>,
+    pub settings: Settings,
+    pub born: Timestamp,
+    pub by: String,
+    /// How long older and uncertain keys go on working.
+    pub overlap: Duration,
+    /// What becomes of the key that was there.
+    pub retire: Option<RetiringReason>,
+    /// What becomes of it besides.
+    pub older: RevokeOld,
+    pub uncertain: Vec<UncertainKey>,
+}
+
+impl AccountState {
+    /// A creation is about to be asked for.
+    pub fn begin(&mut self, marker: Marker, pending: PendingKey) {
+        self.pending.insert(marker, pending);
+    }
+
+    /// The secret is about to be given to sinks that never tell what they hold.
+    pub fn delivering(&mut self, marker: &Marker) {
+        if let Some(pending) = self.pending.get_mut(marker) {
+            pending.phase = PendingPhase::Delivering;
+        }
+    }
+
+    /// SendGrid surely made no key of this creation.
+    pub fn refused(&mut self, marker: &Marker) {
+        self.pending.remove(marker);
+    }
+
+    /// The creation is no longer expected; a key that turns up with its marker is revoked.
+    pub fn abandon(&mut self, marker: &Marker, at: Timestamp) {
+        if let Some(pending) = self.pending.remove(marker) {
+            self.abandoned.insert(marker.clone(), AbandonedMarker { address: pending.address, at });
+        }
+    }
+
+    /// State owns a live key from now on, as it is.
+    pub fn adopted(&mut self, address: &Address, key: OwnedKey) {
+        self.keys.insert(address.clone(), key);
+    }
+
+    /// State lets go of a key, which stays as it is.
+    pub fn forgotten(&mut self, address: &Address, id: &KeyId) {
+        if self.keys.get(address).is_some_and(|key| &key.id == id) {
+            self.keys.remove(address);
+        }
+    }
+
+    /// Keys and creations that were begun have other addresses now: each pair is the one before and the new
+    /// one. All of them are taken up before any is put down, so that addresses may change places.
+    ///
+    /// One whose new address turns out to be taken stays where it was, and is returned.
+    pub fn moved(&mut self, moves: &[(Address, Address)]) -> Vec<Address> {
+        let mut taken = Vec::new();
+        let keys: Vec<_> = moves.iter().map(|(from, _)| self.keys.remove(from)).collect();
+        let mut stay = Vec::new();
+        for ((from, to), key) in moves.iter().zip(keys) {
+            match key {
+                Some(key) if self.keys.contains_key(to) => {
+                    taken.push(to.clone());
+                    stay.push((from.clone(), key));
+                }
+                Some(key) => {
+                    self.keys.insert(to.clone(), key);
+                }
+                None => {}
+            }
+        }
+        self.keys.extend(stay);
+        for pending in self.pending.values_mut() {
+            let moved = moves.iter().find(|(from, to)| *from == pending.address && !taken.contains(to));
+            if let Some((_, to)) = moved {
+                pending.address = to.clone();
+            }
+        }
+        taken
+    }
+
+    /// The key is delivered, and from now on owned; what was there before retires.
+    pub fn record(&mut self, minted: Minted, at: Timestamp) {
+        let Minted {
+            address,
+            marker,
+            id,
+            name,
+            access,
+            reported,
+            generation,
+            follows,
+            settings,
+            born,
+            by,
+            overlap,
+            retire,
+            older,
+            uncertain,
+        } = minted;
+        let after = later(at, overlap);
+        let before = self.keys.remove(&address);
+        let mut retiring = Vec::new();
+        let mut locations = Vec::new();
+        let mut follows = follows;
+        if let Some(before) = before {
+            follows = follows.or_else(|| before.follows.clone());
+            let given = before.ids().cloned().collect();
+            retiring = before.retiring;
+            if before.id != id && older != RevokeOld::First {
+                let why = retire.unwrap_or(RetiringReason::Replaced);
+                retiring.push(RetiringKey {
+                    id: before.id,
+                    after,
+                    born: before.born.at(),
+                    why,
+                    held: older == RevokeOld::Hold,
+                });
+            }
+            locations = leaving(before.sinks, &given, before.retiring_locations, &settings, at);
+        }
+        for UncertainKey { marker, id } in uncertain {
+            let born = self.pending.remove(&marker).map_or(at, |pending| pending.at);
+            let why = RetiringReason::Uncertain;
+            retiring.push(RetiringKey { id, after, born, why, held: false });
+        }
+        self.pending.remove(&marker);
+        let reported = match access {
+            Access::Full => None,
+            Access::Restricted(_) | Access::Billing(_) => {
+                reported.or_else(|| access.scopes().map(|scopes| scopes.as_set().clone()))
+            }
+        };
+        self.taken(&settings);
+        let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _ } = settings;
+        let sinks = sinks.into_iter().map(|location| Delivery { location, at }).collect();
+        let key = OwnedKey {
+            id,
+            name,
+            access,
+            reported,
+            patterns,
+            generation,
+            follows,
+            kept_until: None,
+            born: Born::Created(born),
+            secret: SecretStatus::Delivered,
+            owner,
+            protect,
+            on_delete,
+            sinks,
+            by,
+            retiring,
+            retiring_locations: locations,
+        };
+        self.keys.insert(address, key);
+    }
+
+    /// The key has this name now.
+    pub fn renamed(&mut self, address: &Address, name: &str) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.name = name.to_string();
+        }
+    }
+
+    /// The key was asked for these scopes, and SendGrid reports those.
+    pub fn updated(
+        &mut self,
+        address: &Address,
+        name: &str,
+        access: Access,
+        patterns: BTreeSet<String>,
+        reported: BTreeSet<Scope>,
+    ) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.name = name.to_string();
+            key.access = access;
+            key.patterns = patterns;
+            key.reported = Some(reported);
+        }
+    }
+
+    /// The key's secret is in these locations, and state says of it what the manifest does.
+    pub fn settle(&mut self, address: &Address, settings: Settings, at: Timestamp) {
+        self.taken(&settings);
+        let Some(key) = self.keys.get_mut(address) else { return };
+        let sinks = std::mem::take(&mut key.sinks);
+        let given: Vec<_> = sinks.iter().map(|delivery| (delivery.location.id(), delivery.at)).collect();
+        let ids = key.ids().cloned().collect();
+        let already = std::mem::take(&mut key.retiring_locations);
+        key.retiring_locations = leaving(sinks, &ids, already, &settings, at);
+        let Settings { owner, protect, on_delete, patterns, locations, overlap: _ } = settings;
+        key.sinks = locations
+            .into_iter()
+            .map(|location| {
+                let since = given.iter().find(|(id, _)| *id == location.id()).map(|(_, at)| *at);
+                Delivery { location, at: since.unwrap_or(at) }
+            })
+            .collect();
+        if !key.sinks.is_empty() {
+            // Where nobody was known to have the secret, a sink was found to have it since.
+            key.secret = SecretStatus::Delivered;
+        }
+        key.owner = owner;
+        key.protect = protect;
+        key.on_delete = on_delete;
+        key.patterns = patterns;
+    }
+
+    /// What other keys have left long ago is another's by now, and not cleared for their sake.
+    fn taken(&mut self, settings: &Settings) {
+        let taken: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
+        for key in self.keys.values_mut() {
+            key.retiring_locations.retain(|leaving| !taken.contains(&leaving.location.id()));
+        }
+    }
+
+    /// An older key is revoked.
+    pub fn retired(&mut self, address: &Address, id: &KeyId) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.retiring.retain(|retiring| &retiring.id != id);
+        }
+    }
+
+    /// An older key is still in use: its overlap counts anew.
+    pub fn postpone(&mut self, address: &Address, id: &KeyId, overlap: Duration, at: Timestamp) {
+        let Some(key) = self.keys.get_mut(address) else { return };
+        if &key.id == id {
+            key.kept_until = Some(later(at, overlap));
+        }
+        for retiring in key.retiring.iter_mut().filter(|retiring| &retiring.id == id) {
+            retiring.after = later(at, overlap);
+            retiring.held = false;
+        }
+    }
+
+    /// An older location is cleared, or holds something else by now.
+    pub fn location_retired(&mut self, address: &Address, location: &LocationId) {
+        if let Some(key) = self.keys.get_mut(address) {
+            key.retiring_locations.retain(|retiring| &retiring.location.id() != location);
+        }
+    }
+
+    /// The key of an address is revoked, with its older ones, and its locations are cleared.
+    pub fn deleted(&mut self, address: &Address, pending: &[Marker], at: Timestamp) {
+        self.keys.remove(address);
+        for marker in pending {
+            self.abandon(marker, at);
+        }
+    }
+
+    /// Forgets markers that were abandoned long ago.
+    pub fn prune(&mut self, at: Timestamp) {
+        self.abandoned.retain(|_, abandoned| later(abandoned.at, ABANDONED_KEPT) > at);
+    }
+}
+
+/// The locations to be cleared later: those that were, and those that are no longer wanted.
+fn leaving(
+    sinks: Vec<Delivery>,
+    given: &BTreeSet<KeyId>,
+    already: Vec<RetiringLocation>,
+    settings: &Settings,
+    at: Timestamp,
+) -> Vec<RetiringLocation> {
+    let wanted: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
+    let after = later(at, settings.overlap);
+    let leaving = sinks.into_iter().map(|delivery| RetiringLocation {
+        location: delivery.location,
+        after,
+        given: given.clone(),
+    });
+    let mut all: Vec<RetiringLocation> = Vec::new();
+    for retiring in already.into_iter().chain(leaving) {
+        let id = retiring.location.id();
+        if !wanted.contains(&id) && !all.iter().any(|known| known.location.id() == id) {
+            all.push(retiring);
+        }
+    }
+    all
+}
+
+/// A time and a while later; the end of time where that is later still.
+fn later(at: Timestamp, duration: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(duration)
+        .ok()
+        .and_then(|duration| at.checked_add(duration).ok())
+        .unwrap_or(Timestamp::MAX)
+}

@@ -467,6 +467,7 @@ impl Look<'_> {
             born: owned.born.at(),
             why: RetiringReason::Replaced,
             held: owned.retiring.iter().any(|older| older.held),
+            reported: owned.reported.clone(),
         };
         let mut key = self.older(address, owned, &older);
         key.generation = Some(owned.generation);

@@ -268,11 +268,13 @@ pub enum OnDelete {
 }
 
 /// When a key is replaced by a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Rotation {
     pub every: Duration,
     /// How long the older key goes on working after the new one was delivered.
     pub overlap: Duration,
+    /// How long before it is due a rotation may be brought forward.
     pub warn_before: Option<Duration>,
     pub at_limit: AtLimit,
 }

@@ -18,7 +18,7 @@ use crate::plan::input::{Extent, PlanInput};
 use crate::sink::{LocationId, SinkLocation};
 use crate::state::DEFAULT_OVERLAP;
 use crate::state::Settings;
-use crate::state::{AccountState, OwnedKey};
+use crate::state::{AccountState, Lifecycle, OwnedKey};
 
 /// One account, its state and what was observed of it.
 pub(crate) struct Account<'a> {
@@ -207,6 +207,7 @@ impl<'a> Account<'a> {
                 .unwrap_or_default(),
             locations: wanted.sinks.clone(),
             overlap: overlap(wanted),
+            lifecycle: lifecycle(self.input.manifest, wanted),
         }
     }
 }
@@ -214,6 +215,12 @@ impl<'a> Account<'a> {
 /// How long the older key of a pair goes on working.
 pub(crate) fn overlap(wanted: &WantedKey) -> Duration {
     wanted.rotate.map_or(DEFAULT_OVERLAP, |rotation| rotation.overlap)
+}
+
+/// How long a wanted key is meant to live.
+pub(crate) fn lifecycle(manifest: &Manifest, wanted: &WantedKey) -> Lifecycle {
+    let environment = wanted.address.environment.as_ref().and_then(|name| manifest.environments.get(name));
+    Lifecycle { rotate: wanted.rotate, ttl: environment.and_then(|environment| environment.ttl) }
 }
 
 /// How long an older key of an address goes on working.

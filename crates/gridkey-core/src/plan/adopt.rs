@@ -346,10 +346,11 @@ impl Adopt {
     /// The key as state owns it from then on.
     pub fn owned(self, by: String, at: jiff::Timestamp) -> OwnedKey {
         let Self { id, name, access, secret, settings } = self;
-        let Settings { owner, protect, on_delete, patterns, locations, overlap: _ } = settings;
+        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle } = settings;
         OwnedKey {
             id,
             name,
+            held_name: None,
             reported: access.scopes().map(|scopes| scopes.as_set().clone()),
             access,
             patterns,
@@ -357,6 +358,9 @@ impl Adopt {
             follows: None,
             kept_until: None,
             born: Born::FirstSeen(at),
+            first_made: None,
+            moved_from: None,
+            lifecycle: Some(lifecycle),
             secret,
             owner,
             protect,

@@ -97,6 +97,7 @@ fn owned(key: &WantedKey) -> OwnedKey {
     OwnedKey {
         id: KeyId::new(format!("of {}", key.address)),
         name: key.name.clone(),
+        held_name: None,
         reported: access.scopes().map(|scopes| scopes.as_set().clone()),
         access,
         patterns: key
@@ -108,6 +109,9 @@ fn owned(key: &WantedKey) -> OwnedKey {
         follows: None,
         kept_until: None,
         born: Born::FirstSeen(Timestamp::UNIX_EPOCH),
+        first_made: None,
+        moved_from: None,
+        lifecycle: None,
         secret: SecretStatus::Delivered,
         owner: key.owner.clone(),
         protect: key.protect,

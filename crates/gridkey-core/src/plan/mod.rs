@@ -25,7 +25,7 @@ pub use document::change::{
     AccountPlan, Action, Capacity, Change, ComputedFrom, FORMAT_VERSION, KeyValues, Note, Plan, PlanKind,
     Reason, RotationDates, plan_schema,
 };
-pub use document::step::{Adopt, Delete, DeleteKey, FinishPending, Mint, Phase, Put, Step};
+pub use document::step::{Adopt, Delete, DeleteKey, FinishPending, Mint, Order, Phase, Put, Step};
 pub use drift::{as_applied, drift};
 pub use input::{DEFAULT_READ_LAG, Due, Extent, Options, PlanInput, Requests, RetireRequest, Selection};
 pub use judge::reach::{reach, reach_of_states};
@@ -87,6 +87,7 @@ pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> Appr
             lineage: documents.get(&name).map(|state| state.lineage.clone()),
             serial: documents.get(&name).map_or(0, |state| state.serial),
             observed_at: None,
+            order: document::step::Order::FreeFirst,
             capacity: None,
         };
         let Some(declared) = input.manifest.accounts.get(&name) else {
@@ -171,7 +172,7 @@ fn replace(changes: &mut Vec<Change>, by: &Change) {
     }
     let in_place = changes.iter_mut().filter(|change| change.address == by.address);
     for change in in_place.filter(|change| change.action != Action::Recover) {
-        let told = |step: &&Step| step.phase() == Phase::Book;
+        let told = |step: &&Step| step.phase() == Phase::StateOnly;
         let steps: Vec<Step> = change.steps.iter().filter(told).chain(&by.steps).cloned().collect();
         let notes: Vec<Note> = change
             .notes

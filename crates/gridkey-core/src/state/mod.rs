@@ -16,7 +16,7 @@ use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
-use crate::manifest::OnDelete;
+use crate::manifest::{OnDelete, Rotation};
 use crate::name::Name;
 use crate::sink::SinkLocation;
 
@@ -57,6 +57,9 @@ pub struct OwnedKey {
     pub id: KeyId,
     /// Its name at SendGrid, as last written or read.
     pub name: String,
+    /// What SendGrid held after it was asked for that name, where it is another: it is not asked for on every run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_name: Option<String>,
     /// What was asked for, expanded.
     pub access: Access,
     /// The scopes that SendGrid reported after the last write, without automatic ones; `None` for Full
@@ -75,6 +78,16 @@ pub struct OwnedKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_until: Option<Timestamp>,
     pub born: Born,
+    /// When the address got its first key, whatever took that one's place since; `None` where this is the first, or
+    /// in documents that are older than the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_made: Option<Timestamp>,
+    /// The address that the key had before it was last moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<Address>,
+    /// How long it is meant to live, as last applied; `None` in documents that are older than the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
     pub secret: SecretStatus,
     pub owner: Option<String>,
     pub protect: bool,
@@ -98,6 +111,11 @@ impl OwnedKey {
     pub fn delivered(&self) -> Timestamp {
         let born = self.born.at();
         self.sinks.iter().map(|delivery| delivery.at).max().unwrap_or(born).max(born)
+    }
+
+    /// When the address got its first key.
+    pub fn since(&self) -> Timestamp {
+        self.first_made.unwrap_or_else(|| self.born.at())
     }
 
     /// Whether an id is the key's, or that of one it replaced.
@@ -154,6 +172,10 @@ pub struct RetiringKey {
     /// Kept until a person says otherwise, however late it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// The scopes that SendGrid reported of it when it was last looked at as the current key, without automatic ones;
+    /// `None` for Full Access, and in documents that are older than the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<BTreeSet<Scope>>,
 }
 
 /// Why an older key waits to be revoked.
@@ -266,6 +288,18 @@ pub struct Settings {
     pub locations: Vec<SinkLocation>,
     /// How long locations that are no longer wanted keep the value.
     pub overlap: Duration,
+    #[serde(default)]
+    pub lifecycle: Lifecycle,
+}
+
+/// How long a key is meant to live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// When it is replaced by a new one; `None` for never.
+    pub rotate: Option<Rotation>,
+    /// How long after its first key the environment's keys are revoked.
+    pub ttl: Option<Duration>,
 }
 
 /// What becomes of the key that a new one replaces.

@@ -25,6 +25,8 @@ pub struct Minted {
     /// What SendGrid said it gave.
     pub reported: Option<BTreeSet<Scope>>,
     pub generation: u32,
+    /// When the address got its first key, where that was in another account.
+    pub first_made: Option<Timestamp>,
     /// The key in another account that it takes the place of.
     pub follows: Option<KeyId>,
     pub settings: Settings,
@@ -37,6 +39,15 @@ pub struct Minted {
     /// What becomes of it besides.
     pub older: RevokeOld,
     pub uncertain: Vec<UncertainKey>,
+}
+
+/// What SendGrid held of a key after it was asked to change it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// `None` where it did not say.
+    pub name: Option<String>,
+    /// Without automatic ones.
+    pub scopes: BTreeSet<Scope>,
 }
 
 impl AccountState {
@@ -91,6 +102,7 @@ impl AccountState {
                     stay.push((from.clone(), key));
                 }
                 Some(key) => {
+                    let key = OwnedKey { moved_from: Some(from.clone()), ..key };
                     self.keys.insert(to.clone(), key);
                 }
                 None => {}
@@ -116,6 +128,7 @@ impl AccountState {
             access,
             reported,
             generation,
+            first_made,
             follows,
             settings,
             born,
@@ -130,8 +143,12 @@ impl AccountState {
         let mut retiring = Vec::new();
         let mut locations = Vec::new();
         let mut follows = follows;
+        let mut first_made = first_made;
+        let mut moved_from = None;
         if let Some(before) = before {
             follows = follows.or_else(|| before.follows.clone());
+            first_made = Some(before.since());
+            moved_from.clone_from(&before.moved_from);
             let given = before.ids().cloned().collect();
             retiring = before.retiring;
             if before.id != id && older != RevokeOld::First {
@@ -142,6 +159,7 @@ impl AccountState {
                     born: before.born.at(),
                     why,
                     held: older == RevokeOld::Hold,
+                    reported: before.reported,
                 });
             }
             locations = leaving(before.sinks, &given, before.retiring_locations, &settings, at);
@@ -149,7 +167,7 @@ impl AccountState {
         for UncertainKey { marker, id } in uncertain {
             let born = self.pending.remove(&marker).map_or(at, |pending| pending.at);
             let why = RetiringReason::Uncertain;
-            retiring.push(RetiringKey { id, after, born, why, held: false });
+            retiring.push(RetiringKey { id, after, born, why, held: false, reported: None });
         }
         self.pending.remove(&marker);
         let reported = match access {
@@ -159,11 +177,13 @@ impl AccountState {
             }
         };
         self.taken(&settings);
-        let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _ } = settings;
+        let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _, lifecycle } =
+            settings;
         let sinks = sinks.into_iter().map(|location| Delivery { location, at }).collect();
         let key = OwnedKey {
             id,
             name,
+            held_name: None,
             access,
             reported,
             patterns,
@@ -171,6 +191,9 @@ impl AccountState {
             follows,
             kept_until: None,
             born: Born::Created(born),
+            first_made,
+            moved_from,
+            lifecycle: Some(lifecycle),
             secret: SecretStatus::Delivered,
             owner,
             protect,
@@ -183,10 +206,11 @@ impl AccountState {
         self.keys.insert(address, key);
     }
 
-    /// The key has this name now.
-    pub fn renamed(&mut self, address: &Address, name: &str) {
+    /// The key was asked to have this name, and SendGrid holds that one.
+    pub fn renamed(&mut self, address: &Address, name: &str, held: &str) {
         if let Some(key) = self.keys.get_mut(address) {
             key.name = name.to_string();
+            key.held_name = Some(held.to_string()).filter(|held| held != name);
         }
     }
 
@@ -197,10 +221,12 @@ impl AccountState {
         name: &str,
         access: Access,
         patterns: BTreeSet<String>,
-        reported: BTreeSet<Scope>,
+        held: Held,
     ) {
+        let Held { name: held_name, scopes: reported } = held;
         if let Some(key) = self.keys.get_mut(address) {
             key.name = name.to_string();
+            key.held_name = held_name.filter(|held| held != name);
             key.access = access;
             key.patterns = patterns;
             key.reported = Some(reported);
@@ -216,7 +242,8 @@ impl AccountState {
         let ids = key.ids().cloned().collect();
         let already = std::mem::take(&mut key.retiring_locations);
         key.retiring_locations = leaving(sinks, &ids, already, &settings, at);
-        let Settings { owner, protect, on_delete, patterns, locations, overlap: _ } = settings;
+        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle } = settings;
+        key.lifecycle = Some(lifecycle);
         key.sinks = locations
             .into_iter()
             .map(|location| {

@@ -81,6 +81,7 @@ impl AccountRun {
             access: mint.access.clone(),
             reported: scopes.map(|scopes| scopes.into_iter().filter(|scope| !scope.is_automatic()).collect()),
             generation: mint.generation,
+            first_made: mint.first_made,
             follows: mint.purpose.follows().cloned(),
             settings: mint.settings.clone(),
             born: at,

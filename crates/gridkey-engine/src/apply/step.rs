@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::plan::{Change, Delete, FinishPending, Put, Step};
 use gridkey_core::state::PendingKey;
-use gridkey_core::state::transition::Minted;
+use gridkey_core::state::transition::{Held, Minted};
 use gridkey_core::{Access, Address, KeyId, Marker, Scope, SinkLocation};
 use jiff::Timestamp;
 
@@ -70,7 +70,7 @@ impl AccountRun {
             Step::Rename { id, name } => {
                 self.rename(address, id, name).await?;
                 let (address, name) = (address.clone(), name.clone());
-                self.commit(move |state, _| state.renamed(&address, &name)).await
+                self.commit(move |state, _| state.renamed(&address, &name, &name)).await
             }
             Step::Update { id, name, access, patterns } => {
                 self.update(address, id, name, access, patterns).await
@@ -100,8 +100,18 @@ impl AccountRun {
 
     /// A creation that broke off after a sink took the secret: copy it where it is missing, and record it.
     async fn finish(&self, address: &Address, finish: &FinishPending) -> Result<(), StepError> {
-        let FinishPending { marker, id, source, puts, generation, settings, overlap, retire, uncertain } =
-            finish;
+        let FinishPending {
+            marker,
+            id,
+            source,
+            puts,
+            generation,
+            first_made,
+            settings,
+            overlap,
+            retire,
+            uncertain,
+        } = finish;
         let Some(pending) = self.pending(marker).await else {
             return Err(StepError::new(format!("state no longer knows the creation {marker}")));
         };
@@ -119,6 +129,7 @@ impl AccountRun {
             access: pending.access,
             reported: None,
             generation: *generation,
+            first_made: *first_made,
             follows: pending.purpose.follows().cloned(),
             settings: settings.clone(),
             born: pending.at,
@@ -203,7 +214,7 @@ impl AccountRun {
 
     /// Revokes every key of an address, then clears the locations that still hold one of them.
     async fn delete(&self, address: &Address, delete: &Delete) -> Result<(), StepError> {
-        let Delete { keys, abandon, clear, look } = delete;
+        let Delete { keys, abandon, clear, look, successors: _ } = delete;
         for key in keys {
             self.nobody_serves(&key.id, look).await?;
         }
@@ -302,7 +313,10 @@ impl AccountRun {
         }
         let (key, new, access, patterns) =
             (address.clone(), name.to_string(), access.clone(), patterns.clone());
-        self.commit(move |state, _| state.updated(&key, &new, access, patterns, held)).await?;
+        self.commit(move |state, _| {
+            state.updated(&key, &new, access, patterns, Held { name: None, scopes: held })
+        })
+        .await?;
         let (account, address) = (self.account.clone(), address.clone());
         self.events.event(Event::Updated { account, address, id: id.clone() });
         Ok(())

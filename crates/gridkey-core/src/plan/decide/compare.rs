@@ -629,7 +629,8 @@ impl<'a> Comparison<'a> {
 
     /// Whether state would say something else of the key than it does.
     fn differs(&self, settings: &Settings) -> bool {
-        let Settings { owner, protect, on_delete, patterns: _, locations, overlap: _ } = settings;
+        let Settings { owner, protect, on_delete, patterns: _, locations, overlap: _, lifecycle: _ } =
+            settings;
         let unknown = self.owned.secret == SecretStatus::Unknown;
         let recorded: BTreeSet<_> = self.owned.sinks.iter().map(|delivery| &delivery.location).collect();
         let wanted: BTreeSet<_> = locations.iter().collect();

@@ -147,7 +147,8 @@ pub(crate) fn older_key(
             change.action = Action::Retire;
             change.reasons = vec![Reason::RetirementRequested];
             change.after = None;
-            change.steps = vec![Step::Delete(Delete { keys, abandon, clear, look: Vec::new() })];
+            change.steps =
+                vec![Step::Delete(Delete { keys, abandon, clear, look: Vec::new(), successors: Vec::new() })];
             return Some(change);
         }
         Some(RetireRequest::Hold(overlap)) => {
@@ -175,7 +176,7 @@ pub(crate) fn older_key(
         change.action = Action::Retire;
         change.reasons = vec![Reason::OverlapPassed];
         change.after = None;
-        change.steps = vec![Step::Delete(Delete { keys, abandon, clear, look })];
+        change.steps = vec![Step::Delete(Delete { keys, abandon, clear, look, successors: Vec::new() })];
     }
     Some(change)
 }

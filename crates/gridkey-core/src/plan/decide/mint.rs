@@ -128,6 +128,7 @@ pub(crate) fn mint(
         access: access.clone(),
         puts,
         generation: account.next_generation(&wanted.address),
+        first_made: account.elsewhere(&wanted.address).map(|(_, owned)| owned.since()),
         settings: settings.clone(),
         overlap: if revoke_old == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
         older: revoke_old,

@@ -248,6 +248,7 @@ fn finish(
         source,
         puts,
         generation: account.next_generation(&wanted.address),
+        first_made: account.elsewhere(&wanted.address).map(|(_, owned)| owned.since()),
         settings,
         overlap: if key.pending.older == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
         retire: owned.map(|owned| retiring_reason(account, owned)),

@@ -167,7 +167,7 @@ pub(crate) fn delete(
         before: Some(values_of(owned)),
         after: None,
         notes: Vec::new(),
-        steps: vec![Step::Delete(Delete { keys, abandon, clear, look: Vec::new() })],
+        steps: vec![Step::Delete(Delete { keys, abandon, clear, look: Vec::new(), successors: Vec::new() })],
         rotation: None,
         position: None,
     }

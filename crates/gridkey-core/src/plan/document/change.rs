@@ -18,7 +18,7 @@ use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
 use crate::manifest::OnDelete;
 use crate::name::Name;
-use crate::plan::document::step::Step;
+use crate::plan::document::step::{Order, Step};
 use crate::plan::input::Due;
 use crate::sink::SinkLocation;
 use crate::text::source::{Position, SourceDigest};
@@ -96,6 +96,9 @@ pub struct AccountPlan {
     /// When the account was observed, by SendGrid's clock; `None` where it could not be.
     #[schemars(with = "Option<String>")]
     pub observed_at: Option<Timestamp>,
+    /// Whether keys are made before others are revoked.
+    #[serde(default)]
+    pub order: Order,
     pub capacity: Option<Capacity>,
 }
 

@@ -139,6 +139,10 @@ pub struct Mint {
     /// Those that can be read come first.
     pub puts: Vec<Put>,
     pub generation: u32,
+    /// When the address got its first key, where that was in another account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub first_made: Option<Timestamp>,
     pub settings: Settings,
     /// How long the older key, and uncertain ones, go on working once this one is recorded.
     pub overlap: Duration,
@@ -161,6 +165,9 @@ pub struct FinishPending {
     /// Locations that should have it and do not, or do not tell.
     pub puts: Vec<Put>,
     pub generation: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub first_made: Option<Timestamp>,
     pub settings: Settings,
     pub overlap: Duration,
     pub retire: Option<RetiringReason>,
@@ -178,6 +185,9 @@ pub struct Delete {
     pub clear: Vec<SinkLocation>,
     /// Locations that must hold none of the keys, or nothing is revoked.
     pub look: Vec<SinkLocation>,
+    /// New keys that look like this one under another name: nothing is revoked where one of them was not made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub successors: Vec<Address>,
 }
 
 /// One key to revoke.
@@ -190,25 +200,50 @@ pub struct DeleteKey {
     pub born: Timestamp,
 }
 
-/// The order in which an account's steps are carried out, chosen so that the peak is least. Steps of
-/// one phase may run side by side.
+/// What an account's steps are carried out in. Steps of one phase may run side by side, but for those of
+/// [`Phase::Replace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// State alone; what follows builds on it.
-    Book,
+    StateOnly,
     Recover,
     Retire,
     Delete,
     Update,
     Deliver,
     Create,
+    /// An older key is revoked and its successor made, key by key, and none after one that failed.
+    Replace,
+    /// Older keys that a person gave up, once their successors are recorded.
     Revoke,
+}
+
+/// Whether an account's keys are made before others are revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// What is new is there before anything goes.
+    #[default]
+    MakeFirst,
+    /// The account has no slots for both, so deletions come first.
+    FreeFirst,
+}
+
+impl Order {
+    /// All phases, the first one first.
+    pub fn phases(self) -> [Phase; 9] {
+        use Phase::{Create, Delete, Deliver, Recover, Replace, Retire, Revoke, StateOnly, Update};
+        match self {
+            Self::MakeFirst => [StateOnly, Recover, Retire, Update, Deliver, Create, Replace, Delete, Revoke],
+            Self::FreeFirst => [StateOnly, Recover, Retire, Delete, Update, Deliver, Create, Replace, Revoke],
+        }
+    }
 }
 
 impl Step {
     pub fn phase(&self) -> Phase {
         match self {
-            Self::Move { .. } | Self::Adopt(_) | Self::Forget { .. } => Phase::Book,
+            Self::Move { .. } | Self::Adopt(_) | Self::Forget { .. } => Phase::StateOnly,
             Self::FinishPending(_)
             | Self::RevokePending { .. }
             | Self::DiscardPending { .. }
@@ -218,10 +253,12 @@ impl Step {
             Self::RetireKey { .. } | Self::PostponeRetirement { .. } | Self::RetireLocation { .. } => {
                 Phase::Retire
             }
-            Self::Delete(_) | Self::RevokeFirst { .. } => Phase::Delete,
+            Self::Delete(_) => Phase::Delete,
             Self::Rename { .. } | Self::Update { .. } => Phase::Update,
             // State says where a secret is only after it was put there.
             Self::Deliver { .. } | Self::Record(_) => Phase::Deliver,
+            Self::Mint(mint) if mint.older == RevokeOld::First => Phase::Replace,
+            Self::RevokeFirst { .. } => Phase::Replace,
             Self::Mint(_) => Phase::Create,
             Self::RevokeOlder { .. } => Phase::Revoke,
         }

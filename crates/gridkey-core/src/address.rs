@@ -123,6 +123,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_star_stays_within_a_part_of_the_address_unless_it_ends_it() {
+        let rename = |from: &str, to: &str, address: &str| {
+            let address = address.parse().expect("an address");
+            renamed(from, to, &address).map(|address| address.to_string())
+        };
+        for (from, to, address, expected) in [
+            ("*", "prod/*", "mailer", Some("prod/mailer")),
+            ("*", "prod/*", "prod/mailer", None),
+            ("old/*", "prod/*", "old/mailer", Some("prod/mailer")),
+            ("old/*", "new/*", "old/team-a/mailer", Some("new/team-a/mailer")),
+            ("prod/*-key", "prod/*", "prod/mailer-key", Some("prod/mailer")),
+            ("*/mail", "*/mailer", "prod/mail", Some("prod/mailer")),
+            ("*/mail", "*/mailer", "tenants/team-a/mail", None),
+            ("prod/mail", "prod/mailer", "prod/mail", Some("prod/mailer")),
+            ("prod/mail", "prod/mailer", "prod/mails", None),
+            ("old/*", "prod/*", "older/mailer", None),
+        ] {
+            assert_eq!(rename(from, to, address).as_deref(), expected, "{from} {to} {address}");
+        }
+    }
+
+    #[test]
     fn addresses_read_back_as_they_were_written() {
         for text in ["mailer", "prod/mailer", "tenants/team-a/mailer"] {
             assert_eq!(text.parse::<Address>().map(|a| a.to_string()), Ok(text.to_string()));

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Scope};
 use crate::address::Address;
+use crate::inventory::may_be_full;
 use crate::inventory::{AccountInventory, Inventory, KeyDetail, ReadAccount, SinkContent, SinkObservation};
 use crate::key::{KeyId, Marker};
 use crate::manifest::{Manifest, PolicyFile};
 use crate::name::Name;
-use crate::plan::{may_be_full, overlap_of};
+use crate::plan::overlap_of;
 use crate::sink::SinkLocation;
 use crate::state::{AccountState, Born, OwnedKey, RetiringKey, RetiringReason, SecretStatus};
 use crate::text::pattern::matches_pattern;

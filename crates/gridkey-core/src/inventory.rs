@@ -65,6 +65,23 @@ pub enum Grantable {
     Unknown(String),
 }
 
+/// Fewer scopes than this is no Full Access: the smallest such key that anybody published held 206.
+const FULL_ACCESS: usize = 100;
+
+/// Whether a key with these scopes can be one with Full Access: SendGrid shows its scopes like those of any
+/// other key.
+pub fn may_be_full(scopes: &BTreeSet<Scope>, grantable: &Grantable) -> bool {
+    let manages_keys = scopes.iter().any(Scope::manages_keys);
+    let all_that_there_is = match grantable {
+        Grantable::Known(known) => known
+            .iter()
+            .filter(|scope| !scope.is_automatic() && !scope.is_billing())
+            .all(|scope| scopes.contains(scope)),
+        Grantable::NotAsked | Grantable::Unknown(_) => false,
+    };
+    manages_keys && (all_that_there_is || scopes.len() >= FULL_ACCESS)
+}
+
 /// An account that did not answer. It is never read as "all keys are gone".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

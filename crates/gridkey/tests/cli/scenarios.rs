@@ -258,18 +258,15 @@ fn run(name: &str, place: &Place, arguments: &[String], with_key: bool, told: &m
     let arguments: Vec<String> = arguments.iter().map(|argument| with_ids(place, argument)).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut command = place.command(&arguments);
+    // One thing at a time, so that what is said has one order: that of what happened.
+    command.env("GRIDKEY_CONCURRENCY", "1");
     if !with_key {
         command.env_remove("SENDGRID_API_KEY");
     }
     let said = said(command);
     place.no_secrets(&format!("what `gridkey {}` says", arguments.join(" ")), &said.all());
     told.push_str(&format!("$ gridkey {}\n", arguments.join(" ")));
-    // Keys are worked on side by side, so the order of what is said on the way is not fixed.
-    let mut talk: Vec<&str> = said.err.lines().collect();
-    if said.code != 1 {
-        talk.sort_unstable();
-    }
-    for line in talk.into_iter().filter(|line| !line.trim().is_empty()) {
+    for line in said.err.lines().filter(|line| !line.trim().is_empty()) {
         told.push_str(&format!("! {line}\n"));
     }
     for line in said.out.lines() {

@@ -64,6 +64,8 @@ impl Project {
         let age = if shape == Shape::AllDue { 31 } else { 1 };
         let born = now.checked_sub(SignedDuration::from_hours(24 * age)).expect("a time");
         let states = states(&older, born);
+        // It is not part of what a plan is computed from, so its memory is not to count either.
+        drop(older);
         let manifest = manifest(accounts, keys, shape);
         let inventory = inventory(&manifest, &states, now);
         let (selection, options, size) = (Selection::default(), Options::default(), accounts * keys);

@@ -15,15 +15,9 @@ use gridkey_core::state::AccountState;
 use gridkey_core::{Address, KeyId, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::concurrency::Concurrency;
 use crate::event::{Event, Observer};
 use crate::ports::{AccountReader, ReadError, SinkReader, Timer};
-
-/// How many requests of one account are under way at once. Reads are limited per endpoint, and the client
-/// paces itself; this only bounds sockets.
-const CONCURRENT_READS: usize = 8;
-
-/// How many accounts are observed at once, and how many locations.
-const CONCURRENT_ACCOUNTS: usize = 8;
 
 /// The reading half of every account of a run, or why there is none.
 pub type Readers = BTreeMap<Name, Result<Arc<dyn AccountReader>, Unreadable>>;
@@ -41,6 +35,7 @@ pub struct Refresh<'a> {
     pub events: &'a dyn Observer,
     pub settle: Option<Settle<'a>>,
     pub depth: Depth,
+    pub concurrency: Concurrency,
 }
 
 /// How much is looked at.
@@ -83,7 +78,7 @@ pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
             };
             Some((name, inventory))
         })
-        .buffer_unordered(CONCURRENT_ACCOUNTS)
+        .buffer_unordered(refresh.concurrency.accounts.get())
         .filter_map(|observed| async { observed })
         .collect()
         .await;
@@ -126,7 +121,7 @@ impl Refresh<'_> {
             let new: Vec<KeyId> = ids.into_iter().filter(|id| !read.details.contains_key(id)).collect();
             let mut looks = stream::iter(new)
                 .map(|id| async move { (id.clone(), reader.scopes_of(&id).await) })
-                .buffer_unordered(CONCURRENT_READS);
+                .buffer_unordered(self.concurrency.reads.get());
             while let Some((id, scopes)) = looks.next().await {
                 // One that cannot be looked at is not adopted; the plan says so.
                 if let Ok(scopes) = scopes {
@@ -156,7 +151,7 @@ impl Refresh<'_> {
         }
         let mut looks = stream::iter(ids)
             .map(|id| async move { (id.clone(), reader.scopes_of(id).await) })
-            .buffer_unordered(CONCURRENT_READS);
+            .buffer_unordered(self.concurrency.reads.get());
         let mut details = BTreeMap::new();
         while let Some((id, scopes)) = looks.next().await {
             details.insert(id, scopes?.map_or(KeyDetail::Missing, KeyDetail::Scopes));
@@ -204,7 +199,7 @@ impl Refresh<'_> {
         let locations = self.locations(accounts);
         let mut observed: BTreeMap<_, _> = stream::iter(&locations)
             .map(|(id, location)| async move { (id.clone(), sinks.observe(location).await) })
-            .buffer_unordered(CONCURRENT_ACCOUNTS)
+            .buffer_unordered(self.concurrency.accounts.get())
             .collect()
             .await;
         if let Some(settle) = &self.settle {

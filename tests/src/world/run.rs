@@ -14,7 +14,8 @@ use gridkey_core::{LocationId, Name};
 use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateWriter};
 use gridkey_engine::session::{OpenSession, Session};
 use gridkey_engine::{
-    Apply, ApplyOptions, Cancel, Depth, Event, Observer, Outcome, Readers, Refresh, Settle, apply, refresh,
+    Apply, ApplyOptions, Cancel, Concurrency, Depth, Event, Observer, Outcome, Readers, Refresh, Settle,
+    apply, refresh,
 };
 
 use super::account::AccountPort;
@@ -152,7 +153,11 @@ impl World {
             timer: Arc::clone(&process) as _,
             events: Arc::clone(&events) as _,
             cancel: Cancel::never(),
-            options: ApplyOptions { read_lag: READ_LAG, by: format!("run-{}", process.run) },
+            options: ApplyOptions {
+                read_lag: READ_LAG,
+                by: format!("run-{}", process.run),
+                concurrency: Concurrency::default(),
+            },
         })
         .await;
         for line in events.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -214,6 +219,7 @@ impl World {
             events,
             settle,
             depth: Depth::Plan,
+            concurrency: Concurrency::default(),
         })
         .await;
         let input = PlanInput {

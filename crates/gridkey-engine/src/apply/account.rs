@@ -20,10 +20,6 @@ use crate::ports::{AccountWriter, Deleted, Lock, SinkWriter, StateWriter, Timer,
 use crate::refresh::remaining;
 use crate::session::LockedAccount;
 
-/// How many keys of an account are worked on at once. Creations are asked for one after another all the
-/// same; this lets one key's delivery go on while the next is made.
-const CONCURRENT_KEYS: usize = 4;
-
 /// How often a revocation is tried whose outcome is unclear.
 const REVOKE_ATTEMPTS: u32 = 3;
 
@@ -150,7 +146,7 @@ impl AccountRun {
             let run = &self;
             let mut results = stream::iter(due)
                 .map(|(index, change)| async move { (index, run.phase_of(change, phase).await) })
-                .buffer_unordered(CONCURRENT_KEYS);
+                .buffer_unordered(self.options.concurrency.keys.get());
             while let Some((index, result)) = results.next().await {
                 let change = changes[index];
                 let result = match result {

@@ -18,17 +18,12 @@ use gridkey_core::{Address, LocationId, Name, SinkLocation};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::concurrency::Concurrency;
 use crate::event::{Failure, Observer};
 use crate::ports::{AccountWriter, SinkError, SinkWriter, StateWriter, Timer};
 use crate::session::Session;
 use account::AccountRun;
 use away::NoAccount;
-
-/// How many accounts are worked on at once.
-const CONCURRENT_ACCOUNTS: usize = 8;
-
-/// How many sinks are checked at once.
-const CONCURRENT_CHECKS: usize = 8;
 
 /// What a plan is carried out with.
 pub struct Apply<'a> {
@@ -50,6 +45,7 @@ pub struct ApplyOptions {
     pub read_lag: Duration,
     /// Who is at work: the pipeline's run, or user and host. State keeps it with each key.
     pub by: String,
+    pub concurrency: Concurrency,
 }
 
 /// Tells a run to start nothing new.
@@ -102,7 +98,7 @@ pub enum ApplyError {
 pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let Apply { plan, session, store, writers, sinks, timer, events, cancel, options } = apply;
     let by_account = plan.by_account();
-    check_sinks(&by_account, sinks.as_ref()).await?;
+    check_sinks(&by_account, sinks.as_ref(), options.concurrency).await?;
     let mut runs = Vec::new();
     let mut locks = Vec::new();
     for (name, locked) in session.accounts {
@@ -129,7 +125,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     }
     let outcomes: Vec<Outcome> = stream::iter(runs)
         .map(|(run, changes)| async move { run.carry_out(&changes).await })
-        .buffer_unordered(CONCURRENT_ACCOUNTS)
+        .buffer_unordered(options.concurrency.accounts.get())
         .collect()
         .await;
     for lock in locks {
@@ -154,6 +150,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
 async fn check_sinks(
     by_account: &BTreeMap<&Name, Vec<&Change>>,
     sinks: &dyn SinkWriter,
+    concurrency: Concurrency,
 ) -> Result<(), ApplyError> {
     let steps = by_account.values().flatten().flat_map(|change| &change.steps);
     let locations: BTreeMap<LocationId, &SinkLocation> = steps
@@ -183,7 +180,7 @@ async fn check_sinks(
         .collect();
     let mut failed: Vec<_> = stream::iter(locations.into_values())
         .map(|location| async move { (location.clone(), sinks.check(location).await) })
-        .buffer_unordered(CONCURRENT_CHECKS)
+        .buffer_unordered(concurrency.checks.get())
         .filter_map(|(location, checked)| async move { checked.err().map(|error| (location, error)) })
         .collect()
         .await;

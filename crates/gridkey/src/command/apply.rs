@@ -238,6 +238,7 @@ async fn prepare(
         events: progress.as_ref(),
         settle: Some(Settle { timer: timer.as_ref(), read_lag: project.read_lag }),
         depth: Depth::Plan,
+        concurrency: project.concurrency,
     })
     .await;
     let input = PlanInput {
@@ -348,7 +349,7 @@ async fn carry_out(
         timer,
         events: Arc::clone(progress) as _,
         cancel,
-        options: ApplyOptions { read_lag: project.read_lag, by },
+        options: ApplyOptions { read_lag: project.read_lag, by, concurrency: project.concurrency },
     })
     .await;
     listening.abort();

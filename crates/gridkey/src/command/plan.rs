@@ -83,6 +83,7 @@ impl<'a> Look<'a> {
             events: progress.as_ref(),
             settle: None,
             depth: Depth::Plan,
+            concurrency: project.concurrency,
         })
         .await;
         progress.finish();

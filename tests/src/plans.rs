@@ -6,10 +6,11 @@ use gridkey_core::inventory::SinkContent;
 use gridkey_core::manifest::{OnDelete, Position, SourceDigest};
 use gridkey_core::plan::{
     AccountPlan, Action, Capacity, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION, Finding,
-    KeyValues, Mint, Note, Plan, PlanKind, Put, Reason, RevokeOld, RotationDates, Settings, Severity, Step,
+    KeyValues, Mint, Note, Order, Plan, PlanKind, Put, Reason, RevokeOld, RotationDates, Settings, Severity,
+    Step,
 };
 use gridkey_core::sink::{DotenvSettings, VaultSettings};
-use gridkey_core::state::{Purpose, RetiringReason};
+use gridkey_core::state::{Lifecycle, Purpose, RetiringReason};
 use gridkey_core::{Access, KeyId, Marker, Name, Region, Scopes, SinkLocation, SinkSettings};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -91,6 +92,7 @@ fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> 
         access: after.access.clone(),
         puts: puts.collect(),
         generation: 1,
+        first_made: None,
         settings: Settings {
             owner: after.owner.clone(),
             protect: after.protect,
@@ -98,6 +100,7 @@ fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> 
             patterns: BTreeSet::new(),
             locations: after.sinks.clone(),
             overlap: Duration::from_secs(DAY),
+            lifecycle: Lifecycle::default(),
         },
         overlap: Duration::from_secs(DAY),
         retire,
@@ -135,6 +138,7 @@ fn delete(account: &str, address: &str, number: usize, access: Access) -> Change
         keys: vec![DeleteKey { id: id(number), born: time("2026-01-01T00:00:00Z") }],
         abandon: Vec::new(),
         clear: sinks.clone(),
+        successors: Vec::new(),
     });
     Change {
         before: Some(values(number, &address.replace('/', "-"), access, sinks)),
@@ -150,6 +154,7 @@ fn account(live: u32, foreign: u32, after: u32, peak: u32) -> AccountPlan {
         lineage: Some("8q4zfj1m6s2h7k0c5v9b3n1x4d".into()),
         serial: 41,
         observed_at: Some(time("2026-03-01T11:00:00Z")),
+        order: Order::MakeFirst,
         capacity: Some(Capacity {
             limit: 100,
             max_keys: None,

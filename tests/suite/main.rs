@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod order;
 mod properties;
 mod protocol;
 mod recovery;

@@ -83,6 +83,12 @@ pub enum Event {
         address: Address,
         id: KeyId,
     },
+    /// A key is not revoked, as the one that takes its place under another name was not made.
+    LeftForSuccessor {
+        account: Name,
+        address: Address,
+        successor: Address,
+    },
     Cleared {
         address: Address,
         location: SinkLocation,

@@ -29,6 +29,8 @@ pub struct RunOptions {
     pub approval: Option<Approval>,
     /// The locations that somebody reads, where that is not just what the manifest has.
     pub readers: Option<Vec<LocationId>>,
+    /// What becomes of the plan before it is carried out: for plans that the planner does not make.
+    pub edit: Option<fn(&mut Plan)>,
 }
 
 /// How a run ended.
@@ -127,9 +129,12 @@ impl World {
         let states = session.states();
         let events = Arc::new(Events::default());
         let settle = Settle { timer: process.as_ref(), read_lag: READ_LAG };
-        let planned = self
+        let mut planned = self
             .observe_and_plan(&process, manifest, options, &states, &seed, events.as_ref(), Some(settle))
             .await;
+        if let Some(edit) = options.edit {
+            edit(&mut planned.plan);
+        }
         if !planned.not_approved.is_empty() {
             let _ = session.close().await;
             return Ended::NotApproved(planned.not_approved);

@@ -5,6 +5,7 @@ mod account;
 mod away;
 mod commit;
 mod mint;
+mod progress;
 mod step;
 
 use std::collections::BTreeMap;
@@ -112,7 +113,9 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
         };
         // An account that the manifest no longer has is let go of without being talked to.
         let writer = writers.get(&name).cloned().unwrap_or_else(|| Arc::new(NoAccount));
-        let observed = plan.plan().accounts.get(&name).and_then(|account| account.observed_at);
+        let planned = plan.plan().accounts.get(&name);
+        let order = planned.map(|account| account.order).unwrap_or_default();
+        let observed = planned.and_then(|account| account.observed_at);
         let run = AccountRun::new(account::Parts {
             account: name,
             locked,
@@ -123,6 +126,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
             events: Arc::clone(&events),
             cancel: cancel.clone(),
             options: options.clone(),
+            order,
             observed: observed.unwrap_or(Timestamp::UNIX_EPOCH),
         });
         runs.push((run, changes.clone()));

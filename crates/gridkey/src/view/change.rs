@@ -194,7 +194,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
         Step::RetireLocation { location, holding: _, kept_for: Some(user) } => {
             vec![Cell::new(format!("leaves {} to `{user}`", place(location)))]
         }
-        Step::Delete(Delete { keys, abandon, clear, look: _ }) => {
+        Step::Delete(Delete { keys, abandon, clear, look: _, successors: _ }) => {
             let keys = keys.iter().map(|DeleteKey { id, born: _ }| takes_away(format!("revokes key {id}")));
             let abandoned = abandon
                 .iter()
@@ -216,6 +216,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
             patterns: _,
             locations: _,
             overlap: _,
+            lifecycle: _,
         }) => Vec::new(),
     }
 }
@@ -227,6 +228,7 @@ fn finished(finish: &FinishPending) -> Vec<Cell> {
         source,
         puts,
         generation: _,
+        first_made: _,
         settings: _,
         overlap,
         retire: _,
@@ -249,6 +251,7 @@ fn minted(mint: &Mint) -> Vec<Cell> {
         access: _,
         puts,
         generation: _,
+        first_made: _,
         settings: _,
         overlap,
         retire,

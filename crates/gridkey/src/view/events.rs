@@ -37,6 +37,9 @@ pub fn line(event: &Event) -> Option<String> {
         }
         Event::Moved { account, from, address } => format!("{account}: {from} is {address} from now on"),
         Event::Revoked { account, address, id } => format!("{account}: {address}: revoked key {id}"),
+        Event::LeftForSuccessor { account, address, successor } => {
+            format!("{account}: {address}: not revoked, as its successor {successor} was not made")
+        }
         Event::Cleared { address, location } => {
             format!("{address}: cleared {}", safe(location.to_string()))
         }

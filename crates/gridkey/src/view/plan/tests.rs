@@ -5,7 +5,7 @@ use gridkey_core::identity::AccountIdentity;
 use gridkey_core::manifest::{OnDelete, Position};
 use gridkey_core::plan::{
     AccountPlan, Action, Capacity, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION, Finding,
-    KeyValues, Note, Plan, PlanKind, Reason, Severity, Step,
+    KeyValues, Note, Order, Plan, PlanKind, Reason, Severity, Step,
 };
 use gridkey_core::sink::DotenvSettings;
 use gridkey_core::{Access, KeyId, Marker, Name, Region, Scopes, SinkLocation, SinkSettings};
@@ -67,6 +67,7 @@ fn plan(changes: Vec<Change>, findings: Vec<Finding>) -> Plan {
         lineage: Some("l".into()),
         serial: 4,
         observed_at: Some("2026-03-01T11:00:00Z".parse().expect("a time")),
+        order: Order::MakeFirst,
         capacity: Some(capacity),
     };
     Plan {
@@ -176,6 +177,7 @@ fn a_deletion_names_the_keys_revoked_and_the_locations_cleared() {
         keys: vec![DeleteKey { id: KeyId::new("K1"), born }],
         abandon: vec![Marker::new("m7q2")],
         clear: vec![location(".env.prod")],
+        successors: Vec::new(),
     };
     let change = Change {
         before: Some(values("prod/mailer", &["mail.send"])),

@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod observe;
 mod order;
 mod properties;
 mod protocol;

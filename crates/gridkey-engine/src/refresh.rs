@@ -141,7 +141,7 @@ impl Refresh<'_> {
         self.depth == Depth::Everything || self.selection.has(self.manifest, address)
     }
 
-    /// One list, and one look at each key that state owns.
+    /// One list, and one look at each key that state owns: current ones, and older ones that are still to be revoked.
     async fn look(
         &self,
         state: Option<&AccountState>,
@@ -150,7 +150,7 @@ impl Refresh<'_> {
         let listing = reader.list().await?;
         let owned = state.into_iter().flat_map(|state| &state.keys);
         let mut ids: BTreeSet<&KeyId> =
-            owned.filter(|(address, _)| self.is_about(address)).map(|(_, key)| &key.id).collect();
+            owned.filter(|(address, _)| self.is_about(address)).flat_map(|(_, key)| key.ids()).collect();
         if self.depth == Depth::Everything {
             ids.extend(listing.keys.keys());
         }
@@ -165,6 +165,7 @@ impl Refresh<'_> {
         Ok(ReadAccount {
             at: listing.at,
             managing_key: reader.managing_key(),
+            only_plans: reader.only_plans(),
             live: listing.keys,
             details,
             grantable: Grantable::NotAsked,

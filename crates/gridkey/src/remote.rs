@@ -109,6 +109,10 @@ impl AccountReader for Remote {
     fn managing_key(&self) -> Option<KeyId> {
         self.client.own_id().map(KeyId::new)
     }
+
+    fn only_plans(&self) -> bool {
+        self.only_plans
+    }
 }
 
 #[async_trait]

@@ -10,7 +10,7 @@ use gridkey_engine::ports::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
 };
 
-use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, LATE, OVERLAP, Process, READ_LAG, shown};
+use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, LATE, OVERLAP, PLANS, Process, READ_LAG, shown};
 
 /// One account, as a run sees it.
 pub(super) struct AccountPort {
@@ -110,7 +110,12 @@ impl AccountReader for AccountPort {
     }
 
     fn managing_key(&self) -> Option<KeyId> {
-        Some(KeyId::new(format!("managing-key-of-{}", self.account)))
+        let whose = if self.only_plans() { "reading" } else { "managing" };
+        Some(KeyId::new(format!("{whose}-key-of-{}", self.account)))
+    }
+
+    fn only_plans(&self) -> bool {
+        self.process.run == PLANS
     }
 }
 

@@ -39,6 +39,9 @@ pub const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest that one request can be under way.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
+/// The number of what plans and changes nothing, with a key that only reads.
+pub const PLANS: u64 = 0;
+
 /// How long a lease lasts.
 pub const LEASE: Duration = Duration::from_secs(60);
 

@@ -41,6 +41,10 @@ impl AccountReader for NoAccount {
     fn managing_key(&self) -> Option<KeyId> {
         None
     }
+
+    fn only_plans(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]

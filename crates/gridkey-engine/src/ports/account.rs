@@ -25,6 +25,9 @@ pub trait AccountReader: Send + Sync {
 
     /// The id of the key that these requests are made with, where its format tells.
     fn managing_key(&self) -> Option<KeyId>;
+
+    /// Whether these requests are made with a key that only reads, and that is not the managing key.
+    fn only_plans(&self) -> bool;
 }
 
 /// Changes one account.

@@ -100,7 +100,7 @@ fn over_share(
 
 /// The key gridkey itself works with is never touched.
 fn managing_key(account: &Account<'_>, changes: &[Change], gates: &mut Gates<'_>) {
-    let mut guarded: BTreeSet<&KeyId> = account.read.managing_key.iter().collect();
+    let mut guarded: BTreeSet<&KeyId> = account.read.known_managing_key().into_iter().collect();
     guarded.extend(account.state.and_then(|state| state.managing_key.as_ref()));
     for change in changes {
         let touched = change.steps.iter().flat_map(touched_ids).find(|id| guarded.contains(id));

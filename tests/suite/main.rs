@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod names;
 mod observe;
 mod order;
 mod properties;

@@ -16,7 +16,7 @@ use gridkey_core::{Address, KeyId, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::event::{Event, Observer};
-use crate::ports::{AccountReader, ReadError, SinkReader, Timer};
+use crate::ports::{AccountReader, HeldKey, ReadError, SinkReader, Timer};
 
 /// How many requests of one account are under way at once. Reads are limited per endpoint, and the client
 /// paces itself; this only bounds sockets.
@@ -125,12 +125,12 @@ impl Refresh<'_> {
             let ids = adoptable(self.manifest, self.selection, self.requests, self.states, name, read, sinks);
             let new: Vec<KeyId> = ids.into_iter().filter(|id| !read.details.contains_key(id)).collect();
             let mut looks = stream::iter(new)
-                .map(|id| async move { (id.clone(), reader.scopes_of(&id).await) })
+                .map(|id| async move { (id.clone(), reader.held(&id).await) })
                 .buffer_unordered(CONCURRENT_READS);
-            while let Some((id, scopes)) = looks.next().await {
+            while let Some((id, held)) = looks.next().await {
                 // One that cannot be looked at is not adopted; the plan says so.
-                if let Ok(scopes) = scopes {
-                    read.details.insert(id, scopes.map_or(KeyDetail::Missing, KeyDetail::Scopes));
+                if let Ok(held) = held {
+                    read.details.insert(id, detail(held));
                 }
             }
         }
@@ -155,11 +155,11 @@ impl Refresh<'_> {
             ids.extend(listing.keys.keys());
         }
         let mut looks = stream::iter(ids)
-            .map(|id| async move { (id.clone(), reader.scopes_of(id).await) })
+            .map(|id| async move { (id.clone(), reader.held(id).await) })
             .buffer_unordered(CONCURRENT_READS);
         let mut details = BTreeMap::new();
-        while let Some((id, scopes)) = looks.next().await {
-            details.insert(id, scopes?.map_or(KeyDetail::Missing, KeyDetail::Scopes));
+        while let Some((id, held)) = looks.next().await {
+            details.insert(id, detail(held?));
         }
         drop(looks);
         Ok(ReadAccount {
@@ -274,6 +274,10 @@ impl Refresh<'_> {
             .map(|location| (location.id(), location.clone()))
             .collect()
     }
+}
+
+fn detail(held: Option<HeldKey>) -> KeyDetail {
+    held.map_or(KeyDetail::Missing, |held| KeyDetail::Scopes(held.scopes))
 }
 
 /// How much of `lag` since `since` is left; `None` when it has passed.

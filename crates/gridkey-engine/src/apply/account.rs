@@ -1,7 +1,7 @@
 //! One account's run: its changes in the order of their phases, and what every step needs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,7 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::commit::{CommitError, Committer};
 use super::progress::{Ledger, Progress};
-use super::{ApplyOptions, Cancel, Outcome};
+use super::{ApplyOptions, Cancel, LessThanFull, Outcome, unlocked};
 use crate::event::{Event, Failure, Observer};
 use crate::ports::{AccountWriter, Deleted, Lock, SinkWriter, StateWriter, Timer, WriteError};
 use crate::refresh::remaining;
@@ -67,6 +67,8 @@ pub(crate) struct AccountRun {
     stopped: AtomicBool,
     /// Set once SendGrid says that the account is full.
     pub full: AtomicBool,
+    /// Keys that were to get Full Access, and got less.
+    pub less_than_full: Mutex<Vec<LessThanFull>>,
 }
 
 /// A step that was not carried out to its end.
@@ -122,6 +124,7 @@ impl AccountRun {
             posting: AsyncMutex::new(()),
             stopped: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            less_than_full: Mutex::default(),
         }
     }
 
@@ -207,20 +210,20 @@ impl AccountRun {
         if moves.is_empty() || self.cancel.is_set() {
             return Vec::new();
         }
-        let taken = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let taken = Arc::new(Mutex::new(Vec::new()));
         let (pairs, found): (Vec<_>, _) =
             (moves.iter().map(|(_, pair)| pair.clone()).collect(), Arc::clone(&taken));
         let committed = self
             .commit(move |state, _| {
                 let stayed = state.moved(&pairs);
-                *found.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stayed;
+                *unlocked(&found) = stayed;
             })
             .await;
         if let Err(StepError { message, help }) = committed {
             let error = || StepError { message: message.clone(), help: help.clone() };
             return moves.into_iter().map(|(index, _)| (index, error())).collect();
         }
-        let taken = taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let taken = unlocked(&taken).clone();
         let mut held_up = Vec::new();
         for (index, (from, address)) in moves {
             if taken.contains(&address) {
@@ -235,7 +238,8 @@ impl AccountRun {
     }
 
     async fn outcome(self, mut ledger: Ledger<'_>) -> Outcome {
-        let mut outcome = Outcome::default();
+        let less_than_full = std::mem::take(&mut *unlocked(&self.less_than_full));
+        let mut outcome = Outcome { less_than_full, ..Outcome::default() };
         for (index, change) in ledger.changes.iter().enumerate() {
             let entry = (self.account.clone(), change.address.clone(), change.action);
             match ledger.take(index) {

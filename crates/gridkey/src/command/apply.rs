@@ -405,7 +405,9 @@ fn say_paths(project: &Project, selection: &Selection) {
 
 fn exit(outcome: &Outcome, plan: &Plan, partly_blocked: bool) -> Exit {
     let waits = plan.effective().any(|change| change.steps.is_empty());
-    let left = !outcome.failed.is_empty() || !outcome.not_started.is_empty() || waits;
+    let undone = !outcome.failed.is_empty() || !outcome.not_started.is_empty() || waits;
+    // The change is done, and no plan shows it again: a pipeline has to notice now that the key got less.
+    let left = undone || !outcome.less_than_full.is_empty();
     match (outcome.interrupted, left, outcome.done.is_empty()) {
         (true, _, _) => Exit::Interrupted,
         (false, true, true) if !outcome.failed.is_empty() => Exit::Error,

@@ -123,6 +123,8 @@ impl Progress {
             }
             Event::NotCleared { .. }
             | Event::LeftForSuccessor { .. }
+            | Event::NameNotHeld { .. }
+            | Event::LessThanFull(_)
             | Event::AccountStopped { .. }
             | Event::Interrupted => self.print(&line),
             // These say by themselves how long they take, so that the bar can count it down.

@@ -36,6 +36,9 @@ pub struct ReadAccount {
     pub at: Timestamp,
     /// The key that the list was asked for with.
     pub managing_key: Option<KeyId>,
+    /// Whether that is the key of `plan_api_key`, which only reads: it is not the managing key then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_plans: bool,
     /// The live keys and their names.
     pub live: BTreeMap<KeyId, String>,
     /// What a look at single keys found; only keys that state owns are looked at.
@@ -127,6 +130,13 @@ pub enum SinkContent {
     Key(KeyId),
     /// Something that is no SendGrid key.
     Other,
+}
+
+impl ReadAccount {
+    /// The managing key, where the list was asked for with it.
+    pub fn known_managing_key(&self) -> Option<&KeyId> {
+        self.managing_key.as_ref().filter(|_| !self.only_plans)
+    }
 }
 
 impl Inventory {

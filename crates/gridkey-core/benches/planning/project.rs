@@ -140,6 +140,7 @@ fn owned(number: usize, key: &WantedKey, born: Timestamp) -> OwnedKey {
     OwnedKey {
         id: KeyId::new(format!("key-id-{number:015}")),
         name: key.name.clone(),
+        held_name: None,
         reported: Some(scopes.as_set().clone()),
         access: Access::Restricted(scopes),
         patterns: BTreeSet::new(),
@@ -147,6 +148,9 @@ fn owned(number: usize, key: &WantedKey, born: Timestamp) -> OwnedKey {
         follows: None,
         kept_until: None,
         born: Born::Created(born),
+        first_made: None,
+        moved_from: None,
+        lifecycle: Some(key.lifecycle()),
         secret: SecretStatus::Delivered,
         owner: key.owner.clone(),
         protect: key.protect,
@@ -164,6 +168,7 @@ fn inventory(manifest: &Manifest, states: &BTreeMap<Name, AccountState>, now: Ti
     for name in manifest.accounts.keys() {
         let mut read = ReadAccount {
             at: now,
+            only_plans: false,
             managing_key: Some(KeyId::new("managing-key-of-bench".to_string())),
             live: BTreeMap::new(),
             details: BTreeMap::new(),

@@ -152,6 +152,7 @@ fn inventory(states: &BTreeMap<Name, AccountState>, newer: &Manifest, now: Times
         let read = ReadAccount {
             at: now,
             managing_key: None,
+            only_plans: false,
             live: keys.values().map(|key| (key.id.clone(), key.name.clone())).collect(),
             details: details.collect(),
             grantable: Grantable::NotAsked,

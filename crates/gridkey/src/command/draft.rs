@@ -91,17 +91,17 @@ async fn read(
     let listing = reader.list().await.map_err(failed)?;
     let looks: Vec<(KeyId, String, Result<_, ReadError>)> = stream::iter(listing.keys)
         .map(|(id, name)| async move {
-            let scopes = reader.scopes_of(&id).await;
-            (id, name, scopes)
+            let held = reader.held(&id).await;
+            (id, name, held)
         })
         .buffer_unordered(concurrency.reads.get())
         .collect()
         .await;
     let mut keys = Vec::new();
-    for (id, name, scopes) in looks {
+    for (id, name, held) in looks {
         // One that was revoked in this moment is gone.
-        if let Some(scopes) = scopes.map_err(failed)? {
-            keys.push(LiveKey { id, name, scopes });
+        if let Some(held) = held.map_err(failed)? {
+            keys.push(LiveKey { id, name, scopes: held.scopes });
         }
     }
     let grantable = match reader.grantable().await {

@@ -87,7 +87,8 @@ fn doubt(
             "state owns {owned} keys in account `{name}`, and only {live} of them are live"
         ));
     }
-    let other_key = state.managing_key.is_some() && state.managing_key != read.managing_key;
+    let other_key =
+        !read.only_plans && state.managing_key.is_some() && state.managing_key != read.managing_key;
     (owned > 0 && live == 0 && other_key).then(|| {
         let keys = if owned == 1 { "its one key".to_string() } else { format!("its {owned} keys") };
         format!("the managing key of account `{name}` is another than last time, and of {keys} none is live")

@@ -122,7 +122,7 @@ impl Limit {
 
 /// The key gridkey itself works with is never touched.
 fn managing_key(account: &Account<'_>, changes: &[&Change], findings: &mut Findings<'_>) {
-    let mut guarded: BTreeSet<&KeyId> = account.read.managing_key.iter().collect();
+    let mut guarded: BTreeSet<&KeyId> = account.read.known_managing_key().into_iter().collect();
     guarded.extend(account.state.and_then(|state| state.managing_key.as_ref()));
     for change in changes {
         let touched = change.steps.iter().flat_map(Step::effects).filter_map(Effect::touches);

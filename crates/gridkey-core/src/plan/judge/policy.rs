@@ -269,7 +269,8 @@ pub(crate) fn retiring(account: &Account<'_>, findings: &mut Findings<'_>) {
 
 /// Live keys that no state owns, under `policy.foreign`.
 pub(crate) fn foreign(account: &Account<'_>, ours: &BTreeSet<KeyId>, findings: &mut Findings<'_>) {
-    let managing = account.read.managing_key.as_ref();
+    let recorded = account.state.and_then(|state| state.managing_key.as_ref());
+    let managing = account.read.known_managing_key().or(recorded);
     for source in sources(account.input) {
         let Some(rule) = source.policy.foreign.of_account(account.name()) else { continue };
         let severity = match rule.others {

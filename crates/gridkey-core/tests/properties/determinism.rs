@@ -1,0 +1,111 @@
+//! The same input gives the same bytes, a plan stays under the limit, and names no key that is not ours.
+
+use gridkey_core::inventory::AccountInventory;
+use gridkey_core::manifest::ImportKey;
+use gridkey_core::plan::{Step, plan};
+use gridkey_core::{KeyId, Name};
+
+use crate::effect::{is_blocked, known_ids, named};
+use crate::harness::{Broken, Property, Tally, broken};
+use crate::world::{EDITS, HISTORY, REQUESTS, RULES, Recipe, World};
+
+#[test]
+fn plans_are_the_same_twice_stay_under_the_limit_and_name_only_what_is_ours() {
+    let property = Property {
+        name: "determinism",
+        events: &[HISTORY, HISTORY, EDITS, RULES, REQUESTS, crate::selection::SELECTED, crate::due::CHOSEN],
+        later: &[],
+        interesting: &[("a mint", 300), ("a revocation", 200), ("an adoption", 15), ("a full account", 20)],
+    };
+    property.holds(check);
+}
+
+fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
+    let world = recipe.world();
+    let one = world.plan();
+    let mut all = Vec::new();
+    if one.to_json() != plan(&world.clone().input()).to_json() {
+        all.push(broken("not the same twice", "two plans of one world differ"));
+    }
+    let known = known_ids(&world);
+    let imported: Vec<&KeyId> = world
+        .manifest
+        .import
+        .iter()
+        .filter_map(|import| match &import.key {
+            ImportKey::Id(id) => Some(id),
+            ImportKey::Name(_) => None,
+        })
+        .collect();
+    for change in &one.changes {
+        for step in &change.steps {
+            tally_step(step, tally);
+            // What a person puts in a sink by hand is adopted as `--from-sinks` says.
+            let from_sinks = world.options.requests.from_sinks && matches!(step, Step::Adopt(_));
+            let after_adoption = change.steps.iter().any(|step| matches!(step, Step::Adopt(_)));
+            for id in named(step).0 {
+                if !known.contains_key(id) && !imported.contains(&id) && !from_sinks && !after_adoption {
+                    let text = format!("{} of `{}` names {id}, which is not ours", change.action, change.address);
+                    all.push(broken(format!("not ours: {}", change.action), text));
+                }
+            }
+        }
+    }
+    for (account, planned) in &one.accounts {
+        if let Some(capacity) = planned.capacity
+            && !is_blocked(&one, account)
+        {
+            all.extend(over_limit(&world, &one, account, capacity.peak, tally));
+        }
+    }
+    all
+}
+
+fn tally_step(step: &Step, tally: &mut Tally) {
+    match step {
+        Step::Mint(_) => tally.count("a mint"),
+        Step::Adopt(_) => tally.count("an adoption"),
+        Step::Delete(_) | Step::RetireKey { .. } | Step::RevokePending { .. } => tally.count("a revocation"),
+        _ => {}
+    }
+}
+
+/// Counts the account's live keys on the way, in the order in which the steps are carried out.
+fn over_limit(
+    world: &World,
+    plan: &gridkey_core::plan::Plan,
+    account: &Name,
+    peak: u32,
+    tally: &mut Tally,
+) -> Vec<Broken> {
+    let (Some(declared), Some(AccountInventory::Read(read))) =
+        (world.manifest.accounts.get(account), world.inventory.accounts.get(account))
+    else {
+        return Vec::new();
+    };
+    let mut live: std::collections::BTreeSet<KeyId> = read.live.keys().cloned().collect();
+    let mut most = live.len();
+    let mut makes = false;
+    for (_, step) in crate::outage::in_order(plan, account) {
+        if let Step::Mint(_) = step {
+            makes = true;
+            live.insert(KeyId::new(format!("new {}", live.len())));
+        }
+        for id in crate::outage::revoked(step) {
+            live.remove(id);
+        }
+        most = most.max(live.len());
+    }
+    let limit = declared.key_limit as usize;
+    let mut all = Vec::new();
+    if makes && most == limit {
+        tally.count("a full account");
+    }
+    if makes && most > limit {
+        all.push(broken("over the limit", format!("`{account}` holds {most} keys on the way, and {limit} is the limit")));
+    }
+    if (peak as usize) < most {
+        all.push(broken("peak too low", format!("`{account}` holds {most} keys on the way, and the plan says {peak}")));
+    }
+    all
+}

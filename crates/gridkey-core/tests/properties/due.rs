@@ -1,0 +1,3 @@
+//! To come.
+use crate::world::Kind;
+pub const CHOSEN: &[Kind] = &[Kind::DueExclude, Kind::DueOnly];

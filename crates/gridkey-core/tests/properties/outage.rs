@@ -108,7 +108,7 @@ impl Working {
 }
 
 /// Whether nothing is to be at an address, as far as this run is about it.
-fn is_unwanted(world: &World, address: &Address) -> bool {
+fn is_unwanted(world: &World, address: &Address, moved: &BTreeMap<(Name, Address), Address>) -> bool {
     let removed = world.manifest.removed.iter().any(|removed| {
         removed.revoke
             && match &removed.what {
@@ -119,8 +119,10 @@ fn is_unwanted(world: &World, address: &Address) -> bool {
     let expired = || {
         let environment = address.environment.as_ref()?;
         let ttl = world.manifest.environments.get(environment)?.ttl?;
-        let born = world.states.values().flat_map(|state| &state.keys);
-        let first = born
+        let keys = world.states.iter().flat_map(|(name, state)| {
+            state.keys.iter().map(move |(from, key)| (moved.get(&(name.clone(), from.clone())).unwrap_or(from), key))
+        });
+        let first = keys
             .filter(|(known, _)| known.environment.as_ref() == Some(environment))
             .map(|(_, key)| key.born.at())
             .min()?;
@@ -194,7 +196,7 @@ fn outage(
         }
     }
     // What was never delivered, or is gone already, serves nobody.
-    if left || !was_used || is_unwanted(world, address) {
+    if left || !was_used || is_unwanted(world, address, moved) {
         return None;
     }
     let asked = world.options.requests.rotate.contains_key(address)

@@ -94,6 +94,8 @@ fn ends(
                 _ => continue,
             };
             tally.count(interesting);
+            let mut addresses = addresses.clone();
+            addresses.insert(change.address.clone());
             if !blocks_with(plan, Code::Protected, &addresses) {
                 bad = Some(broken(
                     format!("{what}: {}", change.action),

@@ -1,3 +1,209 @@
-//! To come.
-use crate::world::Kind;
+//! A run that is about some keys touches no others, and does with those what the whole plan does, or says why not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gridkey_core::plan::{Action, Change, Code, Plan, Severity, Step, plan};
+use gridkey_core::{Address, KeyId, Name};
+
+use crate::effect::{Effect, When, effects, is_told, known_ids, named};
+use crate::harness::{Broken, Property, Tally, broken};
+use crate::world::{EDITS, HISTORY, Kind, REQUESTS, Recipe, World, is_from_pattern};
+
 pub const SELECTED: &[Kind] = &[Kind::Environments, Kind::Environments, Kind::Only, Kind::Destroy];
+
+/// What narrows a run, in every world of this property.
+const NARROWS: &[Kind] = &[Kind::Environments, Kind::Environments, Kind::Only];
+
+#[test]
+fn a_selection_touches_nothing_else_and_does_what_the_whole_plan_does() {
+    let property = Property {
+        name: "selection",
+        events: &[NARROWS, NARROWS, EDITS, EDITS, EDITS, HISTORY, HISTORY, REQUESTS, SELECTED],
+        later: &[],
+        interesting: &[
+            ("a world with a selection", 300),
+            ("a change under a selection", 200),
+            ("a change that is left out", 100),
+            ("a move across a selection", 3),
+            ("a deletion under a selection", 10),
+            ("a pending creation outside", 10),
+        ],
+    };
+    property.holds(check);
+}
+
+/// Whether a run is about an address.
+fn is_selected(world: &World, address: &Address) -> bool {
+    is_in_environments(world, address)
+        && world.selection.only.as_ref().is_none_or(|only| only.contains(address))
+}
+
+fn is_in_environments(world: &World, address: &Address) -> bool {
+    match (&world.selection.environments, &address.environment) {
+        (Some(chosen), Some(environment)) => chosen.contains(environment),
+        (Some(_), None) => false,
+        (None, environment) => {
+            world.manifest.patterns.is_empty() || !is_from_pattern(environment.as_ref())
+        }
+    }
+}
+
+/// The same world, and a run that is about all of it.
+fn whole(world: &World) -> World {
+    let mut whole = world.clone();
+    whole.selection.only = None;
+    if let Some(chosen) = &mut whole.selection.environments {
+        let owned = world.states.values().flat_map(|state| state.keys.keys());
+        let all = owned.chain(world.manifest.keys.keys()).filter_map(|address| address.environment.as_ref());
+        // An environment that comes from a pattern and was not asked for is not in this manifest.
+        chosen.extend(all.filter(|name| !is_from_pattern(Some(name))).cloned());
+    }
+    whole
+}
+
+fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
+    let world = recipe.world();
+    if world.selection.environments.is_none() && world.selection.only.is_none() {
+        return Vec::new();
+    }
+    tally.count("a world with a selection");
+    let narrow = world.plan();
+    let whole = whole(&world);
+    let whole = plan(&whole.input());
+    let mut all = Vec::new();
+    all.extend(outside(&world, &narrow, tally));
+    all.extend(differs(&world, &narrow, &whole, tally));
+    all.extend(gone(&world, &narrow, &whole, tally));
+    let left_out = whole.effective().filter(|change| !is_selected(&world, &change.address)).count();
+    tally.add("a change that is left out", left_out as u64);
+    all
+}
+
+/// What a plan does to keys that the run is not about.
+fn outside(world: &World, narrow: &Plan, tally: &mut Tally) -> Vec<Broken> {
+    let known = known_ids(world);
+    let pending: BTreeMap<_, _> = world
+        .states
+        .values()
+        .flat_map(|state| state.pending.iter().map(|(marker, pending)| (marker, &pending.address)))
+        .collect();
+    if pending.values().any(|address| !is_selected(world, address)) {
+        tally.count("a pending creation outside");
+    }
+    let mut all = Vec::new();
+    for change in narrow.effective() {
+        // What broke off is settled in every selected environment, whatever `--only` says.
+        let is_about = |address: &Address| match change.action {
+            Action::Recover => is_in_environments(world, address),
+            _ => is_selected(world, address),
+        };
+        if !is_about(&change.address) {
+            let text = format!("{} of `{}`", change.action, change.address);
+            all.push(broken(format!("an address outside: {}", change.action), text));
+        }
+        for step in &change.steps {
+            let (ids, markers, addresses) = named(step);
+            let ids = ids.into_iter().filter_map(|id| known.get(id));
+            let markers = markers.into_iter().filter_map(|marker| pending.get(marker).copied());
+            for address in ids.chain(markers).chain(addresses) {
+                if !is_about(address) {
+                    if matches!(step, Step::Move { .. }) {
+                        tally.count("a move across a selection");
+                    }
+                    let text = format!("{} of `{}` names a key of `{address}`", change.action, change.address);
+                    all.push(broken(format!("a key outside: {} in {:?}", change.action, step.phase()), text));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// What a change does, without what state alone is told and without what is cleaned up.
+fn done(change: &Change) -> Vec<Effect> {
+    let clean_up = |effect: &Effect| matches!(effect, Effect::Revoke { when: When::CleanUp, .. });
+    effects(change).into_iter().filter(|effect| !clean_up(effect)).collect()
+}
+
+fn is_same(one: &[Effect], other: &[Effect]) -> bool {
+    one.len() == other.len() && one.iter().all(|effect| other.contains(effect))
+}
+
+/// Changes under a selection that the whole plan does not have.
+fn differs(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) -> Vec<Broken> {
+    let mut all = Vec::new();
+    for change in narrow.effective() {
+        tally.count("a change under a selection");
+        if !is_selected(world, &change.address) {
+            continue;
+        }
+        let recovers = change.action == Action::Recover;
+        let mut same = whole.changes.iter().filter(|other| {
+            other.account == change.account
+                && other.address == change.address
+                && (other.action == Action::Recover) == recovers
+        });
+        let found = same.any(|other| other.after == change.after && is_same(&done(change), &done(other)));
+        let is_told = is_told(narrow, &change.address) || is_told(whole, &change.address);
+        let blocked = |plan: &Plan| plan.findings.iter().any(|finding| finding.severity == Severity::Blocks);
+        if !found && !is_told && !blocked(narrow) && !blocked(whole) {
+            let there = whole.changes.iter().find(|other| other.address == change.address);
+            let there = there.map_or("nothing".to_string(), |other| format!("{} in `{}`", other.action, other.account));
+            let text = format!(
+                "{} of `{}` in `{}`, and the whole plan has: {there}",
+                change.action, change.address, change.account
+            );
+            all.push(broken(format!("another change: {}", change.action), text));
+        }
+    }
+    all
+}
+
+/// The keys that a plan revokes or lets go of for good.
+fn ends(plan: &Plan) -> BTreeMap<KeyId, (Name, Address)> {
+    let mut all = BTreeMap::new();
+    for change in &plan.changes {
+        for step in &change.steps {
+            let ids: Vec<&KeyId> = match step {
+                Step::Delete(delete) => delete.keys.iter().map(|key| &key.id).collect(),
+                Step::Forget { id } | Step::DiscardPending { id, .. } => vec![id],
+                _ => continue,
+            };
+            for id in ids {
+                all.insert(id.clone(), (change.account.clone(), change.address.clone()));
+            }
+        }
+    }
+    all
+}
+
+/// Keys that go under a selection, and that the whole plan keeps.
+fn gone(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) -> Vec<Broken> {
+    let all = ends(whole);
+    let mut broken_ones = Vec::new();
+    for (id, (account, address)) in ends(narrow) {
+        tally.count("a deletion under a selection");
+        let about: BTreeSet<Address> = [address.clone()].into();
+        let blocked = narrow.findings.iter().any(|finding| {
+            matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount)
+                && (finding.address.as_ref().is_some_and(|address| about.contains(address))
+                    || (finding.account.as_ref() == Some(&account) && finding.code == Code::AccountLeft))
+        });
+        // An account that the whole plan cannot go on in says so, and does nothing there.
+        let stopped = whole.findings.iter().any(|finding| {
+            finding.severity == Severity::BlocksAccount && finding.account.as_ref() == Some(&account)
+        });
+        if !all.contains_key(&id) && !blocked && !stopped {
+            let whole = whole.changes.iter().find(|change| {
+                change.before.as_ref().and_then(|before| before.id.as_ref()) == Some(&id)
+            });
+            let does = whole.map_or("nothing".to_string(), |change| format!("{} of `{}`", change.action, change.address));
+            let destroys = if world.selection.destroy { " by destroy" } else { "" };
+            broken_ones.push(broken(
+                format!("a deletion{destroys} that the whole plan does not have"),
+                format!("{id} of `{address}` in `{account}` goes; the whole plan has: {does}"),
+            ));
+        }
+    }
+    broken_ones
+}

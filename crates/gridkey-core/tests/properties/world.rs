@@ -15,7 +15,7 @@ use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
 use jiff::Timestamp;
 
-pub use build::{DAY, NOW, ago, is_from_pattern, name, restricted};
+pub use build::{DAY, ago, is_from_pattern, location, name, restricted, rotation, scopes, wanted_key_of};
 pub use random::Random;
 
 /// Something that happens to a world.

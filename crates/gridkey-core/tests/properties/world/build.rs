@@ -309,15 +309,29 @@ pub fn policy_file() -> PolicyFile {
     PolicyFile { policy: Policy::default(), source: source() }
 }
 
+/// A key with two settings of its own, for worlds of many keys.
+pub fn wanted_key_of(address: &Address, account: &Name) -> WantedKey {
+    let mut key = wanted_key(address, account, &mut Random::new(1));
+    key.access = scopes([Scope::new("mail.send")].into());
+    key.sinks = vec![location("local", &address.to_string())];
+    key.owner = Some("growth".to_string());
+    key.rotate = Some(rotation(DAY * 30));
+    key
+}
+
+pub fn scopes(written: BTreeSet<Scope>) -> WantedAccess {
+    WantedAccess::Restricted(wanted_scopes(written, BTreeMap::new()))
+}
+
+pub fn rotation(every: Duration) -> Rotation {
+    Rotation { every, overlap: DAY, warn_before: None, at_limit: AtLimit::Postpone }
+}
+
 impl World {
-    /// A world in which a manifest with these keys was just applied.
-    pub(super) fn applied(seed: u64, keys: &[(usize, u64)]) -> Self {
-        let mut random = Random::new(seed ^ 0xacc0);
-        let flat = random.chance(12);
-        let count = 1 + random.below(3);
-        let names: Vec<Name> = ["acme", "beta", "gamma"].into_iter().take(count.max(2)).map(name).collect();
+    /// Accounts without keys.
+    pub fn empty(names: &[Name], flat: bool) -> Self {
         let mut manifest = manifest(flat);
-        for name in &names {
+        for name in names {
             manifest.accounts.insert(name.clone(), account(name.as_str()));
         }
         let mut world = Self {
@@ -333,10 +347,20 @@ impl World {
             tight: None,
             ids: 0,
         };
-        for name in &names {
+        for name in names {
             let read = AccountInventory::Read(read_account(name));
             world.inventory.accounts.insert(name.clone(), read);
         }
+        world
+    }
+
+    /// A world in which a manifest with these keys was just applied.
+    pub(super) fn applied(seed: u64, keys: &[(usize, u64)]) -> Self {
+        let mut random = Random::new(seed ^ 0xacc0);
+        let flat = random.chance(12);
+        let count = 1 + random.below(3);
+        let names: Vec<Name> = ["acme", "beta", "gamma"].into_iter().take(count.max(2)).map(name).collect();
+        let mut world = Self::empty(&names, flat);
         for (place, seed) in keys {
             let address: Address = if flat { FLAT[*place] } else { ADDRESSES[*place] }.parse().unwrap();
             let random = &mut Random::new(*seed);
@@ -360,7 +384,7 @@ impl World {
     }
 
     /// A key that is wanted, owned, live, and in its sinks.
-    pub(super) fn add_applied(&mut self, wanted: WantedKey, born: Timestamp) {
+    pub fn add_applied(&mut self, wanted: WantedKey, born: Timestamp) {
         let id = self.next_id();
         self.make_live(&wanted.account, &id, &wanted.name, &granted(&wanted.access));
         for sink in wanted.sinks.iter().filter(|sink| sink.at.is_readable()) {

@@ -137,6 +137,11 @@ impl World {
         self.manifest.keys.insert(address, key);
     }
 
+    /// An entry of `moved`.
+    pub fn moved(&mut self, from: &str, to: &str) {
+        self.say_moved(from, to);
+    }
+
     fn say_moved(&mut self, from: &str, to: &str) {
         let (from, to) = (from.to_string(), to.to_string());
         if from == to || self.manifest.moved.iter().any(|known| known.from == from) {

@@ -73,6 +73,9 @@ impl World {
         let hours = random.one_of([-20, -1, 1, 30, 100]);
         let (held, served, live) = (random.chance(15), random.chance(20), random.chance(90));
         let Some(key) = self.owned_mut(&account, &address) else { return };
+        if key.secret == SecretStatus::Unknown {
+            return;
+        }
         key.retiring.push(retiring_key(id.clone(), ago(hours), held));
         key.generation += 1;
         let (name, access) = (key.name.clone(), key.access.clone());
@@ -164,6 +167,10 @@ impl World {
     fn secret_unknown(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let Some(key) = self.owned_mut(&account, &address) else { return };
+        if key.generation > 1 {
+            // Only a key that was adopted has no known secret, and it has replaced none.
+            return;
+        }
         key.secret = SecretStatus::Unknown;
         let sinks = std::mem::take(&mut key.sinks);
         for delivery in sinks {
@@ -260,6 +267,9 @@ impl World {
             return;
         }
         let Some(key) = self.owned_mut(&account, &address) else { return };
+        if key.secret == SecretStatus::Unknown {
+            return;
+        }
         let (newer, generation) = (key.id.clone(), key.generation + 1);
         key.generation = generation;
         key.born = Born::Created(ago(random.one_of([2, 30, 100])));

@@ -1,11 +1,14 @@
 //! The same input gives the same bytes, a plan stays under the limit, and names no key that is not ours.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use gridkey_core::inventory::AccountInventory;
 use gridkey_core::manifest::ImportKey;
-use gridkey_core::plan::{Step, plan};
-use gridkey_core::{KeyId, Name};
+use gridkey_core::plan::{Plan, Step, plan};
+use gridkey_core::state::Purpose;
+use gridkey_core::{Address, KeyId, Name};
 
-use crate::effect::{is_blocked, known_ids, named};
+use crate::effect::{is_blocked, known_ids, moves, named};
 use crate::harness::{Broken, Property, Tally, broken};
 use crate::world::{EDITS, HISTORY, REQUESTS, RULES, Recipe, World};
 
@@ -40,22 +43,47 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     for change in &one.changes {
         for step in &change.steps {
             tally_step(step, tally);
-            // What a person puts in a sink by hand is adopted as `--from-sinks` says.
-            let from_sinks = world.options.requests.from_sinks && matches!(step, Step::Adopt(_));
+            // A key can be imported by its name, or as `--from-sinks` says.
+            let by_name = matches!(step, Step::Adopt(_)) && is_imported_otherwise(&world);
             let after_adoption = change.steps.iter().any(|step| matches!(step, Step::Adopt(_)));
             for id in named(step).0 {
-                if !known.contains_key(id) && !imported.contains(&id) && !from_sinks && !after_adoption {
+                if !known.contains_key(id) && !imported.contains(&id) && !by_name && !after_adoption {
                     let text = format!("{} of `{}` names {id}, which is not ours", change.action, change.address);
                     all.push(broken(format!("not ours: {}", change.action), text));
                 }
             }
         }
     }
+    all.extend(assumes(&world, &one, &known));
     for (account, planned) in &one.accounts {
         if let Some(capacity) = planned.capacity
             && !is_blocked(&one, account)
         {
             all.extend(over_limit(&world, &one, account, capacity.peak, tally));
+        }
+    }
+    all
+}
+
+/// Steps about a key that is at another address by then: what they were planned under is not part of the plan.
+fn assumes(world: &World, plan: &Plan, known: &BTreeMap<KeyId, Address>) -> Vec<Broken> {
+    let moved = moves(plan);
+    let mut all = Vec::new();
+    for change in plan.effective() {
+        for step in &change.steps {
+            // The key that is followed is another account's, where it may move too.
+            let follows = matches!(step, Step::Mint(mint) if matches!(mint.purpose, Purpose::Follow(_)));
+            let pending = world.states.get(&change.account).map(|state| &state.pending);
+            let (ids, markers, _) = named(step);
+            let ids = ids.into_iter().filter(|_| !follows).filter_map(|id| known.get(id));
+            let begun = markers.into_iter().filter_map(|marker| Some(&pending?.get(marker)?.address));
+            for at in ids.chain(begun) {
+                let then = moved.get(&(change.account.clone(), at.clone())).unwrap_or(at);
+                if *then != change.address {
+                    let text = format!("{} of `{}` is about a key of `{then}`", change.action, change.address);
+                    all.push(broken(format!("at another address: {} in {:?}", change.action, step.phase()), text));
+                }
+            }
         }
     }
     all
@@ -73,7 +101,7 @@ fn tally_step(step: &Step, tally: &mut Tally) {
 /// Counts the account's live keys on the way, in the order in which the steps are carried out.
 fn over_limit(
     world: &World,
-    plan: &gridkey_core::plan::Plan,
+    plan: &Plan,
     account: &Name,
     peak: u32,
     tally: &mut Tally,
@@ -83,7 +111,7 @@ fn over_limit(
     else {
         return Vec::new();
     };
-    let mut live: std::collections::BTreeSet<KeyId> = read.live.keys().cloned().collect();
+    let mut live: BTreeSet<KeyId> = read.live.keys().cloned().collect();
     let mut most = live.len();
     let mut makes = false;
     for (_, step) in crate::outage::in_order(plan, account) {
@@ -108,4 +136,10 @@ fn over_limit(
         all.push(broken("peak too low", format!("`{account}` holds {most} keys on the way, and the plan says {peak}")));
     }
     all
+}
+
+/// Whether a key may be adopted that no entry gives the id of.
+fn is_imported_otherwise(world: &World) -> bool {
+    world.options.requests.from_sinks
+        || world.manifest.import.iter().any(|import| matches!(import.key, ImportKey::Name(_)))
 }

@@ -125,6 +125,11 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
         .filter(|(_, done)| matches!(done, Done::Made(..)))
         .map(|(address, _)| address)
         .collect();
+    let ended: BTreeSet<&Address> = include
+        .effective()
+        .filter(|change| change.before.is_some() && change.after.is_none())
+        .map(|change| &change.address)
+        .collect();
     let together: BTreeSet<&(Address, Done)> = without.union(&by_itself).collect();
     let told = |address: &Address| [&include, &exclude, &only].into_iter().any(|plan| is_told(plan, address));
     let mut found = Vec::new();
@@ -134,8 +139,8 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
         }
     }
     for (address, done) in together.iter().filter(|done| !all.contains(**done)) {
-        // The new key that the plan with both makes stands for what is done to the older one.
-        let stands = done.is_of_old_key().is_some_and(|address| made.contains(address));
+        // The new key that the plan with both makes, or the end of the key, stands for what is done to the older one.
+        let stands = done.is_of_old_key().is_some_and(|of| made.contains(of) || ended.contains(of));
         if !told(address) && !is_early(&world, address) && !stands {
             let whose = if by_itself.contains(&(address.clone(), done.clone())) { "only" } else { "exclude" };
             let text = format!("{whose} does {done:?} of `{address}`, and the plan with both does not");

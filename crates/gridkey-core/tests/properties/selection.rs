@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gridkey_core::manifest::AtLimit;
 use gridkey_core::plan::{Action, Change, Code, Plan, Severity, Step, plan};
 use gridkey_core::{Address, KeyId, Name};
 
-use crate::effect::{Effect, When, effects, is_told, known_ids, named};
+use crate::effect::{Effect, When, effects, is_told, known_ids, moves, named};
 use crate::harness::{Broken, Property, Tally, broken};
 use crate::world::{EDITS, HISTORY, Kind, REQUESTS, Recipe, World, is_from_pattern};
 
@@ -76,6 +77,10 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     all.extend(gone(&world, &narrow, &whole, tally));
     let left_out = whole.effective().filter(|change| !is_selected(&world, &change.address)).count();
     tally.add("a change that is left out", left_out as u64);
+    let across = moves(&whole).into_iter().filter(|((_, from), to)| {
+        is_selected(&world, from) != is_selected(&world, to)
+    });
+    tally.add("a move across a selection", across.count() as u64);
     all
 }
 
@@ -101,17 +106,19 @@ fn outside(world: &World, narrow: &Plan, tally: &mut Tally) -> Vec<Broken> {
             let text = format!("{} of `{}`", change.action, change.address);
             all.push(broken(format!("an address outside: {}", change.action), text));
         }
+        let moves = change.steps.iter().any(|step| matches!(step, Step::Move { .. }));
         for step in &change.steps {
             let (ids, markers, addresses) = named(step);
             let ids = ids.into_iter().filter_map(|id| known.get(id));
             let markers = markers.into_iter().filter_map(|marker| pending.get(marker).copied());
             for address in ids.chain(markers).chain(addresses) {
                 if !is_about(address) {
-                    if matches!(step, Step::Move { .. }) {
-                        tally.count("a move across a selection");
-                    }
                     let text = format!("{} of `{}` names a key of `{address}`", change.action, change.address);
-                    all.push(broken(format!("a key outside: {} in {:?}", change.action, step.phase()), text));
+                    let kind = match moves {
+                        true => format!("a key that moves in: {}", change.action),
+                        false => format!("a key outside: {} in {:?}", change.action, step.phase()),
+                    };
+                    all.push(broken(kind, text));
                 }
             }
         }
@@ -119,10 +126,23 @@ fn outside(world: &World, narrow: &Plan, tally: &mut Tally) -> Vec<Broken> {
     all
 }
 
-/// What a change does, without what state alone is told and without what is cleaned up.
-fn done(change: &Change) -> Vec<Effect> {
-    let clean_up = |effect: &Effect| matches!(effect, Effect::Revoke { when: When::CleanUp, .. });
-    effects(change).into_iter().filter(|effect| !clean_up(effect)).collect()
+/// What a change does, without what is cleaned up. Where the account is full `at_limit: replace` revokes the older
+/// key at once, and how full it is depends on the rest of the plan.
+fn done(world: &World, change: &Change) -> Vec<Effect> {
+    let rotate = world.manifest.keys.get(&change.address).and_then(|wanted| wanted.rotate);
+    let replaces = rotate.is_some_and(|rotate| rotate.at_limit == AtLimit::Replace);
+    let made = change.steps.iter().any(|step| matches!(step, Step::Mint(_)));
+    let mut all = Vec::new();
+    for effect in effects(change) {
+        match effect {
+            Effect::Revoke { when: When::CleanUp, .. } => {}
+            Effect::Revoke { id, when: When::Now } if replaces && made => {
+                all.push(Effect::Revoke { id, when: When::Later });
+            }
+            effect => all.push(effect),
+        }
+    }
+    all
 }
 
 fn is_same(one: &[Effect], other: &[Effect]) -> bool {
@@ -143,7 +163,7 @@ fn differs(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) -> Vec
                 && other.address == change.address
                 && (other.action == Action::Recover) == recovers
         });
-        let found = same.any(|other| other.after == change.after && is_same(&done(change), &done(other)));
+        let found = same.any(|other| other.after == change.after && is_same(&done(world, change), &done(world, other)));
         let is_told = is_told(narrow, &change.address) || is_told(whole, &change.address);
         let blocked = |plan: &Plan| plan.findings.iter().any(|finding| finding.severity == Severity::Blocks);
         if !found && !is_told && !blocked(narrow) && !blocked(whole) {

@@ -167,7 +167,7 @@ impl Recipe {
             }
             events
         };
-        let (events, later) = (of(events, 7), of(later, 3));
+        let (events, later) = (of(events, 8), of(later, 3));
         Self { seed, keys, events, later }
     }
 

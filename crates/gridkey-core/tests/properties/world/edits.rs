@@ -307,7 +307,10 @@ impl World {
         key.protect = false;
         self.tell(format!("import: {id} of `{account}` as `{to}`: {:?}", key.access));
         self.manifest.keys.insert(to.clone(), key);
-        let key = ImportKey::Id(id);
+        let key = match random.chance(20) {
+            true => ImportKey::Name("by hand".to_string()),
+            false => ImportKey::Id(id),
+        };
         self.manifest.import.push(Import { to, key, position: position() });
     }
 

@@ -250,8 +250,13 @@ fn rule(policy: &mut Policy, place: &Option<String>, random: &mut Random) -> Str
         _ => {
             let share = Share { percent: 10, at_least: u32::try_from(random.below(3)).unwrap() };
             let by_account = place.clone().filter(|place| place == "acme" || place == "beta");
-            set(&mut policy.max_deletions, &by_account, share);
-            format!("max_deletions {share:?}")
+            let rule = match random.below(3) {
+                0 => &mut policy.max_deletions,
+                1 => &mut policy.max_rotations,
+                _ => &mut policy.max_recreations,
+            };
+            set(rule, &by_account, share);
+            format!("at most {share:?}")
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::harness::{Broken, Property, Tally, broken};
 use crate::world::{EDITS, HISTORY, Kind, Recipe, World};
 
 /// What a person can ask of `gridkey plan`.
-const ASKED: &[Kind] = &[Kind::RequestRotate, Kind::RequestRotate, Kind::DueExclude, Kind::Environments, Kind::Only];
+const ASKED: &[Kind] =
+    &[Kind::RequestRotate, Kind::RequestRotate, Kind::DueExclude, Kind::Environments, Kind::Only];
 
 /// What a run finds that a plan did not know of.
 const SINCE: &[Kind] = &[Kind::TimePasses, Kind::TimePasses, Kind::Tight, Kind::Aged];
@@ -17,6 +18,7 @@ const SINCE: &[Kind] = &[Kind::TimePasses, Kind::TimePasses, Kind::Tight, Kind::
 fn a_plan_file_is_carried_out_as_it_is_and_covers_nothing_else() {
     let property = Property {
         name: "approval",
+        always: &[],
         events: &[HISTORY, HISTORY, EDITS, EDITS, EDITS, ASKED],
         later: &[HISTORY, EDITS, SINCE, SINCE],
         interesting: &[
@@ -43,7 +45,11 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     let mut world = recipe.world();
     plannable(&mut world);
     let file = world.plan();
-    if file.findings.iter().any(|finding| matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount)) {
+    if file
+        .findings
+        .iter()
+        .any(|finding| matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount))
+    {
         tally.count("a blocked plan");
         return Vec::new();
     }
@@ -105,7 +111,10 @@ fn in_the_same_world(world: &World, file: &Plan, approval: &Approval) -> Vec<Bro
         for change in changes.iter().filter(|change| !said(&change.address)) {
             let text = format!("{} of `{}` in `{}` is {what}", change.action, change.address, change.account);
             let reason = change.reasons.first();
-            all.push(broken(format!("{what} where it was planned: {} because of {reason:?}", change.action), text));
+            all.push(broken(
+                format!("{what} where it was planned: {} because of {reason:?}", change.action),
+                text,
+            ));
         }
     }
     let (wanted, got) = (all_steps(file), all_steps(&approved.plan));
@@ -120,7 +129,8 @@ fn in_the_same_world(world: &World, file: &Plan, approval: &Approval) -> Vec<Bro
         all.push(broken(kind, format!("missing {missing:?}, too many {more:?}")));
     }
     if all.is_empty()
-        && let Some(finding) = approved.plan.findings.iter().find(|finding| finding.severity == Severity::Blocks)
+        && let Some(finding) =
+            approved.plan.findings.iter().find(|finding| finding.severity == Severity::Blocks)
     {
         all.push(broken(format!("blocked where it was planned: {}", finding.code), finding.message.clone()));
     }
@@ -145,9 +155,11 @@ fn in_another_world(later: World, file: &Plan, approval: &Approval, tally: &mut 
             tally.count("an approved effect in another world");
             continue;
         }
-        let change = approved.plan.changes.iter().find(|change| {
-            change.account == *account && effects(change).contains(&effect)
-        });
+        let change = approved
+            .plan
+            .changes
+            .iter()
+            .find(|change| change.account == *account && effects(change).contains(&effect));
         let of = change.map(|change| format!("{} because of {:?}", change.action, change.reasons.first()));
         let of = of.unwrap_or_default();
         all.push(broken(
@@ -189,10 +201,7 @@ fn covers(named: &Effect, done: &Effect) -> bool {
         (Effect::Mint { name, access, .. }, Effect::Write { name: called, access: given, .. }) => {
             name == called && given.as_ref().is_none_or(|given| is_within(given, access))
         }
-        (
-            Effect::Write { id, name, access },
-            Effect::Write { id: of, name: called, access: given },
-        ) => {
+        (Effect::Write { id, name, access }, Effect::Write { id: of, name: called, access: given }) => {
             let within = match (given, access) {
                 (None, _) => true,
                 (Some(given), Some(access)) => is_within(given, access),

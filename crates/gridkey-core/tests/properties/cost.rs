@@ -84,7 +84,9 @@ fn all_moved(world: &mut World) {
 }
 
 fn check(what: &str, happens: fn(&mut World), does: fn(&Plan, usize) -> bool) {
-    for (shape, small, large) in [("ten times the accounts", (4, 25), (40, 25)), ("ten times the keys", (1, 60), (1, 600))] {
+    for (shape, small, large) in
+        [("ten times the accounts", (4, 25), (40, 25)), ("ten times the keys", (1, 60), (1, 600))]
+    {
         let count = |(accounts, keys): (usize, usize)| {
             let mut world = world(accounts, keys);
             happens(&mut world);

@@ -16,6 +16,7 @@ use crate::world::{EDITS, HISTORY, REQUESTS, RULES, Recipe, World};
 fn plans_are_the_same_twice_stay_under_the_limit_and_name_only_what_is_ours() {
     let property = Property {
         name: "determinism",
+        always: &[],
         events: &[HISTORY, HISTORY, EDITS, RULES, REQUESTS, crate::selection::SELECTED, crate::due::CHOSEN],
         later: &[],
         interesting: &[("a mint", 300), ("a revocation", 200), ("an adoption", 15), ("a full account", 20)],
@@ -48,7 +49,8 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
             let after_adoption = change.steps.iter().any(|step| matches!(step, Step::Adopt(_)));
             for id in named(step).0 {
                 if !known.contains_key(id) && !imported.contains(&id) && !by_name && !after_adoption {
-                    let text = format!("{} of `{}` names {id}, which is not ours", change.action, change.address);
+                    let text =
+                        format!("{} of `{}` names {id}, which is not ours", change.action, change.address);
                     all.push(broken(format!("not ours: {}", change.action), text));
                 }
             }
@@ -80,8 +82,12 @@ fn assumes(world: &World, plan: &Plan, known: &BTreeMap<KeyId, Address>) -> Vec<
             for at in ids.chain(begun) {
                 let then = moved.get(&(change.account.clone(), at.clone())).unwrap_or(at);
                 if *then != change.address {
-                    let text = format!("{} of `{}` is about a key of `{then}`", change.action, change.address);
-                    all.push(broken(format!("at another address: {} in {:?}", change.action, step.phase()), text));
+                    let text =
+                        format!("{} of `{}` is about a key of `{then}`", change.action, change.address);
+                    all.push(broken(
+                        format!("at another address: {} in {:?}", change.action, step.phase()),
+                        text,
+                    ));
                 }
             }
         }
@@ -99,13 +105,7 @@ fn tally_step(step: &Step, tally: &mut Tally) {
 }
 
 /// Counts the account's live keys on the way, in the order in which the steps are carried out.
-fn over_limit(
-    world: &World,
-    plan: &Plan,
-    account: &Name,
-    peak: u32,
-    tally: &mut Tally,
-) -> Vec<Broken> {
+fn over_limit(world: &World, plan: &Plan, account: &Name, peak: u32, tally: &mut Tally) -> Vec<Broken> {
     let (Some(declared), Some(AccountInventory::Read(read))) =
         (world.manifest.accounts.get(account), world.inventory.accounts.get(account))
     else {
@@ -130,10 +130,16 @@ fn over_limit(
         tally.count("a full account");
     }
     if makes && most > limit {
-        all.push(broken("over the limit", format!("`{account}` holds {most} keys on the way, and {limit} is the limit")));
+        all.push(broken(
+            "over the limit",
+            format!("`{account}` holds {most} keys on the way, and {limit} is the limit"),
+        ));
     }
     if (peak as usize) < most {
-        all.push(broken("peak too low", format!("`{account}` holds {most} keys on the way, and the plan says {peak}")));
+        all.push(broken(
+            "peak too low",
+            format!("`{account}` holds {most} keys on the way, and the plan says {peak}"),
+        ));
     }
     all
 }

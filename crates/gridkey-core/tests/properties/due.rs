@@ -14,13 +14,21 @@ use crate::world::{EDITS, HISTORY, Kind, Recipe, World};
 pub const CHOSEN: &[Kind] = &[Kind::DueExclude, Kind::DueOnly];
 
 /// What makes something due.
-const DUE: &[Kind] =
-    &[Kind::Aged, Kind::Aged, Kind::Retiring, Kind::RetiringLocation, Kind::Ttl, Kind::Tight, Kind::AtLimitReplace];
+const DUE: &[Kind] = &[
+    Kind::Aged,
+    Kind::Aged,
+    Kind::Retiring,
+    Kind::RetiringLocation,
+    Kind::Ttl,
+    Kind::Tight,
+    Kind::AtLimitReplace,
+];
 
 #[test]
 fn with_and_without_due_work_is_together_all_of_it() {
     let property = Property {
         name: "due",
+        always: &[DUE],
         events: &[HISTORY, EDITS, EDITS, DUE, DUE, DUE, crate::selection::SELECTED],
         later: &[],
         interesting: &[
@@ -98,7 +106,9 @@ fn with(world: &World, due: Due) -> Plan {
 /// Whether the key of an address is to be rotated some time soon and is not due yet: it may be rotated ahead of
 /// time, by one plan and not by another.
 fn is_early(world: &World, address: &Address) -> bool {
-    let Some(rotate) = world.manifest.keys.get(address).and_then(|wanted| wanted.rotate) else { return false };
+    let Some(rotate) = world.manifest.keys.get(address).and_then(|wanted| wanted.rotate) else {
+        return false;
+    };
     let at = world.inventory.accounts.values().find_map(|account| match account {
         AccountInventory::Read(read) => Some(read.at),
         AccountInventory::Unreadable(_) => None,
@@ -112,19 +122,18 @@ fn is_early(world: &World, address: &Address) -> bool {
 fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     let world = recipe.world();
     let [include, exclude, only] = [Due::Include, Due::Exclude, Due::Only].map(|due| with(&world, due));
-    if include.accounts.keys().any(|account| {
-        [&include, &exclude, &only].into_iter().any(|plan| is_blocked(plan, account))
-    }) {
+    if include
+        .accounts
+        .keys()
+        .any(|account| [&include, &exclude, &only].into_iter().any(|plan| is_blocked(plan, account)))
+    {
         tally.count("a blocked plan");
         return Vec::new();
     }
     let (all, without, by_itself) = (all_done(&include), all_done(&exclude), all_done(&only));
     interesting(&include, &exclude, &only, tally);
-    let made: BTreeSet<&Address> = all
-        .iter()
-        .filter(|(_, done)| matches!(done, Done::Made(..)))
-        .map(|(address, _)| address)
-        .collect();
+    let made: BTreeSet<&Address> =
+        all.iter().filter(|(_, done)| matches!(done, Done::Made(..))).map(|(address, _)| address).collect();
     let ended: BTreeSet<&Address> = include
         .effective()
         .filter(|change| change.before.is_some() && change.after.is_none())
@@ -135,7 +144,10 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     let mut found = Vec::new();
     for (address, done) in all.iter().filter(|done| !together.contains(done)) {
         if !told(address) && !is_early(&world, address) {
-            found.push(broken(format!("left out: {}", kind(done)), format!("neither does {done:?} of `{address}`")));
+            found.push(broken(
+                format!("left out: {}", kind(done)),
+                format!("neither does {done:?} of `{address}`"),
+            ));
         }
     }
     for (address, done) in together.iter().filter(|done| !all.contains(**done)) {
@@ -170,7 +182,10 @@ fn interesting(include: &Plan, exclude: &Plan, only: &Plan, tally: &mut Tally) {
             tally.count("something due beside an edit of the same key");
         }
         let moves = include.changes.iter().filter(|other| other.address == change.address);
-        if moves.flat_map(|change| &change.steps).any(|step| matches!(step, gridkey_core::plan::Step::Move { .. })) {
+        if moves
+            .flat_map(|change| &change.steps)
+            .any(|step| matches!(step, gridkey_core::plan::Step::Move { .. }))
+        {
             tally.count("a move of a key with due work");
         }
     }

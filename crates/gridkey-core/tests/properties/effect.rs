@@ -12,17 +12,44 @@ use crate::world::World;
 /// Something that a step does, in an account.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    Move { from: Address, to: Address },
-    Adopt { id: KeyId, to: Address },
-    Forget { id: KeyId },
-    Mint { address: Address, name: String, access: Access },
-    Write { id: KeyId, name: String, access: Option<Access> },
+    Move {
+        from: Address,
+        to: Address,
+    },
+    Adopt {
+        id: KeyId,
+        to: Address,
+    },
+    Forget {
+        id: KeyId,
+    },
+    Mint {
+        address: Address,
+        name: String,
+        access: Access,
+    },
+    Write {
+        id: KeyId,
+        name: String,
+        access: Option<Access>,
+    },
     /// The secret is put in a location.
-    Put { address: Address, location: LocationId },
-    Clear { location: LocationId },
-    Revoke { id: KeyId, when: When },
+    Put {
+        address: Address,
+        location: LocationId,
+    },
+    Clear {
+        location: LocationId,
+    },
+    Revoke {
+        id: KeyId,
+        when: When,
+    },
     /// State alone is told something of a key.
-    Note { address: Address, what: &'static str },
+    Note {
+        address: Address,
+        what: &'static str,
+    },
 }
 
 /// When a key is revoked.
@@ -41,7 +68,9 @@ pub fn effects(change: &Change) -> Vec<Effect> {
 }
 
 fn puts<'a>(address: &Address, all: impl IntoIterator<Item = &'a gridkey_core::SinkLocation>) -> Vec<Effect> {
-    all.into_iter().map(|location| Effect::Put { address: address.clone(), location: location.id() }).collect()
+    all.into_iter()
+        .map(|location| Effect::Put { address: address.clone(), location: location.id() })
+        .collect()
 }
 
 fn later(id: &KeyId) -> Effect {
@@ -100,7 +129,9 @@ fn of_step(change: &Change, step: &Step) -> Vec<Effect> {
         Step::Record(_) => vec![Effect::Note { address, what: "recorded" }],
         Step::Mint(mint) => {
             let mut all = puts(&address, mint.puts.iter().map(|put| &put.location));
-            if let (Purpose::Replace(id), RevokeOld::AfterOverlap | RevokeOld::Hold) = (&mint.purpose, mint.older) {
+            if let (Purpose::Replace(id), RevokeOld::AfterOverlap | RevokeOld::Hold) =
+                (&mint.purpose, mint.older)
+            {
                 all.push(later(id));
             }
             let (name, access) = (mint.name.clone(), mint.access.clone());

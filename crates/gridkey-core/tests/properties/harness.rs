@@ -47,7 +47,9 @@ impl Tally {
 /// A property: what random worlds are made of, what is checked, and how often what has to come up in a thousand.
 pub struct Property<'a> {
     pub name: &'a str,
-    /// What happens in the world that is planned.
+    /// One thing of each of these happens in every world.
+    pub always: &'a [&'a [Kind]],
+    /// What else happens in the world that is planned.
     pub events: &'a [&'a [Kind]],
     /// What happens in it afterwards, where the property looks at a world at two times.
     pub later: &'a [&'a [Kind]],
@@ -64,7 +66,7 @@ impl Property<'_> {
         let mut tally = Tally::default();
         let mut failures: BTreeMap<String, Failure> = BTreeMap::new();
         for seed in seeds {
-            let recipe = Recipe::draw(seed, self.events, self.later);
+            let recipe = Recipe::draw(seed, self.always, self.events, self.later);
             for failed in check(&recipe, &mut tally) {
                 let failure = failures.entry(failed.kind.clone()).or_default();
                 failure.count += 1;

@@ -16,7 +16,17 @@ use crate::world::{EDITS, HISTORY, REQUESTS, Recipe, World};
 fn no_key_is_revoked_before_another_one_is_there() {
     let property = Property {
         name: "outage",
-        events: &[HISTORY, HISTORY, HISTORY, EDITS, EDITS, REQUESTS, crate::selection::SELECTED, crate::due::CHOSEN],
+        always: &[],
+        events: &[
+            HISTORY,
+            HISTORY,
+            HISTORY,
+            EDITS,
+            EDITS,
+            REQUESTS,
+            crate::selection::SELECTED,
+            crate::due::CHOSEN,
+        ],
         later: &[],
         interesting: &[
             ("a revocation", 300),
@@ -120,7 +130,10 @@ fn is_unwanted(world: &World, address: &Address, moved: &BTreeMap<(Name, Address
         let environment = address.environment.as_ref()?;
         let ttl = world.manifest.environments.get(environment)?.ttl?;
         let keys = world.states.iter().flat_map(|(name, state)| {
-            state.keys.iter().map(move |(from, key)| (moved.get(&(name.clone(), from.clone())).unwrap_or(from), key))
+            state
+                .keys
+                .iter()
+                .map(move |(from, key)| (moved.get(&(name.clone(), from.clone())).unwrap_or(from), key))
         });
         let first = keys
             .filter(|(known, _)| known.environment.as_ref() == Some(environment))
@@ -162,7 +175,9 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
             }
             for id in revoked(step) {
                 tally.count("a revocation");
-                if let Some(Broken { kind, text }) = outage(&world, &known, &moved, &mut working, change, step, id, tally) {
+                if let Some(Broken { kind, text }) =
+                    outage(&world, &known, &moved, &mut working, change, step, id, tally)
+                {
                     all.push(Broken { kind, text });
                 }
             }
@@ -202,7 +217,8 @@ fn outage(
     let asked = world.options.requests.rotate.contains_key(address)
         && world.options.requests.revoke_old == RevokeOld::Now;
     let given_up = world.options.requests.retire.get(address) == Some(&RetireRequest::Now);
-    let at_limit = world.manifest.keys[address].rotate.is_some_and(|rotate| rotate.at_limit == AtLimit::Replace);
+    let at_limit =
+        world.manifest.keys[address].rotate.is_some_and(|rotate| rotate.at_limit == AtLimit::Replace);
     let allowed = match step {
         Step::RevokeFirst { .. } => at_limit,
         Step::RevokeOlder { .. } | Step::Delete(_) => asked || given_up,

@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use gridkey_core::inventory::{AccountInventory, KeyDetail};
 use gridkey_core::manifest::{Policy, RequiredRotation, Rotation, Rule, Verdict};
 use gridkey_core::plan::{Change, Code, Due, KeyValues, Plan, Severity, Step};
-use gridkey_core::state::OwnedKey;
+use gridkey_core::state::{OwnedKey, SecretStatus};
 use gridkey_core::{Access, Address, Name, Scope};
 
 use crate::effect::{is_blocked, moves};
 use crate::harness::{Broken, Property, Tally, broken};
 use crate::world::{EDITS, HISTORY, Kind, RULES, Recipe, World};
+
+/// Rules, without what lets their findings pass.
+const RULES_ALONE: &[Kind] = &[Kind::Rule, Kind::FileRule, Kind::FileRule];
 
 /// What leaves changes to another run.
 const NARROWS: &[Kind] = &[Kind::DueExclude, Kind::DueOnly, Kind::Environments, Kind::Only];
@@ -46,7 +49,8 @@ const BREAKS: &[Kind] = &[
 fn no_plan_breaks_a_rule_without_blocking() {
     let property = Property {
         name: "policy",
-        events: &[RULES, RULES, RULES, BREAKS, BREAKS, BREAKS, BREAKS, EDITS, HISTORY, NARROWS],
+        always: &[RULES_ALONE, RULES_ALONE, BREAKS, BREAKS],
+        events: &[RULES, RULES, BREAKS, BREAKS, BREAKS, EDITS, HISTORY, NARROWS],
         later: &[],
         interesting: &[
             ("a rule that comes to be broken", 40),
@@ -136,6 +140,23 @@ fn sinks<'a>(all: impl IntoIterator<Item = &'a gridkey_core::SinkLocation>) -> B
     all.into_iter().map(|location| location.sink.clone()).collect()
 }
 
+/// The sinks that a key's secret is to go to, where nobody is known to have it.
+fn wanted_sinks(world: &World, address: &Address) -> BTreeSet<Name> {
+    world.manifest.keys.get(address).map(|wanted| sinks(&wanted.sinks)).unwrap_or_default()
+}
+
+/// Whether a change leaves a key whose secret nobody is known to have.
+fn has_unknown_secret(world: &World, change: &Change) -> bool {
+    let adopted = change.steps.iter().find_map(|step| match step {
+        Step::Adopt(adopt) => Some(adopt.secret),
+        _ => None,
+    });
+    let id = change.after.as_ref().and_then(|after| after.id.as_ref());
+    let owned = world.states.get(&change.account).into_iter().flat_map(|state| state.keys.values());
+    let known = owned.filter(|key| Some(&key.id) == id).map(|key| key.secret).next();
+    adopted.or(known) == Some(SecretStatus::Unknown)
+}
+
 /// A key as state has it, with the settings of the manifest that was applied last.
 fn before(world: &World, account: &Name, address: &Address, owned: &OwnedKey) -> Key {
     Key {
@@ -143,7 +164,10 @@ fn before(world: &World, account: &Name, address: &Address, owned: &OwnedKey) ->
         account: account.clone(),
         name: owned.name.clone(),
         access: owned.access.clone(),
-        sinks: sinks(owned.sinks.iter().map(|delivery| &delivery.location)),
+        sinks: match owned.secret {
+            SecretStatus::Delivered => sinks(owned.sinks.iter().map(|delivery| &delivery.location)),
+            SecretStatus::Unknown => wanted_sinks(world, address),
+        },
         owner: owned.owner.clone(),
         rotate: world.applied.get(address).and_then(|applied| applied.rotate),
     }
@@ -154,14 +178,20 @@ fn after(world: &World, change: &Change, values: &KeyValues) -> Key {
     // How often a key is rotated is the manifest's to say, from the first plan on that looks at it.
     let rotate = match world.options.due {
         Due::Only => world.applied.get(&change.address).and_then(|applied| applied.rotate),
-        Due::Include | Due::Exclude => world.manifest.keys.get(&change.address).and_then(|wanted| wanted.rotate),
+        Due::Include | Due::Exclude => {
+            world.manifest.keys.get(&change.address).and_then(|wanted| wanted.rotate)
+        }
     };
     Key {
         address: change.address.clone(),
         account: change.account.clone(),
         name: values.name.clone(),
         access: values.access.clone(),
-        sinks: sinks(&values.sinks),
+        sinks: if has_unknown_secret(world, change) {
+            wanted_sinks(world, &change.address)
+        } else {
+            sinks(&values.sinks)
+        },
         owner: values.owner.clone(),
         rotate,
     }
@@ -288,11 +318,15 @@ fn judged(
             && matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount)
     });
     let whose = if of_file { "the policy file" } else { "the manifest's policy" };
-    let elsewhere = if is_blocked(plan, &change.account) { ", though it is blocked for another reason" } else { "" };
+    let elsewhere =
+        if is_blocked(plan, &change.account) { ", though it is blocked for another reason" } else { "" };
     (!blocks).then(|| {
         broken(
             format!("{code}: {} because of {}", change.action, names(change)),
-            format!("{} of `{}` breaks {whose}: {code} {scope:?}, and is not blocked{elsewhere}", change.action, change.address),
+            format!(
+                "{} of `{}` breaks {whose}: {code} {scope:?}, and is not blocked{elsewhere}",
+                change.action, change.address
+            ),
         )
     })
 }

@@ -14,6 +14,7 @@ use crate::world::{EDITS, HISTORY, REQUESTS, Recipe, World};
 fn what_is_protected_ends_neither_gone_nor_let_go_of_nor_with_full_access() {
     let property = Property {
         name: "protection",
+        always: &[],
         events: &[HISTORY, EDITS, EDITS, EDITS, REQUESTS, crate::selection::SELECTED, crate::due::CHOSEN],
         later: &[],
         interesting: &[
@@ -42,9 +43,11 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
 
 /// Whether a key in another account has taken the place of this one, which retires.
 fn has_successor(world: &World, account: &Name, address: &Address, key: &OwnedKey) -> bool {
-    world.states.iter().filter(|(name, _)| *name != account).any(|(_, state)| {
-        state.keys.get(address).is_some_and(|other| other.generation > key.generation)
-    })
+    world
+        .states
+        .iter()
+        .filter(|(name, _)| *name != account)
+        .any(|(_, state)| state.keys.get(address).is_some_and(|other| other.generation > key.generation))
 }
 
 fn ends(
@@ -75,7 +78,9 @@ fn ends(
                 Step::DiscardPending { id, .. } | Step::RevokePending { id, .. } if *id == key.id => {
                     ("gone", "a protected key that would go")
                 }
-                Step::Forget { id } if *id == key.id => ("let go of", "a protected key that would be let go of"),
+                Step::Forget { id } if *id == key.id => {
+                    ("let go of", "a protected key that would be let go of")
+                }
                 Step::Mint(mint)
                     if change.address == *to && mint.access == Access::Full && key.access != Access::Full =>
                 {
@@ -86,7 +91,10 @@ fn ends(
                         && change.after.as_ref().is_some_and(|after| after.access == Access::Full)
                         && key.access != Access::Full =>
                 {
-                    ("given Full Access by a key that was begun", "a protected key that would get Full Access")
+                    (
+                        "given Full Access by a key that was begun",
+                        "a protected key that would get Full Access",
+                    )
                 }
                 Step::Update { id, access, .. } if *id == key.id && *access == Access::Full => {
                     ("given Full Access", "a protected key that would get Full Access")
@@ -99,7 +107,10 @@ fn ends(
             if !blocks_with(plan, Code::Protected, &addresses) {
                 bad = Some(broken(
                     format!("{what}: {}", change.action),
-                    format!("{} of `{}` ({:?}): {} is protected, and {what}", change.action, change.address, change.reasons, key.id),
+                    format!(
+                        "{} of `{}` ({:?}): {} is protected, and {what}",
+                        change.action, change.address, change.reasons, key.id
+                    ),
                 ));
             }
         }

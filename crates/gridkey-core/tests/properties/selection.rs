@@ -19,6 +19,7 @@ const NARROWS: &[Kind] = &[Kind::Environments, Kind::Environments, Kind::Only];
 fn a_selection_touches_nothing_else_and_does_what_the_whole_plan_does() {
     let property = Property {
         name: "selection",
+        always: &[NARROWS],
         events: &[NARROWS, NARROWS, EDITS, EDITS, EDITS, HISTORY, HISTORY, REQUESTS, SELECTED],
         later: &[],
         interesting: &[
@@ -43,9 +44,7 @@ fn is_in_environments(world: &World, address: &Address) -> bool {
     match (&world.selection.environments, &address.environment) {
         (Some(chosen), Some(environment)) => chosen.contains(environment),
         (Some(_), None) => false,
-        (None, environment) => {
-            world.manifest.patterns.is_empty() || !is_from_pattern(environment.as_ref())
-        }
+        (None, environment) => world.manifest.patterns.is_empty() || !is_from_pattern(environment.as_ref()),
     }
 }
 
@@ -77,9 +76,9 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     all.extend(gone(&world, &narrow, &whole, tally));
     let left_out = whole.effective().filter(|change| !is_selected(&world, &change.address)).count();
     tally.add("a change that is left out", left_out as u64);
-    let across = moves(&whole).into_iter().filter(|((_, from), to)| {
-        is_selected(&world, from) != is_selected(&world, to)
-    });
+    let across = moves(&whole)
+        .into_iter()
+        .filter(|((_, from), to)| is_selected(&world, from) != is_selected(&world, to));
     tally.add("a move across a selection", across.count() as u64);
     all
 }
@@ -113,7 +112,8 @@ fn outside(world: &World, narrow: &Plan, tally: &mut Tally) -> Vec<Broken> {
             let markers = markers.into_iter().filter_map(|marker| pending.get(marker).copied());
             for address in ids.chain(markers).chain(addresses) {
                 if !is_about(address) {
-                    let text = format!("{} of `{}` names a key of `{address}`", change.action, change.address);
+                    let text =
+                        format!("{} of `{}` names a key of `{address}`", change.action, change.address);
                     let kind = match moves {
                         true => format!("a key that moves in: {}", change.action),
                         false => format!("a key outside: {} in {:?}", change.action, step.phase()),
@@ -163,12 +163,14 @@ fn differs(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) -> Vec
                 && other.address == change.address
                 && (other.action == Action::Recover) == recovers
         });
-        let found = same.any(|other| other.after == change.after && is_same(&done(world, change), &done(world, other)));
+        let found = same
+            .any(|other| other.after == change.after && is_same(&done(world, change), &done(world, other)));
         let is_told = is_told(narrow, &change.address) || is_told(whole, &change.address);
         let blocked = |plan: &Plan| plan.findings.iter().any(|finding| finding.severity == Severity::Blocks);
         if !found && !is_told && !blocked(narrow) && !blocked(whole) {
             let there = whole.changes.iter().find(|other| other.address == change.address);
-            let there = there.map_or("nothing".to_string(), |other| format!("{} in `{}`", other.action, other.account));
+            let there = there
+                .map_or("nothing".to_string(), |other| format!("{} in `{}`", other.action, other.account));
             let text = format!(
                 "{} of `{}` in `{}`, and the whole plan has: {there}",
                 change.action, change.address, change.account
@@ -214,10 +216,12 @@ fn gone(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) -> Vec<Br
             finding.severity == Severity::BlocksAccount && finding.account.as_ref() == Some(&account)
         });
         if !all.contains_key(&id) && !blocked && !stopped {
-            let whole = whole.changes.iter().find(|change| {
-                change.before.as_ref().and_then(|before| before.id.as_ref()) == Some(&id)
-            });
-            let does = whole.map_or("nothing".to_string(), |change| format!("{} of `{}`", change.action, change.address));
+            let whole = whole
+                .changes
+                .iter()
+                .find(|change| change.before.as_ref().and_then(|before| before.id.as_ref()) == Some(&id));
+            let does = whole
+                .map_or("nothing".to_string(), |change| format!("{} of `{}`", change.action, change.address));
             let destroys = if world.selection.destroy { " by destroy" } else { "" };
             broken_ones.push(broken(
                 format!("a deletion{destroys} that the whole plan does not have"),

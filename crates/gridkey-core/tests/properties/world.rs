@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use gridkey_core::inventory::Inventory;
 use gridkey_core::manifest::{Manifest, PolicyFile, WantedKey};
-use gridkey_core::plan::{ApprovedPlan, Approval, Options, Plan, PlanInput, Seed, Selection, plan, plan_approved};
+use gridkey_core::plan::{
+    Approval, ApprovedPlan, Options, Plan, PlanInput, Seed, Selection, plan, plan_approved,
+};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
 use jiff::Timestamp;
@@ -152,23 +154,30 @@ pub struct Recipe {
     later: Vec<(Kind, u64)>,
 }
 
+/// At least one event of these groups, and so many at most.
+fn draw(groups: &[&[Kind]], most: usize, random: &mut Random) -> Vec<(Kind, u64)> {
+    let count = if groups.is_empty() { 0 } else { 1 + random.below(most) };
+    let event = |_| {
+        let group = groups[random.below(groups.len())];
+        (group[random.below(group.len())], random.next())
+    };
+    (0..count).map(event).collect()
+}
+
 impl Recipe {
-    pub fn draw(seed: u64, events: &[&[Kind]], later: &[&[Kind]]) -> Self {
+    pub fn draw(seed: u64, always: &[&[Kind]], events: &[&[Kind]], later: &[&[Kind]]) -> Self {
         let mut random = Random::new(seed);
         let mut places: Vec<usize> = (0..build::PLACES).collect();
         let count = 1 + random.below(6);
-        let keys = (0..count).map(|_| (places.swap_remove(random.below(places.len())), random.next())).collect();
-        let mut of = |groups: &[&[Kind]], most: usize| {
-            let count = if groups.is_empty() { 0 } else { 1 + random.below(most) };
-            let mut events: Vec<(Kind, u64)> = Vec::new();
-            for _ in 0..count {
-                let group = groups[random.below(groups.len())];
-                events.push((group[random.below(group.len())], random.next()));
-            }
-            events
-        };
-        let (events, later) = (of(events, 8), of(later, 3));
-        Self { seed, keys, events, later }
+        let keys =
+            (0..count).map(|_| (places.swap_remove(random.below(places.len())), random.next())).collect();
+        let mut some = draw(events, 7, &mut random);
+        for group in always {
+            let event = (group[random.below(group.len())], random.next());
+            some.insert(random.below(some.len() + 1), event);
+        }
+        let later = draw(later, 3, &mut random);
+        Self { seed, keys, events: some, later }
     }
 
     pub fn size(&self) -> usize {

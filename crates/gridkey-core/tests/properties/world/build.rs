@@ -33,7 +33,15 @@ pub const NOW: i64 = 1_780_272_000;
 pub const PLACES: usize = 10;
 
 const ADDRESSES: [&str; PLACES] = [
-    "prod/a", "prod/b", "stage/a", "stage/c", "pr-1/a", "pr-1/d", "tenants/acme/a", "tenants/beta/a", "prod/d",
+    "prod/a",
+    "prod/b",
+    "stage/a",
+    "stage/c",
+    "pr-1/a",
+    "pr-1/d",
+    "tenants/acme/a",
+    "tenants/beta/a",
+    "prod/d",
     "stage/d",
 ];
 
@@ -118,7 +126,8 @@ pub fn random_access(random: &mut Random) -> WantedAccess {
         1 => WantedAccess::Billing(wanted_scopes([Scope::new("billing.read")].into(), BTreeMap::new())),
         2 => {
             let pattern = "templates.*".to_string();
-            let expanded = ["templates.read", "templates.create"].map(|scope| (Scope::new(scope), pattern.clone()));
+            let expanded =
+                ["templates.read", "templates.create"].map(|scope| (Scope::new(scope), pattern.clone()));
             WantedAccess::Restricted(wanted_scopes(BTreeSet::new(), expanded.into()))
         }
         _ => WantedAccess::Restricted(wanted_scopes(random_scopes(random), BTreeMap::new())),
@@ -200,7 +209,11 @@ pub fn retiring_key(id: KeyId, after: Timestamp, held: bool) -> RetiringKey {
     RetiringKey { id, after, born: ago(24 * 60), why: RetiringReason::Replaced, held }
 }
 
-pub fn retiring_location(location: SinkLocation, after: Timestamp, given: BTreeSet<KeyId>) -> RetiringLocation {
+pub fn retiring_location(
+    location: SinkLocation,
+    after: Timestamp,
+    given: BTreeSet<KeyId>,
+) -> RetiringLocation {
     RetiringLocation { location, after, given }
 }
 
@@ -237,7 +250,8 @@ pub fn identity() -> AccountIdentity {
 }
 
 pub fn state(account: &Name) -> AccountState {
-    let mut state = AccountState::new(name("mailing"), account.clone(), identity(), format!("lineage-{account}"));
+    let mut state =
+        AccountState::new(name("mailing"), account.clone(), identity(), format!("lineage-{account}"));
     state.managing_key = Some(managing_key(account));
     state
 }
@@ -404,7 +418,8 @@ impl World {
     }
 
     pub(super) fn make_live(&mut self, account: &Name, id: &KeyId, name: &str, access: &Access) {
-        let scopes = access.scopes().map_or_else(|| SCOPES.map(Scope::new).into(), |scopes| scopes.as_set().clone());
+        let scopes =
+            access.scopes().map_or_else(|| SCOPES.map(Scope::new).into(), |scopes| scopes.as_set().clone());
         if let Some(AccountInventory::Read(read)) = self.inventory.accounts.get_mut(account) {
             read.live.insert(id.clone(), name.to_string());
             read.details.insert(id.clone(), KeyDetail::Scopes(scopes));

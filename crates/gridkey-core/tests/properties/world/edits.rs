@@ -11,55 +11,76 @@ use gridkey_core::state::Born;
 use gridkey_core::{Address, KeyId, Name, Scope};
 
 use super::build::{
-    DAY, SCOPES, ago, name, position, random_access, random_rotation, random_scopes, random_sinks, wanted_key,
-    wanted_scopes,
+    DAY, SCOPES, ago, name, position, random_access, random_rotation, random_scopes, random_sinks,
+    wanted_key, wanted_scopes,
 };
 use super::{Kind, Random, World};
 
 const TARGETS: [&str; 10] = [
-    "prod/x", "prod/a", "stage/x", "stage/a", "prod/b", "pr-1/x", "tenants/acme/x", "a", "prod/y", "stage/c",
+    "prod/x",
+    "prod/a",
+    "stage/x",
+    "stage/a",
+    "prod/b",
+    "pr-1/x",
+    "tenants/acme/x",
+    "a",
+    "prod/y",
+    "stage/c",
 ];
+
+fn scopes(key: &mut WantedKey, random: &mut Random) {
+    let scopes = wanted_scopes(random_scopes(random), BTreeMap::new());
+    let more = Scope::new(random.one_of(SCOPES));
+    match &mut key.access {
+        WantedAccess::Restricted(known) if random.chance(60) => {
+            known.written.insert(more);
+        }
+        access => *access = WantedAccess::Restricted(scopes),
+    }
+}
+
+fn access(key: &mut WantedKey, random: &mut Random) {
+    key.access = if random.chance(50) { WantedAccess::Full } else { random_access(random) };
+}
+
+fn sinks(key: &mut WantedKey, random: &mut Random) {
+    let address = key.address.to_string();
+    let place = match random.below(3) {
+        0 => address,
+        1 => format!("{address}-new"),
+        _ => format!("{address}-old"),
+    };
+    match random.below(10) {
+        0 => key.sinks.clear(),
+        1..4 => key.sinks.extend(random_sinks(&place, random)),
+        4..6 => drop(key.sinks.pop()),
+        _ => key.sinks = random_sinks(&place, random),
+    }
+}
+
+fn rotate(key: &mut WantedKey, random: &mut Random) {
+    key.rotate = random_rotation(random);
+    if let Some(rotate) = key.rotate.as_mut().filter(|_| random.chance(30)) {
+        rotate.every = Duration::from_secs(2);
+    }
+}
 
 impl World {
     pub(super) fn edit(&mut self, kind: Kind, random: &mut Random) {
         match kind {
-            Kind::Scopes => self.edit_key(random, "scopes", |key, random| {
-                let scopes = wanted_scopes(random_scopes(random), BTreeMap::new());
-                let more = Scope::new(random.one_of(SCOPES));
-                match &mut key.access {
-                    WantedAccess::Restricted(known) if random.chance(60) => {
-                        known.written.insert(more);
-                    }
-                    access => *access = WantedAccess::Restricted(scopes),
-                }
-            }),
-            Kind::Access => self.edit_key(random, "access", |key, random| {
-                key.access = if random.chance(50) { WantedAccess::Full } else { random_access(random) };
-            }),
+            Kind::Scopes => self.edit_key(random, "scopes", scopes),
+            Kind::Access => self.edit_key(random, "access", access),
             Kind::Named => self.edit_key(random, "name", |key, random| {
                 key.name = random.one_of(["Mailer", "app-mailer", "other"]).to_string();
             }),
-            Kind::Sinks => self.edit_key(random, "sinks", |key, random| {
-                let places = [key.address.to_string(), format!("{}-new", key.address), format!("{}-old", key.address)];
-                let place = random.pick(&places).unwrap();
-                match random.below(10) {
-                    0 => key.sinks.clear(),
-                    1..4 => key.sinks.extend(random_sinks(&place, random)),
-                    4..6 => drop(key.sinks.pop()),
-                    _ => key.sinks = random_sinks(&place, random),
-                }
-            }),
+            Kind::Sinks => self.edit_key(random, "sinks", sinks),
             Kind::Owner => self.edit_key(random, "owner", |key, random| {
                 key.owner = random.chance(30).then(|| "platform".to_string());
             }),
             Kind::Protect => self.edit_key(random, "protect", |key, random| key.protect = random.chance(40)),
             Kind::OnDelete => self.edit_key(random, "on_delete", |key, _| key.on_delete = OnDelete::Keep),
-            Kind::Rotate => self.edit_key(random, "rotate", |key, random| {
-                key.rotate = random_rotation(random);
-                if let Some(rotate) = key.rotate.as_mut().filter(|_| random.chance(30)) {
-                    rotate.every = Duration::from_secs(2);
-                }
-            }),
+            Kind::Rotate => self.edit_key(random, "rotate", rotate),
             Kind::Account => {
                 let accounts: Vec<Name> = self.manifest.accounts.keys().cloned().collect();
                 self.edit_key(random, "account", |key, random| {
@@ -159,7 +180,10 @@ impl World {
             key.sinks = random_sinks(&to.to_string(), random);
         }
         self.manifest.keys.insert(to.clone(), key);
-        self.tell(format!("edit: `{from}` is `{to}` now{}", if keeps_sinks { "" } else { ", with sinks of its own" }));
+        self.tell(format!(
+            "edit: `{from}` is `{to}` now{}",
+            if keeps_sinks { "" } else { ", with sinks of its own" }
+        ));
     }
 
     fn renamed(&mut self, random: &mut Random, says_so: bool) {
@@ -185,7 +209,8 @@ impl World {
     }
 
     fn moved_pattern(&mut self, random: &mut Random) {
-        let (from, to) = random.one_of([("stage/*", "prod/*"), ("prod/*", "stage/*"), ("*", "prod/*"), ("*/a", "*/x")]);
+        let (from, to) =
+            random.one_of([("stage/*", "prod/*"), ("prod/*", "stage/*"), ("*", "prod/*"), ("*/a", "*/x")]);
         let keys: Vec<Address> = self.manifest.keys.keys().cloned().collect();
         for address in keys {
             let text = address.to_string();
@@ -211,7 +236,8 @@ impl World {
         if one == other {
             return;
         }
-        let (Some(mut first), Some(mut second)) = (self.manifest.keys.remove(&one), self.manifest.keys.remove(&other))
+        let (Some(mut first), Some(mut second)) =
+            (self.manifest.keys.remove(&one), self.manifest.keys.remove(&other))
         else {
             return;
         };
@@ -248,7 +274,9 @@ impl World {
         let text = address.to_string();
         let what = match random.below(6) {
             0 => RemovedWhat::Account(account),
-            1 => RemovedWhat::Address(text.rsplit_once('/').map_or("*".to_string(), |(place, _)| format!("{place}/*"))),
+            1 => RemovedWhat::Address(
+                text.rsplit_once('/').map_or("*".to_string(), |(place, _)| format!("{place}/*")),
+            ),
             2 => RemovedWhat::Address(format!("*/{}", address.key)),
             _ => RemovedWhat::Address(text),
         };

@@ -79,7 +79,8 @@ impl World {
         key.retiring.push(retiring_key(id.clone(), ago(hours), held));
         key.generation += 1;
         let (name, access) = (key.name.clone(), key.access.clone());
-        let sink = key.sinks.iter().map(|delivery| delivery.location.clone()).find(|sink| sink.at.is_readable());
+        let sink =
+            key.sinks.iter().map(|delivery| delivery.location.clone()).find(|sink| sink.at.is_readable());
         if live {
             self.make_live(&account, &id, &name, &access);
         }

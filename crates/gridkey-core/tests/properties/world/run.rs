@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use gridkey_core::inventory::AccountInventory;
 use gridkey_core::manifest::{
-    Allowance, ForbiddenScope, ImportKey, Policy, RemovedWhat, RequiredRotation, Rule, Share, Vanished, Verdict,
+    Allowance, ForbiddenScope, ImportKey, Policy, RemovedWhat, RequiredRotation, Rule, Share, Vanished,
+    Verdict,
 };
 use gridkey_core::plan::{Allow, Code, Due, RetireRequest, RevokeOld};
 use gridkey_core::{Address, LocationId, Name};
@@ -120,8 +121,12 @@ impl World {
         let until = random.chance(40).then(|| random.one_of(["2026-01-31", "2027-01-31"]).parse().unwrap());
         let code = random.one_of(ALLOWABLE).as_str().to_string();
         let of_file = random.chance(40);
-        self.tell(format!("allowance of the {}: {code}, {address:?}, {until:?}", if of_file { "file" } else { "manifest" }));
-        let allowance = Allowance { code, address, reason: "agreed".to_string(), until, position: position() };
+        self.tell(format!(
+            "allowance of the {}: {code}, {address:?}, {until:?}",
+            if of_file { "file" } else { "manifest" }
+        ));
+        let allowance =
+            Allowance { code, address, reason: "agreed".to_string(), until, position: position() };
         match of_file {
             true => self.policy.get_or_insert_with(policy_file).policy.allow.push(allowance),
             false => self.manifest.policy.allow.push(allowance),
@@ -148,9 +153,9 @@ impl World {
                 || environment.is_some_and(|name| environments.as_ref().is_some_and(|all| all.contains(name)))
         };
         let accounts = self.manifest.accounts.clone();
-        self.manifest.keys.retain(|address, key| {
-            made(address.environment.as_ref()) && accounts.contains_key(&key.account)
-        });
+        self.manifest
+            .keys
+            .retain(|address, key| made(address.environment.as_ref()) && accounts.contains_key(&key.account));
         self.manifest.environments.retain(|name, _| made(Some(name)));
         let flat = self.manifest.patterns.is_empty();
         self.manifest.keys.retain(|address, _| address.environment.is_none() == flat);
@@ -207,7 +212,8 @@ fn rule(policy: &mut Policy, place: &Option<String>, random: &mut Random) -> Str
     match random.below(12) {
         0..3 => {
             let text = random.one_of(["api_keys.*", "stats.read", "templates:full", "mail.send"]);
-            let forbidden = if random.chance(85) { vec![ForbiddenScope(text.to_string())] } else { Vec::new() };
+            let forbidden =
+                if random.chance(85) { vec![ForbiddenScope(text.to_string())] } else { Vec::new() };
             let said = format!("forbid_scopes {forbidden:?}");
             set(&mut policy.forbid_scopes, place, forbidden);
             said
@@ -260,4 +266,3 @@ fn rule(policy: &mut Policy, place: &Option<String>, random: &mut Random) -> Str
         }
     }
 }
-

@@ -5,6 +5,7 @@ use gridkey_core::{Access, Address, Name};
 
 use crate::effect::{Effect, When, effects, is_told};
 use crate::harness::{Broken, Property, Tally, broken};
+use crate::shown::differences;
 use crate::world::{EDITS, HISTORY, Kind, Recipe, World};
 
 /// What a person can ask of `gridkey plan`.
@@ -73,7 +74,7 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     all.extend(in_the_same_world(&world, &file, &approval));
     let mut later = recipe.later();
     plannable(&mut later);
-    all.extend(in_another_world(later, &file, &approval, tally));
+    all.extend(in_another_world(&world, &later, &file, &approval, tally));
     all
 }
 
@@ -137,16 +138,22 @@ fn in_the_same_world(world: &World, file: &Plan, approval: &Approval) -> Vec<Bro
     all
 }
 
-fn in_another_world(later: World, file: &Plan, approval: &Approval, tally: &mut Tally) -> Vec<Broken> {
+fn in_another_world(
+    world: &World,
+    later: &World,
+    file: &Plan,
+    approval: &Approval,
+    tally: &mut Tally,
+) -> Vec<Broken> {
     if !approval.refusals(&later.manifest, |name| later.states.get(name).cloned()).is_empty() {
         return Vec::new();
     }
-    let run = applying(&later, approval, Due::Include);
+    let run = applying(later, approval, Due::Include);
     let approved = run.plan_approved(approval);
     tally.add("a change that is not approved", approved.not_approved.len() as u64);
     tally.add("a change that is left to the clock", approved.left.len() as u64);
     let named: Vec<(&Name, Effect)> = of_plan(file);
-    let mut all = Vec::new();
+    let mut all = of_another_manifest(world, later, &approved.plan, tally);
     for (account, effect) in of_plan(&approved.plan) {
         if is_clean_up(&effect) {
             continue;
@@ -166,6 +173,21 @@ fn in_another_world(later: World, file: &Plan, approval: &Approval, tally: &mut 
             format!("not in the file: {} by {of}", kind(&effect)),
             format!("in `{account}`: {effect:?}, by {of}"),
         ));
+    }
+    all
+}
+
+/// Changes that are done although what the manifest says of the key is not what it said when the file was made.
+fn of_another_manifest(world: &World, later: &World, plan: &Plan, tally: &mut Tally) -> Vec<Broken> {
+    let mut all = Vec::new();
+    for change in plan.effective().filter(|change| !effects(change).iter().all(is_clean_up)) {
+        let keys = (world.manifest.keys.get(&change.address), later.manifest.keys.get(&change.address));
+        let (Some(then), Some(now)) = keys else { continue };
+        tally.count("an approved change of a key that is wanted");
+        for what in differences(then, now) {
+            let text = format!("{} of `{}` is done with another {what}", change.action, change.address);
+            all.push(broken(format!("another {what} than was approved: {}", change.action), text));
+        }
     }
     all
 }

@@ -114,13 +114,13 @@ fn over_limit(world: &World, plan: &Plan, account: &Name, peak: u32, tally: &mut
     let mut live: BTreeSet<KeyId> = read.live.keys().cloned().collect();
     let mut most = live.len();
     let mut makes = false;
-    for (_, step) in crate::outage::in_order(plan, account) {
+    for (change, step) in crate::outage::in_order(plan, account) {
         if let Step::Mint(_) = step {
             makes = true;
             live.insert(KeyId::new(format!("new {}", live.len())));
         }
-        for id in crate::outage::revoked(step) {
-            live.remove(id);
+        for id in crate::outage::revoked(change, step) {
+            live.remove(&id);
         }
         most = most.max(live.len());
     }

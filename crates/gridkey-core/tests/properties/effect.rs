@@ -85,7 +85,7 @@ fn clears<'a>(all: impl IntoIterator<Item = &'a gridkey_core::SinkLocation>) -> 
     all.into_iter().map(|location| Effect::Clear { location: location.id() }).collect()
 }
 
-fn of_step(change: &Change, step: &Step) -> Vec<Effect> {
+pub fn of_step(change: &Change, step: &Step) -> Vec<Effect> {
     let address = change.address.clone();
     match step {
         Step::Move { from } => vec![Effect::Move { from: from.clone(), to: address }],
@@ -224,11 +224,24 @@ pub fn blocks_with(plan: &Plan, code: Code, addresses: &BTreeSet<Address>) -> bo
     })
 }
 
-/// Whether some finding is about an address, or names it.
+/// Whether some finding is about an address, or names it, other than those that are about what a key may do: they
+/// say nothing of what is left.
 pub fn is_told(plan: &Plan, address: &Address) -> bool {
+    const ABOUT_KEYS: [Code; 9] = [
+        Code::ForbiddenScope,
+        Code::FullAccess,
+        Code::KeyManagement,
+        Code::MissingOwner,
+        Code::MissingRotation,
+        Code::MissingSink,
+        Code::NamePattern,
+        Code::NotChecked,
+        Code::WildcardWrite,
+    ];
     let quoted = format!("`{address}`");
     plan.findings
         .iter()
+        .filter(|finding| finding.severity == Severity::Blocks || !ABOUT_KEYS.contains(&finding.code))
         .any(|finding| finding.address.as_ref() == Some(address) || finding.message.contains(&quoted))
 }
 

@@ -75,6 +75,10 @@ impl Property<'_> {
                 }
             }
         }
+        if let Some(seed) = one {
+            let recipe = Recipe::draw(seed, self.always, self.events, self.later);
+            println!("{}: the world of seed {seed}\n  {}\n", self.name, recipe.story().join("\n  "));
+        }
         let mut report = format!("{}: {cases} worlds from seed 0\n", self.name);
         for (what, times) in &tally.0 {
             let _ = writeln!(report, "  {times:>8} {what}");

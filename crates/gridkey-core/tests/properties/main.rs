@@ -20,4 +20,5 @@ mod outage;
 mod policy;
 mod protection;
 mod selection;
+mod shown;
 mod world;

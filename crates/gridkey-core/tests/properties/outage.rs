@@ -8,7 +8,7 @@ use gridkey_core::plan::{Change, Plan, RetireRequest, RevokeOld, Step};
 use gridkey_core::state::SecretStatus;
 use gridkey_core::{Address, KeyId, Name};
 
-use crate::effect::{is_blocked, known_ids, moves};
+use crate::effect::{Effect, When, is_blocked, known_ids, moves, of_step};
 use crate::harness::{Broken, Property, Tally, broken};
 use crate::world::{EDITS, HISTORY, REQUESTS, Recipe, World};
 
@@ -34,6 +34,7 @@ fn no_key_is_revoked_before_another_one_is_there() {
             ("a move and a revocation", 10),
             ("a revocation at the limit", 3),
             ("a key in another account", 5),
+            ("a deletion beside a creation", 5),
         ],
     };
     property.holds(check);
@@ -50,28 +51,12 @@ pub fn in_order<'a>(plan: &'a Plan, account: &Name) -> Vec<(&'a Change, &'a Step
 }
 
 /// The keys that a step revokes.
-pub fn revoked(step: &Step) -> Vec<&KeyId> {
-    match step {
-        Step::RevokePending { id, .. }
-        | Step::DiscardPending { id, .. }
-        | Step::RevokeAbandoned { id }
-        | Step::RetireKey { id, .. }
-        | Step::RevokeFirst { id, .. }
-        | Step::RevokeOlder { id, .. } => vec![id],
-        Step::Delete(delete) => delete.keys.iter().map(|key| &key.id).collect(),
-        Step::Move { .. }
-        | Step::Adopt(_)
-        | Step::Forget { .. }
-        | Step::FinishPending(_)
-        | Step::AbandonPending { .. }
-        | Step::PostponeRetirement { .. }
-        | Step::RetireLocation { .. }
-        | Step::Rename { .. }
-        | Step::Update { .. }
-        | Step::Deliver { .. }
-        | Step::Record(_)
-        | Step::Mint(_) => Vec::new(),
-    }
+pub fn revoked(change: &Change, step: &Step) -> Vec<KeyId> {
+    let now = |effect| match effect {
+        Effect::Revoke { id, when: When::Now | When::CleanUp } => Some(id),
+        _ => None,
+    };
+    of_step(change, step).into_iter().filter_map(now).collect()
 }
 
 /// The live keys of each address whose secret was delivered, in all accounts.
@@ -154,6 +139,7 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     let known = known_ids(&world);
     let mut all = Vec::new();
     for account in plan.accounts.keys().filter(|account| !is_blocked(&plan, account)) {
+        all.extend(breaks_before_making(&world, &plan, account, tally));
         let mut working = Working::of(&world, &moved);
         let mut revoked_first: BTreeSet<&Address> = BTreeSet::new();
         for (change, step) in in_order(&plan, account) {
@@ -173,7 +159,7 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
                     all.push(broken("several revoked first", text));
                 }
             }
-            for id in revoked(step) {
+            for id in &revoked(change, step) {
                 tally.count("a revocation");
                 if let Some(Broken { kind, text }) =
                     outage(&world, &known, &moved, &mut working, change, step, id, tally)
@@ -184,6 +170,28 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
         }
     }
     all
+}
+
+/// Whether keys are deleted before others are made, though the account has slots for all of them.
+fn breaks_before_making(world: &World, plan: &Plan, account: &Name, tally: &mut Tally) -> Option<Broken> {
+    let declared = world.manifest.accounts.get(account)?;
+    let Some(AccountInventory::Read(read)) = world.inventory.accounts.get(account) else { return None };
+    let steps = in_order(plan, account);
+    let is_made = |(_, step): &(&Change, &Step)| matches!(step, Step::Mint(_));
+    let last = steps.iter().rposition(is_made)?;
+    let (change, _) = steps.iter().find(|(_, step)| matches!(step, Step::Delete(_)))?;
+    tally.count("a deletion beside a creation");
+    let made = steps.iter().filter(|step| is_made(step)).count();
+    let begun = world.states.get(account).map_or(0, |state| state.pending.len());
+    let fits = read.live.len() + made + begun <= declared.key_limit as usize && declared.max_keys.is_none();
+    let before = steps[..last].iter().any(|(_, step)| matches!(step, Step::Delete(_)));
+    (fits && before).then(|| {
+        let text = format!(
+            "{} of `{}` comes before a key is made, and slots are free",
+            change.action, change.address
+        );
+        broken("a deletion before a creation", text)
+    })
 }
 
 #[allow(clippy::too_many_arguments, reason = "what an oracle looks at, each a thing of its own")]

@@ -64,6 +64,10 @@ fn no_plan_breaks_a_rule_without_blocking() {
     property.holds(check);
 }
 
+/// Findings that nobody can let pass: what is planned beside them is never done.
+const NEVER: [Code; 6] =
+    [Code::AccountLeft, Code::Capacity, Code::LocationTaken, Code::MoveTaken, Code::NoSink, Code::Protected];
+
 /// What rules look at of a key.
 #[derive(Clone, Debug)]
 struct Key {
@@ -205,7 +209,8 @@ fn befores(world: &World, plan: &Plan, change: &Change) -> Vec<Key> {
     for (account, state) in &world.states {
         for (address, owned) in &state.keys {
             let to = moved.get(&(account.clone(), address.clone())).unwrap_or(address);
-            if *to != change.address {
+            // Where moves cannot be carried out, a key can be planned at both addresses.
+            if *to != change.address && *address != change.address {
                 continue;
             }
             let key = before(world, account, address, owned);
@@ -317,10 +322,15 @@ fn judged(
             && finding.address.as_ref() == Some(&change.address)
             && matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount)
     });
+    // Such a plan is carried out in no way, and the next one is judged anew.
+    let never = plan
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Blocks && NEVER.contains(&finding.code));
     let whose = if of_file { "the policy file" } else { "the manifest's policy" };
     let elsewhere =
         if is_blocked(plan, &change.account) { ", though it is blocked for another reason" } else { "" };
-    (!blocks).then(|| {
+    (!blocks && !never).then(|| {
         broken(
             format!("{code}: {} because of {}", change.action, names(change)),
             format!(

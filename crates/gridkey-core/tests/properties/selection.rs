@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridkey_core::manifest::AtLimit;
+use gridkey_core::manifest::{AtLimit, RemovedWhat};
 use gridkey_core::plan::{Action, Change, Code, Plan, Severity, Step, plan};
+use gridkey_core::state::Purpose;
 use gridkey_core::{Address, KeyId, Name};
 
 use crate::effect::{Effect, When, effects, is_told, known_ids, moves, named};
@@ -35,7 +36,7 @@ fn a_selection_touches_nothing_else_and_does_what_the_whole_plan_does() {
 }
 
 /// Whether a run is about an address.
-fn is_selected(world: &World, address: &Address) -> bool {
+pub fn is_selected(world: &World, address: &Address) -> bool {
     is_in_environments(world, address)
         && world.selection.only.as_ref().is_none_or(|only| only.contains(address))
 }
@@ -74,6 +75,8 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     all.extend(outside(&world, &narrow, tally));
     all.extend(differs(&world, &narrow, &whole, tally));
     all.extend(gone(&world, &narrow, &whole, tally));
+    all.extend(not_recovered(&world, &narrow, &whole, tally));
+    all.extend(taken_from_an_account_that_left(&world, &narrow, tally));
     let left_out = whole.effective().filter(|change| !is_selected(&world, &change.address)).count();
     tally.add("a change that is left out", left_out as u64);
     let across = moves(&whole)
@@ -230,4 +233,63 @@ fn gone(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) -> Vec<Br
         }
     }
     broken_ones
+}
+
+/// Creations that broke off in the environments of the run and that `--only` leaves as they are.
+fn not_recovered(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) -> Vec<Broken> {
+    let mut all = Vec::new();
+    if is_stopped(narrow) || is_stopped(whole) {
+        return all;
+    }
+    for change in whole.changes.iter().filter(|change| change.action == Action::Recover) {
+        if !is_in_environments(world, &change.address) || is_selected(world, &change.address) {
+            continue;
+        }
+        tally.count("a recovery beside `--only`");
+        let same = |other: &&Change| {
+            other.address == change.address
+                && other.account == change.account
+                && is_same(&effects(other), &effects(change))
+        };
+        let observed = narrow.accounts.contains_key(&change.account);
+        if observed && !narrow.changes.iter().any(|other| same(&other)) && !is_told(narrow, &change.address) {
+            let text = format!("a creation for `{}` broke off, and is left as it is", change.address);
+            all.push(broken("not recovered beside `--only`", text));
+        }
+    }
+    all
+}
+
+fn is_stopped(plan: &Plan) -> bool {
+    plan.findings.iter().any(|finding| matches!(finding.severity, Severity::Blocks | Severity::BlocksAccount))
+}
+
+/// Keys that are made in place of one in an account that the manifest no longer has: nothing would ever revoke it.
+fn taken_from_an_account_that_left(world: &World, narrow: &Plan, tally: &mut Tally) -> Vec<Broken> {
+    let mut all = Vec::new();
+    for change in &narrow.changes {
+        for step in &change.steps {
+            let Step::Mint(mint) = step else { continue };
+            let Purpose::Follow(id) = &mint.purpose else { continue };
+            let left = world.states.iter().any(|(name, state)| {
+                let let_go = world
+                    .manifest
+                    .removed
+                    .iter()
+                    .any(|removed| !removed.revoke && removed.what == RemovedWhat::Account(name.clone()));
+                !world.manifest.accounts.contains_key(name)
+                    && !let_go
+                    && state.keys.values().any(|key| key.id == *id)
+            });
+            if !left {
+                continue;
+            }
+            tally.count("a key of an account that left");
+            if !is_stopped(narrow) {
+                let text = format!("`{}` is made in `{}` in place of {id}", change.address, change.account);
+                all.push(broken("a key of an account that left", text));
+            }
+        }
+    }
+    all
 }

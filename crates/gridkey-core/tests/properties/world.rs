@@ -17,7 +17,9 @@ use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
 use jiff::Timestamp;
 
-pub use build::{DAY, ago, is_from_pattern, location, name, restricted, rotation, scopes, wanted_key_of};
+pub use build::{
+    APPLIED_TTL, DAY, ago, is_from_pattern, location, name, restricted, rotation, scopes, wanted_key_of,
+};
 pub use random::Random;
 
 /// Something that happens to a world.

@@ -26,6 +26,9 @@ use super::{Random, World};
 
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The `ttl` of the manifest's pattern in the manifest that was applied.
+pub const APPLIED_TTL: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
 /// When the accounts are observed, in seconds since 1970.
 pub const NOW: i64 = 1_780_272_000;
 
@@ -277,7 +280,7 @@ fn environment(text: &str, accounts: Vec<Name>) -> Environment {
         fan_out: accounts.len() > 1,
         accounts,
         pattern: pattern.then(|| "pr-*".to_string()),
-        ttl: pattern.then_some(DAY * 14),
+        ttl: pattern.then_some(APPLIED_TTL),
         max_keys: None,
         position: position(),
     }
@@ -287,7 +290,7 @@ pub fn pattern_environment() -> PatternEnvironment {
     PatternEnvironment {
         pattern: "pr-*".to_string(),
         accounts: vec![name("acme")],
-        ttl: Some(DAY * 14),
+        ttl: Some(APPLIED_TTL),
         max_keys: None,
         position: position(),
     }

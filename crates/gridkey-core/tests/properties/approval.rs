@@ -1,19 +1,20 @@
 //! A plan file that is applied where it was made does just what it says, and elsewhere nothing beyond that.
 
-use gridkey_core::plan::{Approval, Due, Plan, Requests, RevokeOld, Severity, Step};
-use gridkey_core::{Access, Address, Name};
+use std::collections::BTreeSet;
+
+use gridkey_core::plan::{Approval, Due, KeyValues, Plan, Requests, RevokeOld, Severity, Step};
+use gridkey_core::{Access, Address, LocationId, Name, SinkLocation};
 
 use crate::effect::{Effect, When, effects, is_told};
 use crate::harness::{Broken, Property, Tally, broken};
-use crate::shown::differences;
-use crate::world::{EDITS, HISTORY, Kind, Recipe, World};
+use crate::world::{EDITS, Event, HISTORY, Recipe, World};
 
 /// What a person can ask of `gridkey plan`.
-const ASKED: &[Kind] =
-    &[Kind::RequestRotate, Kind::RequestRotate, Kind::DueExclude, Kind::Environments, Kind::Only];
+const ASKED: &[Event] =
+    &[World::request_rotation, World::request_rotation, World::due_exclude, World::environments, World::only];
 
 /// What a run finds that a plan did not know of.
-const SINCE: &[Kind] = &[Kind::TimePasses, Kind::TimePasses, Kind::Tight, Kind::Aged];
+const SINCE: &[Event] = &[World::time_passes, World::time_passes, World::tight, World::aged];
 
 #[test]
 fn a_plan_file_is_carried_out_as_it_is_and_covers_nothing_else() {
@@ -23,12 +24,13 @@ fn a_plan_file_is_carried_out_as_it_is_and_covers_nothing_else() {
         events: &[HISTORY, HISTORY, EDITS, EDITS, EDITS, ASKED],
         later: &[HISTORY, EDITS, SINCE, SINCE],
         interesting: &[
-            ("a file that does something", 300),
-            ("a file with a mint", 100),
-            ("a file with a move", 20),
-            ("a change that is not approved", 50),
-            ("a change that is left to the clock", 15),
-            ("an approved effect in another world", 100),
+            ("a file that does something", 1500),
+            ("a file with a mint", 700),
+            ("a file with a move", 150),
+            ("a change that is not approved", 500),
+            ("a change that is left to the clock", 300),
+            ("an approved effect in another world", 3000),
+            ("settings by an approved change", 1000),
         ],
     };
     property.holds(check);
@@ -153,7 +155,7 @@ fn in_another_world(
     tally.add("a change that is not approved", approved.not_approved.len() as u64);
     tally.add("a change that is left to the clock", approved.left.len() as u64);
     let named: Vec<(&Name, Effect)> = of_plan(file);
-    let mut all = of_another_manifest(world, later, &approved.plan, tally);
+    let mut all = of_another_manifest(world, later, file, &approved.plan, tally);
     for (account, effect) in of_plan(&approved.plan) {
         if is_clean_up(&effect) {
             continue;
@@ -177,19 +179,52 @@ fn in_another_world(
     all
 }
 
-/// Changes that are done although what the manifest says of the key is not what it said when the file was made.
-fn of_another_manifest(world: &World, later: &World, plan: &Plan, tally: &mut Tally) -> Vec<Broken> {
+/// Changes that leave a key with settings that the file does not have.
+fn of_another_manifest(
+    world: &World,
+    later: &World,
+    file: &Plan,
+    plan: &Plan,
+    tally: &mut Tally,
+) -> Vec<Broken> {
     let mut all = Vec::new();
-    for change in plan.effective().filter(|change| !effects(change).iter().all(is_clean_up)) {
+    for change in plan.effective().filter(|change| change.steps.iter().any(settles)) {
+        let Some(after) = &change.after else { continue };
+        tally.count("settings by an approved change");
+        let approved: Vec<&KeyValues> = file
+            .effective()
+            .filter(|known| known.account == change.account && known.address == change.address)
+            .filter_map(|known| known.after.as_ref())
+            .collect();
+        let same = approved.iter().any(|known| {
+            known.owner == after.owner
+                && known.protect == after.protect
+                && known.on_delete == after.on_delete
+                && places(&known.sinks) == places(&after.sinks)
+        });
+        if !same {
+            let what = if approved.is_empty() { "no change of it" } else { "other settings" };
+            let text = format!("{} of `{}`: {after:?}", change.action, change.address);
+            all.push(broken(format!("settings where the file has {what}: {}", change.action), text));
+        }
         let keys = (world.manifest.keys.get(&change.address), later.manifest.keys.get(&change.address));
-        let (Some(then), Some(now)) = keys else { continue };
-        tally.count("an approved change of a key that is wanted");
-        for what in differences(then, now) {
-            let text = format!("{} of `{}` is done with another {what}", change.action, change.address);
-            all.push(broken(format!("another {what} than was approved: {}", change.action), text));
+        if let (Some(then), Some(now)) = keys
+            && then.rotate != now.rotate
+        {
+            let text = format!("{} of `{}` is done with {:?}", change.action, change.address, now.rotate);
+            all.push(broken(format!("another rotation than in the file: {}", change.action), text));
         }
     }
     all
+}
+
+/// Whether state says of a key what the manifest does, once this step is done.
+fn settles(step: &Step) -> bool {
+    matches!(step, Step::Mint(_) | Step::FinishPending(_) | Step::Record(_) | Step::Adopt(_))
+}
+
+fn places(sinks: &[SinkLocation]) -> BTreeSet<LocationId> {
+    sinks.iter().map(SinkLocation::id).collect()
 }
 
 fn of_plan(plan: &Plan) -> Vec<(&Name, Effect)> {

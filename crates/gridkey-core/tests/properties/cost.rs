@@ -80,24 +80,24 @@ fn all_moved(world: &mut World) {
         key.address = address.clone();
         world.manifest.keys.insert(address, key);
     }
-    world.moved("prod/*", "stage/*");
+    world.say_moved("prod/*", "stage/*");
 }
 
 fn check(what: &str, happens: fn(&mut World), does: fn(&Plan, usize) -> bool) {
-    for (shape, small, large) in
-        [("ten times the accounts", (4, 25), (40, 25)), ("ten times the keys", (1, 60), (1, 600))]
-    {
-        let count = |(accounts, keys): (usize, usize)| {
-            let mut world = world(accounts, keys);
-            happens(&mut world);
-            let (count, plan) = allocations(|| world.plan());
-            assert!(does(&plan, accounts * keys), "{what}: the plan does not do it");
-            count
-        };
-        let (one, ten) = (count(small), count(large));
-        println!("{what}, {shape}: {one} allocations, then {ten}, {:.1} times", ten as f64 / one as f64);
-        assert!(ten <= one * 12, "{what}, {shape}: {one} allocations, then {ten}");
-    }
+    let count = |(accounts, keys): (usize, usize)| {
+        let mut world = world(accounts, keys);
+        happens(&mut world);
+        let (count, plan) = allocations(|| world.plan());
+        assert!(does(&plan, accounts * keys), "{what}: the plan does not do it");
+        count
+    };
+    let shapes = [("ten times the accounts", (4, 25), (40, 25)), ("ten times the keys", (1, 60), (1, 600))];
+    let counted = shapes.map(|(shape, small, large)| (shape, count(small), count(large)));
+    let lines = counted.map(|(shape, one, ten)| {
+        format!("{what}, {shape}: {one} allocations, then {ten}, {:.1} times", ten as f64 / one as f64)
+    });
+    println!("{}", lines.join("\n"));
+    assert!(counted.iter().all(|(_, one, ten)| *ten <= one * 12), "{}", lines.join("\n"));
 }
 
 #[test]

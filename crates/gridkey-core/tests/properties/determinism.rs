@@ -19,7 +19,7 @@ fn plans_are_the_same_twice_stay_under_the_limit_and_name_only_what_is_ours() {
         always: &[],
         events: &[HISTORY, HISTORY, EDITS, RULES, REQUESTS, crate::selection::SELECTED, crate::due::CHOSEN],
         later: &[],
-        interesting: &[("a mint", 300), ("a revocation", 200), ("an adoption", 15), ("a full account", 20)],
+        interesting: &[("a mint", 1000), ("a revocation", 400), ("an adoption", 10), ("a full account", 15)],
     };
     property.holds(check);
 }

@@ -9,19 +9,19 @@ use gridkey_core::{Address, KeyId, LocationId, Name};
 
 use crate::effect::{Effect, effects, is_blocked, is_told};
 use crate::harness::{Broken, Property, Tally, broken};
-use crate::world::{EDITS, HISTORY, Kind, Recipe, World};
+use crate::world::{EDITS, Event, HISTORY, Recipe, World};
 
-pub const CHOSEN: &[Kind] = &[Kind::DueExclude, Kind::DueOnly];
+pub const CHOSEN: &[Event] = &[World::due_exclude, World::due_only];
 
 /// What makes something due.
-const DUE: &[Kind] = &[
-    Kind::Aged,
-    Kind::Aged,
-    Kind::Retiring,
-    Kind::RetiringLocation,
-    Kind::Ttl,
-    Kind::Tight,
-    Kind::AtLimitReplace,
+const DUE: &[Event] = &[
+    World::aged,
+    World::aged,
+    World::retiring,
+    World::location_retiring,
+    World::ttl,
+    World::tight,
+    World::all_at_limit,
 ];
 
 #[test]
@@ -32,10 +32,10 @@ fn with_and_without_due_work_is_together_all_of_it() {
         events: &[HISTORY, EDITS, EDITS, DUE, DUE, DUE, crate::selection::SELECTED],
         later: &[],
         interesting: &[
-            ("something due", 150),
-            ("something due beside an edit of the same key", 10),
-            ("a due rotation", 60),
-            ("a move of a key with due work", 2),
+            ("something due", 2000),
+            ("something due beside an edit of the same key", 250),
+            ("a due rotation", 1500),
+            ("a move of a key with due work", 50),
         ],
     };
     property.holds(check);
@@ -105,7 +105,7 @@ fn with(world: &World, due: Due) -> Plan {
 
 /// Whether the key of an address is to be rotated some time soon and is not due yet: it may be rotated ahead of
 /// time, by one plan and not by another.
-fn is_early(world: &World, address: &Address) -> bool {
+pub fn is_early(world: &World, address: &Address) -> bool {
     let Some(rotate) = world.manifest.keys.get(address).and_then(|wanted| wanted.rotate) else {
         return false;
     };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::world::{Kind, Recipe};
+use crate::world::{Event, Recipe};
 
 /// Worlds for each property, unless `GRIDKEY_CASES` says otherwise.
 const CASES: u64 = 100_000;
@@ -13,7 +13,7 @@ const CASES: u64 = 100_000;
 const ENOUGH: u64 = 5_000;
 
 /// Kinds of failures that are shown; the others are only counted.
-const SHOWN: usize = 30;
+const SHOWN: usize = 60;
 
 /// Failures of one kind that are made small, to show the smallest of them.
 const SHRUNK: u64 = 6;
@@ -44,15 +44,16 @@ impl Tally {
     }
 }
 
-/// A property: what random worlds are made of, what is checked, and how often what has to come up in a thousand.
+/// A property: what random worlds are made of, what is checked, and how often what has to come up in ten
+/// thousand.
 pub struct Property<'a> {
     pub name: &'a str,
     /// One thing of each of these happens in every world.
-    pub always: &'a [&'a [Kind]],
+    pub always: &'a [&'a [Event]],
     /// What else happens in the world that is planned.
-    pub events: &'a [&'a [Kind]],
+    pub events: &'a [&'a [Event]],
     /// What happens in it afterwards, where the property looks at a world at two times.
-    pub later: &'a [&'a [Kind]],
+    pub later: &'a [&'a [Event]],
     pub interesting: &'a [(&'static str, u64)],
 }
 
@@ -86,9 +87,9 @@ impl Property<'_> {
         println!("{report}");
         assert!(failures.is_empty(), "{}", self.describe(&failures, one.is_some()));
         if one.is_none() && cases >= ENOUGH {
-            for (what, in_a_thousand) in self.interesting {
+            for (what, in_ten_thousand) in self.interesting {
                 let times = tally.0.get(what).copied().unwrap_or_default();
-                let least = cases * in_a_thousand / 1000;
+                let least = cases * in_ten_thousand / 10_000;
                 assert!(times >= least, "{}: {what} came up {times} times, not {least}", self.name);
             }
         }

@@ -7,7 +7,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "helpers of tests read the environment and stop at the first surprise"
+    clippy::print_stdout,
+    reason = "helpers of tests read the environment, say what they saw, and stop at the first surprise"
 )]
 
 mod approval;

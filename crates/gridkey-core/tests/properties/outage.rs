@@ -29,12 +29,12 @@ fn no_key_is_revoked_before_another_one_is_there() {
         ],
         later: &[],
         interesting: &[
-            ("a revocation", 300),
-            ("a revocation of what has a successor", 60),
-            ("a move and a revocation", 10),
-            ("a revocation at the limit", 3),
-            ("a key in another account", 5),
-            ("a deletion beside a creation", 5),
+            ("a revocation", 600),
+            ("a revocation of what has a successor", 300),
+            ("a move and a revocation", 50),
+            ("a revocation at the limit", 5),
+            ("a key in another account", 70),
+            ("a deletion beside a creation", 20),
         ],
     };
     property.holds(check);

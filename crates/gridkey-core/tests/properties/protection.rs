@@ -18,11 +18,11 @@ fn what_is_protected_ends_neither_gone_nor_let_go_of_nor_with_full_access() {
         events: &[HISTORY, EDITS, EDITS, EDITS, REQUESTS, crate::selection::SELECTED, crate::due::CHOSEN],
         later: &[],
         interesting: &[
-            ("a protected key", 300),
-            ("a protected key that would go", 15),
-            ("a protected key that would be let go of", 5),
-            ("a protected key that would get Full Access", 10),
-            ("a protected key that moves", 8),
+            ("a protected key", 2500),
+            ("a protected key that moves", 80),
+            ("a protected key that would go", 80),
+            ("a protected key that would be let go of", 20),
+            ("a protected key that would get Full Access", 15),
         ],
     };
     property.holds(check);

@@ -1,5 +1,6 @@
 //! Random worlds: a manifest that was applied, and what happened to it, to the accounts and to the sinks since.
 
+mod applied;
 mod build;
 mod edits;
 mod history;
@@ -18,132 +19,77 @@ use gridkey_core::{Address, Name};
 use jiff::Timestamp;
 
 pub use build::{
-    APPLIED_TTL, DAY, ago, is_from_pattern, location, name, restricted, rotation, scopes, wanted_key_of,
+    APPLIED_TTL, DAY, ago, granted, is_from_pattern, location, name, restricted, rotation, scopes,
+    wanted_key_of,
 };
 pub use random::Random;
 
 /// Something that happens to a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    // To keys, state and sinks.
-    Aged,
-    Retiring,
-    RetiringLocation,
-    ScopesDrifted,
-    NameDrifted,
-    Vanished,
-    NotListed,
-    SinkChanged,
-    SecretUnknown,
-    Pending,
-    Abandoned,
-    ForeignKeys,
-    TwoHalves,
-    AccountUnreadable,
-    // To the manifest.
-    Scopes,
-    Access,
-    Named,
-    Sinks,
-    Owner,
-    Protect,
-    OnDelete,
-    Rotate,
-    Account,
-    KeyRemoved,
-    KeyAdded,
-    Renamed,
-    Moved,
-    MovedEntry,
-    MovedPattern,
-    Swapped,
-    MovedBack,
-    Removed,
-    AccountLeft,
-    Import,
-    Ttl,
-    MaxKeys,
-    Grantable,
-    Tight,
-    AtLimitReplace,
-    // To the run.
-    Rule,
-    FileRule,
-    Allow,
-    Allowance,
-    Environments,
-    Only,
-    Destroy,
-    DueExclude,
-    DueOnly,
-    RequestRotate,
-    RequestRetire,
-    NoSinks,
-    FromSinks,
-    TimePasses,
-}
+pub type Event = fn(&mut World, &mut Random);
 
 /// What happens to keys, state and sinks.
-pub const HISTORY: &[Kind] = &[
-    Kind::Aged,
-    Kind::Aged,
-    Kind::Retiring,
-    Kind::Retiring,
-    Kind::RetiringLocation,
-    Kind::ScopesDrifted,
-    Kind::NameDrifted,
-    Kind::Vanished,
-    Kind::NotListed,
-    Kind::SinkChanged,
-    Kind::SinkChanged,
-    Kind::SecretUnknown,
-    Kind::Pending,
-    Kind::Pending,
-    Kind::Abandoned,
-    Kind::ForeignKeys,
-    Kind::TwoHalves,
-    Kind::AccountUnreadable,
-    Kind::Tight,
-    Kind::AtLimitReplace,
+pub const HISTORY: &[Event] = &[
+    World::aged,
+    World::aged,
+    World::retiring,
+    World::retiring,
+    World::location_retiring,
+    World::scopes_drifted,
+    World::name_drifted,
+    World::vanished,
+    World::not_listed,
+    World::sink_changed,
+    World::sink_changed,
+    World::secret_unknown,
+    World::pending,
+    World::pending,
+    World::abandoned,
+    World::foreign_keys,
+    World::two_halves,
+    World::unreadable,
+    World::tight,
+    World::all_at_limit,
 ];
 
 /// What happens to the manifest.
-pub const EDITS: &[Kind] = &[
-    Kind::Scopes,
-    Kind::Scopes,
-    Kind::Access,
-    Kind::Access,
-    Kind::Named,
-    Kind::Sinks,
-    Kind::Sinks,
-    Kind::Owner,
-    Kind::Protect,
-    Kind::OnDelete,
-    Kind::Rotate,
-    Kind::Rotate,
-    Kind::Account,
-    Kind::KeyRemoved,
-    Kind::KeyAdded,
-    Kind::Renamed,
-    Kind::Moved,
-    Kind::Moved,
-    Kind::MovedEntry,
-    Kind::MovedPattern,
-    Kind::Swapped,
-    Kind::MovedBack,
-    Kind::Removed,
-    Kind::AccountLeft,
-    Kind::Import,
-    Kind::Ttl,
-    Kind::MaxKeys,
-    Kind::Grantable,
+pub const EDITS: &[Event] = &[
+    World::edit_scopes,
+    World::edit_scopes,
+    World::edit_access,
+    World::edit_access,
+    World::edit_name,
+    World::edit_sinks,
+    World::edit_sinks,
+    World::edit_owner,
+    World::edit_protection,
+    World::edit_on_delete,
+    World::edit_rotation,
+    World::edit_rotation,
+    World::edit_account,
+    World::key_removed,
+    World::key_added,
+    World::renamed,
+    World::moved,
+    World::moved,
+    World::moved_entry,
+    World::moved_pattern,
+    World::swapped,
+    World::moved_back,
+    World::removed,
+    World::account_left,
+    World::import,
+    World::ttl,
+    World::max_keys,
+    World::grantable,
 ];
 
 /// What policies say, and what is let pass.
-pub const RULES: &[Kind] = &[Kind::Rule, Kind::FileRule, Kind::FileRule, Kind::Allow, Kind::Allowance];
+pub const RULES: &[Event] =
+    &[World::rule, World::file_rule, World::file_rule, World::allow, World::allowance];
 
 /// What a person asks of the run besides.
-pub const REQUESTS: &[Kind] = &[Kind::RequestRotate, Kind::RequestRetire, Kind::FromSinks, Kind::NoSinks];
+pub const REQUESTS: &[Event] =
+    &[World::request_rotation, World::request_retirement, World::look_in_sinks, World::no_sinks];
 
 /// What a world is made from. The same recipe makes the same world, and one with fewer keys and events a smaller
 /// one.
@@ -152,12 +98,12 @@ pub struct Recipe {
     pub seed: u64,
     /// The place of each key in the pool of addresses, and the seed of its values.
     keys: Vec<(usize, u64)>,
-    events: Vec<(Kind, u64)>,
-    later: Vec<(Kind, u64)>,
+    events: Vec<(Event, u64)>,
+    later: Vec<(Event, u64)>,
 }
 
 /// At least one event of these groups, and so many at most.
-fn draw(groups: &[&[Kind]], most: usize, random: &mut Random) -> Vec<(Kind, u64)> {
+fn draw(groups: &[&[Event]], most: usize, random: &mut Random) -> Vec<(Event, u64)> {
     let count = if groups.is_empty() { 0 } else { 1 + random.below(most) };
     let event = |_| {
         let group = groups[random.below(groups.len())];
@@ -167,9 +113,9 @@ fn draw(groups: &[&[Kind]], most: usize, random: &mut Random) -> Vec<(Kind, u64)
 }
 
 impl Recipe {
-    pub fn draw(seed: u64, always: &[&[Kind]], events: &[&[Kind]], later: &[&[Kind]]) -> Self {
+    pub fn draw(seed: u64, always: &[&[Event]], events: &[&[Event]], later: &[&[Event]]) -> Self {
         let mut random = Random::new(seed);
-        let mut places: Vec<usize> = (0..build::PLACES).collect();
+        let mut places: Vec<usize> = (0..applied::PLACES).collect();
         let count = 1 + random.below(6);
         let keys =
             (0..count).map(|_| (places.swap_remove(random.below(places.len())), random.next())).collect();
@@ -210,8 +156,8 @@ impl Recipe {
     /// The world, before what happens later.
     pub fn world(&self) -> World {
         let mut world = World::applied(self.seed, &self.keys);
-        for (kind, seed) in &self.events {
-            world.happens(*kind, &mut Random::new(*seed));
+        for (event, seed) in &self.events {
+            event(&mut world, &mut Random::new(*seed));
         }
         world.settle();
         world
@@ -220,8 +166,8 @@ impl Recipe {
     /// The world after that.
     pub fn later(&self) -> World {
         let mut world = World::applied(self.seed, &self.keys);
-        for (kind, seed) in self.events.iter().chain(&self.later) {
-            world.happens(*kind, &mut Random::new(*seed));
+        for (event, seed) in self.events.iter().chain(&self.later) {
+            event(&mut world, &mut Random::new(*seed));
         }
         world.settle();
         world
@@ -285,11 +231,5 @@ impl World {
 
     fn tell(&mut self, text: String) {
         self.story.push(text);
-    }
-
-    fn happens(&mut self, kind: Kind, random: &mut Random) {
-        self.edit(kind, random);
-        self.history(kind, random);
-        self.run(kind, random);
     }
 }

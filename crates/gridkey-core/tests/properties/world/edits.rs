@@ -14,7 +14,7 @@ use super::build::{
     DAY, SCOPES, ago, name, position, random_access, random_rotation, random_scopes, random_sinks,
     wanted_key, wanted_scopes,
 };
-use super::{Kind, Random, World};
+use super::{Random, World};
 
 const TARGETS: [&str; 10] = [
     "prod/x",
@@ -67,43 +67,47 @@ fn rotate(key: &mut WantedKey, random: &mut Random) {
 }
 
 impl World {
-    pub(super) fn edit(&mut self, kind: Kind, random: &mut Random) {
-        match kind {
-            Kind::Scopes => self.edit_key(random, "scopes", scopes),
-            Kind::Access => self.edit_key(random, "access", access),
-            Kind::Named => self.edit_key(random, "name", |key, random| {
-                key.name = random.one_of(["Mailer", "app-mailer", "other"]).to_string();
-            }),
-            Kind::Sinks => self.edit_key(random, "sinks", sinks),
-            Kind::Owner => self.edit_key(random, "owner", |key, random| {
-                key.owner = random.chance(30).then(|| "platform".to_string());
-            }),
-            Kind::Protect => self.edit_key(random, "protect", |key, random| key.protect = random.chance(40)),
-            Kind::OnDelete => self.edit_key(random, "on_delete", |key, _| key.on_delete = OnDelete::Keep),
-            Kind::Rotate => self.edit_key(random, "rotate", rotate),
-            Kind::Account => {
-                let accounts: Vec<Name> = self.manifest.accounts.keys().cloned().collect();
-                self.edit_key(random, "account", |key, random| {
-                    key.account = random.pick(&accounts).unwrap_or(key.account.clone());
-                });
-            }
-            Kind::AtLimitReplace => self.all_at_limit(),
-            Kind::KeyRemoved => self.key_removed(random),
-            Kind::KeyAdded => self.key_added(random),
-            Kind::Renamed => self.renamed(random, false),
-            Kind::Moved => self.renamed(random, true),
-            Kind::MovedEntry => self.moved_entry(random),
-            Kind::MovedPattern => self.moved_pattern(random),
-            Kind::Swapped => self.swapped(random),
-            Kind::MovedBack => self.moved_back(random),
-            Kind::Removed => self.removed(random),
-            Kind::AccountLeft => self.account_left(random),
-            Kind::Import => self.import(random),
-            Kind::Ttl => self.ttl(random),
-            Kind::MaxKeys => self.max_keys(random),
-            Kind::Grantable => self.grantable(random),
-            _ => {}
-        }
+    pub fn edit_scopes(&mut self, random: &mut Random) {
+        self.edit_key(random, "scopes", scopes);
+    }
+
+    pub fn edit_access(&mut self, random: &mut Random) {
+        self.edit_key(random, "access", access);
+    }
+
+    pub fn edit_name(&mut self, random: &mut Random) {
+        self.edit_key(random, "name", |key, random| {
+            key.name = random.one_of(["Mailer", "app-mailer", "other"]).to_string();
+        });
+    }
+
+    pub fn edit_sinks(&mut self, random: &mut Random) {
+        self.edit_key(random, "sinks", sinks);
+    }
+
+    pub fn edit_owner(&mut self, random: &mut Random) {
+        self.edit_key(random, "owner", |key, random| {
+            key.owner = random.chance(30).then(|| "platform".to_string());
+        });
+    }
+
+    pub fn edit_protection(&mut self, random: &mut Random) {
+        self.edit_key(random, "protect", |key, random| key.protect = random.chance(40));
+    }
+
+    pub fn edit_on_delete(&mut self, random: &mut Random) {
+        self.edit_key(random, "on_delete", |key, _| key.on_delete = OnDelete::Keep);
+    }
+
+    pub fn edit_rotation(&mut self, random: &mut Random) {
+        self.edit_key(random, "rotate", rotate);
+    }
+
+    pub fn edit_account(&mut self, random: &mut Random) {
+        let accounts: Vec<Name> = self.manifest.accounts.keys().cloned().collect();
+        self.edit_key(random, "account", |key, random| {
+            key.account = random.pick(&accounts).unwrap_or(key.account.clone());
+        });
     }
 
     pub(super) fn some_wanted(&self, random: &mut Random) -> Option<Address> {
@@ -121,12 +125,13 @@ impl World {
             "owner" => format!("{:?}", key.owner),
             "protect" => key.protect.to_string(),
             "account" => key.account.to_string(),
+            "on_delete" => format!("{:?}", key.on_delete),
             _ => key.name.clone(),
         };
         self.tell(format!("edit: {what} of `{address}`: {now}"));
     }
 
-    fn all_at_limit(&mut self) {
+    pub fn all_at_limit(&mut self, _: &mut Random) {
         for key in self.manifest.keys.values_mut() {
             let overlap = DAY;
             key.rotate =
@@ -138,7 +143,7 @@ impl World {
         self.tell("every key is due, with `at_limit: replace`".to_string());
     }
 
-    fn key_removed(&mut self, random: &mut Random) {
+    pub fn key_removed(&mut self, random: &mut Random) {
         let Some(address) = self.some_wanted(random) else { return };
         self.manifest.keys.remove(&address);
         self.tell(format!("edit: `{address}` is taken out"));
@@ -149,7 +154,7 @@ impl World {
         (!self.manifest.keys.contains_key(&address)).then_some(address)
     }
 
-    fn key_added(&mut self, random: &mut Random) {
+    pub fn key_added(&mut self, random: &mut Random) {
         let Some(address) = self.free_target(random) else { return };
         let accounts: Vec<Name> = self.manifest.accounts.keys().cloned().collect();
         let Some(account) = random.pick(&accounts) else { return };
@@ -159,11 +164,7 @@ impl World {
     }
 
     /// An entry of `moved`.
-    pub fn moved(&mut self, from: &str, to: &str) {
-        self.say_moved(from, to);
-    }
-
-    fn say_moved(&mut self, from: &str, to: &str) {
+    pub fn say_moved(&mut self, from: &str, to: &str) {
         let (from, to) = (from.to_string(), to.to_string());
         if from == to || self.manifest.moved.iter().any(|known| known.from == from) {
             return;
@@ -186,7 +187,16 @@ impl World {
         ));
     }
 
-    fn renamed(&mut self, random: &mut Random, says_so: bool) {
+    /// A key has another address, and nothing says that it is the same one.
+    pub fn renamed(&mut self, random: &mut Random) {
+        self.address_edited(random, false);
+    }
+
+    pub fn moved(&mut self, random: &mut Random) {
+        self.address_edited(random, true);
+    }
+
+    fn address_edited(&mut self, random: &mut Random, says_so: bool) {
         let Some(from) = self.some_wanted(random) else { return };
         let Some(to) = self.free_target(random) else { return };
         let keeps_sinks = random.chance(70);
@@ -196,7 +206,7 @@ impl World {
         }
     }
 
-    fn moved_entry(&mut self, random: &mut Random) {
+    pub fn moved_entry(&mut self, random: &mut Random) {
         let Some((_, from)) = self.some_owned(random) else { return };
         let to = match random.below(4) {
             0 => self.some_owned(random).map(|(_, address)| address.to_string()),
@@ -208,7 +218,7 @@ impl World {
         }
     }
 
-    fn moved_pattern(&mut self, random: &mut Random) {
+    pub fn moved_pattern(&mut self, random: &mut Random) {
         let (from, to) =
             random.one_of([("stage/*", "prod/*"), ("prod/*", "stage/*"), ("*", "prod/*"), ("*/a", "*/x")]);
         let keys: Vec<Address> = self.manifest.keys.keys().cloned().collect();
@@ -231,7 +241,7 @@ impl World {
         self.say_moved(from, to);
     }
 
-    fn swapped(&mut self, random: &mut Random) {
+    pub fn swapped(&mut self, random: &mut Random) {
         let (Some(one), Some(other)) = (self.some_wanted(random), self.some_wanted(random)) else { return };
         if one == other {
             return;
@@ -249,7 +259,7 @@ impl World {
         self.say_moved(&other.to_string(), &one.to_string());
     }
 
-    fn moved_back(&mut self, random: &mut Random) {
+    pub fn moved_back(&mut self, random: &mut Random) {
         let known = random.pick(&self.manifest.moved).map(|known| (known.from, known.to));
         match known {
             Some((from, to)) => {
@@ -269,7 +279,7 @@ impl World {
         }
     }
 
-    fn removed(&mut self, random: &mut Random) {
+    pub fn removed(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let text = address.to_string();
         let what = match random.below(6) {
@@ -281,15 +291,14 @@ impl World {
             _ => RemovedWhat::Address(text),
         };
         let revoke = random.chance(40);
-        match random.chance(70) {
-            true => drop(self.manifest.keys.remove(&address)),
-            false => {}
+        if random.chance(70) {
+            self.manifest.keys.remove(&address);
         }
         self.tell(format!("removed: {what:?}, revoke {revoke}"));
         self.manifest.removed.push(Removed { what, revoke, position: position() });
     }
 
-    fn account_left(&mut self, random: &mut Random) {
+    pub fn account_left(&mut self, random: &mut Random) {
         let accounts: Vec<Name> = self.manifest.accounts.keys().cloned().collect();
         if accounts.len() < 2 {
             return;
@@ -312,7 +321,7 @@ impl World {
         }
     }
 
-    fn import(&mut self, random: &mut Random) {
+    pub fn import(&mut self, random: &mut Random) {
         let Some(to) = self.free_target(random) else { return };
         let accounts: Vec<Name> = self.manifest.accounts.keys().cloned().collect();
         let Some(account) = random.pick(&accounts) else { return };
@@ -342,7 +351,7 @@ impl World {
         self.manifest.import.push(Import { to, key, position: position() });
     }
 
-    fn ttl(&mut self, random: &mut Random) {
+    pub fn ttl(&mut self, random: &mut Random) {
         let ttl = random.one_of([Duration::from_secs(1), DAY * 7, DAY * 100]);
         if let Some(environment) = self.manifest.environments.get_mut(&name("pr-1")) {
             environment.ttl = Some(ttl);
@@ -350,7 +359,7 @@ impl World {
         }
     }
 
-    fn max_keys(&mut self, random: &mut Random) {
+    pub fn max_keys(&mut self, random: &mut Random) {
         let accounts: Vec<Name> = self.manifest.accounts.keys().cloned().collect();
         let Some(account) = random.pick(&accounts) else { return };
         let owned = self.states.get(&account).map_or(0, |state| state.keys.len());
@@ -361,7 +370,7 @@ impl World {
         self.tell(format!("edit: `{account}` may hold {most} keys"));
     }
 
-    fn grantable(&mut self, random: &mut Random) {
+    pub fn grantable(&mut self, random: &mut Random) {
         let all: BTreeSet<Scope> = SCOPES.into_iter().chain(["templates.create"]).map(Scope::new).collect();
         let grantable = match random.below(3) {
             0 => Grantable::Unknown("403".to_string()),

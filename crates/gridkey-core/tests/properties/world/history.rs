@@ -11,33 +11,9 @@ use super::build::{
     SCOPES, ago, granted, location, owned_key, pending_key, random_access, retiring_key, retiring_location,
     wanted_key,
 };
-use super::{Kind, Random, World};
+use super::{Random, World};
 
 impl World {
-    pub(super) fn history(&mut self, kind: Kind, random: &mut Random) {
-        match kind {
-            Kind::Aged => self.aged(random),
-            Kind::Retiring => self.retiring(random),
-            Kind::RetiringLocation => self.location_retiring(random),
-            Kind::ScopesDrifted => self.scopes_drifted(random),
-            Kind::NameDrifted => self.name_drifted(random),
-            Kind::Vanished => self.vanished(random, true),
-            Kind::NotListed => self.vanished(random, false),
-            Kind::SinkChanged => self.sink_changed(random),
-            Kind::SecretUnknown => self.secret_unknown(random),
-            Kind::Pending => self.pending(random),
-            Kind::Abandoned => self.abandoned(random),
-            Kind::ForeignKeys => self.foreign_keys(random),
-            Kind::TwoHalves => self.two_halves(random),
-            Kind::AccountUnreadable => self.unreadable(random),
-            Kind::Tight => {
-                self.tight = Some(u32::try_from(random.below(3)).unwrap());
-                self.tell("few slots are free".to_string());
-            }
-            _ => {}
-        }
-    }
-
     /// An account and an address that it owns a key at.
     pub(super) fn some_owned(&self, random: &mut Random) -> Option<(Name, Address)> {
         let all: Vec<_> = self
@@ -59,7 +35,7 @@ impl World {
         }
     }
 
-    fn aged(&mut self, random: &mut Random) {
+    pub fn aged(&mut self, random: &mut Random) {
         let hours = 24 * random.one_of([0, 13, 27, 31, 40, 95]) + 1;
         let Some((account, address)) = self.some_owned(random) else { return };
         let Some(key) = self.owned_mut(&account, &address) else { return };
@@ -67,7 +43,7 @@ impl World {
         self.tell(format!("`{address}` was made {hours} h ago"));
     }
 
-    fn retiring(&mut self, random: &mut Random) {
+    pub fn retiring(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let id = self.next_id();
         let hours = random.one_of([-20, -1, 1, 30, 100]);
@@ -95,7 +71,7 @@ impl World {
         ));
     }
 
-    fn location_retiring(&mut self, random: &mut Random) {
+    pub fn location_retiring(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let hours = random.one_of([-20, 1, 30]);
         let sink = random.one_of(["local", "vault", "github"]);
@@ -112,7 +88,7 @@ impl World {
         self.tell(format!("`{address}` leaves {location} {hours} h ago"));
     }
 
-    fn scopes_drifted(&mut self, random: &mut Random) {
+    pub fn scopes_drifted(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let (add, scope) = (random.chance(60), Scope::new(random.one_of(SCOPES)));
         let Some(id) = self.owned_mut(&account, &address).map(|key| key.id.clone()) else { return };
@@ -123,7 +99,7 @@ impl World {
         }
     }
 
-    fn name_drifted(&mut self, random: &mut Random) {
+    pub fn name_drifted(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let Some(id) = self.owned_mut(&account, &address).map(|key| key.id.clone()) else { return };
         let Some(read) = self.read_mut(&account) else { return };
@@ -133,7 +109,22 @@ impl World {
         }
     }
 
-    fn vanished(&mut self, random: &mut Random, surely: bool) {
+    /// The account's list and the key itself say that it is gone.
+    pub fn vanished(&mut self, random: &mut Random) {
+        self.gone(random, true);
+    }
+
+    /// The account's list lacks the key, and nothing looked at the key itself.
+    pub fn not_listed(&mut self, random: &mut Random) {
+        self.gone(random, false);
+    }
+
+    pub fn tight(&mut self, random: &mut Random) {
+        self.tight = Some(u32::try_from(random.below(3)).unwrap());
+        self.tell("few slots are free".to_string());
+    }
+
+    fn gone(&mut self, random: &mut Random, surely: bool) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let Some(id) = self.owned_mut(&account, &address).map(|key| key.id.clone()) else { return };
         let Some(read) = self.read_mut(&account) else { return };
@@ -145,7 +136,7 @@ impl World {
         self.tell(format!("`{address}` {}", if surely { "vanished" } else { "is not listed" }));
     }
 
-    fn sink_changed(&mut self, random: &mut Random) {
+    pub fn sink_changed(&mut self, random: &mut Random) {
         let all: Vec<SinkLocation> = self
             .states
             .values()
@@ -165,7 +156,7 @@ impl World {
         self.inventory.sinks.insert(location.id(), now);
     }
 
-    fn secret_unknown(&mut self, random: &mut Random) {
+    pub fn secret_unknown(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let Some(key) = self.owned_mut(&account, &address) else { return };
         if key.generation > 1 {
@@ -186,7 +177,7 @@ impl World {
     }
 
     /// A run broke off while it made a key.
-    fn pending(&mut self, random: &mut Random) {
+    pub fn pending(&mut self, random: &mut Random) {
         let wanted: Vec<_> = self.manifest.keys.values().chain(self.applied.values()).cloned().collect();
         let Some(mut wanted) = random.pick(&wanted) else { return };
         if random.chance(20) {
@@ -234,7 +225,7 @@ impl World {
         }
     }
 
-    fn abandoned(&mut self, random: &mut Random) {
+    pub fn abandoned(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let id = self.next_id();
         let marker = Marker::new(format!("m{}", id.as_str()));
@@ -248,7 +239,7 @@ impl World {
         }
     }
 
-    fn foreign_keys(&mut self, random: &mut Random) {
+    pub fn foreign_keys(&mut self, random: &mut Random) {
         let accounts: Vec<Name> = self.states.keys().cloned().collect();
         let Some(account) = random.pick(&accounts) else { return };
         for _ in 0..1 + random.below(3) {
@@ -260,7 +251,7 @@ impl World {
     }
 
     /// A key was made in another account, and the older one has not been revoked yet.
-    fn two_halves(&mut self, random: &mut Random) {
+    pub fn two_halves(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let others: Vec<Name> = self.states.keys().filter(|name| **name != account).cloned().collect();
         let Some(other) = random.pick(&others) else { return };
@@ -291,7 +282,7 @@ impl World {
         self.tell(format!("`{address}` went from `{other}` ({id}) to `{account}` ({newer}) at {at}"));
     }
 
-    fn unreadable(&mut self, random: &mut Random) {
+    pub fn unreadable(&mut self, random: &mut Random) {
         if !random.chance(30) {
             return;
         }

@@ -12,7 +12,7 @@ use gridkey_core::{Address, LocationId, Name};
 use jiff::SignedDuration;
 
 use super::build::{DAY, is_from_pattern, name, policy_file, position};
-use super::{Kind, Random, World};
+use super::{Random, World};
 
 const ALLOWABLE: [Code; 8] = [
     Code::ForbiddenScope,
@@ -26,83 +26,87 @@ const ALLOWABLE: [Code; 8] = [
 ];
 
 impl World {
-    pub(super) fn run(&mut self, kind: Kind, random: &mut Random) {
-        match kind {
-            Kind::Rule => {
-                let place = self.place(random);
-                let said = rule(&mut self.manifest.policy, &place, random);
-                self.tell(format!("policy of the manifest: {said} at {place:?}"));
-            }
-            Kind::FileRule => {
-                let place = self.place(random);
-                let said = rule(&mut self.policy.get_or_insert_with(policy_file).policy, &place, random);
-                self.tell(format!("policy of the file: {said} at {place:?}"));
-            }
-            Kind::Allow => {
-                let address = self.some_wanted(random).filter(|_| random.chance(70));
-                let code = random.one_of(ALLOWABLE);
-                self.tell(format!("--allow {code}, {address:?}"));
-                self.options.allow.push(Allow { code, address });
-            }
-            Kind::Allowance => self.allowance(random),
-            Kind::Environments => {
-                let all: [&[&str]; 6] =
-                    [&["prod"], &["stage"], &["prod", "stage"], &["pr-1"], &["tenants"], &["prod", "pr-1"]];
-                let chosen: BTreeSet<Name> = random.one_of(all).iter().map(|text| name(text)).collect();
-                self.tell(format!("--env {chosen:?}"));
-                self.selection.environments = Some(chosen);
-            }
-            Kind::Only => {
-                let Some(address) = (match random.chance(80) {
-                    true => self.some_wanted(random),
-                    false => self.some_owned(random).map(|(_, address)| address),
-                }) else {
-                    return;
-                };
-                self.tell(format!("--only {address}"));
-                self.selection.only.get_or_insert_default().insert(address);
-            }
-            Kind::Destroy => {
-                if self.selection.environments.is_some() {
-                    self.tell("destroy".to_string());
-                    self.selection.destroy = true;
-                }
-            }
-            Kind::DueExclude => {
-                self.tell("--due exclude".to_string());
-                self.options.due = Due::Exclude;
-            }
-            Kind::DueOnly => {
-                self.tell("--due only".to_string());
-                self.options.due = Due::Only;
-            }
-            Kind::RequestRotate => {
-                let Some(address) = self.some_wanted(random) else { return };
-                let old = random.one_of([RevokeOld::AfterOverlap, RevokeOld::Now, RevokeOld::Hold]);
-                self.tell(format!("--rotate {address}, {old:?}"));
-                self.options.requests.rotate.insert(address, None);
-                self.options.requests.revoke_old = old;
-            }
-            Kind::RequestRetire => {
-                let Some((_, address)) = self.some_owned(random) else { return };
-                let request = random.one_of([RetireRequest::Now, RetireRequest::Hold(DAY * 2)]);
-                self.tell(format!("retire {address}, {request:?}"));
-                self.options.requests.retire.insert(address, request);
-            }
-            Kind::NoSinks => {
-                if random.chance(30) {
-                    self.tell("--no-sinks".to_string());
-                    self.options.sinks = false;
-                }
-            }
-            Kind::FromSinks => {
-                if random.chance(30) {
-                    self.tell("import --from-sinks".to_string());
-                    self.options.requests.from_sinks = true;
-                }
-            }
-            Kind::TimePasses => self.time_passes(random),
-            _ => {}
+    pub fn rule(&mut self, random: &mut Random) {
+        let place = self.place(random);
+        let said = rule(&mut self.manifest.policy, &place, random);
+        self.tell(format!("policy of the manifest: {said} at {place:?}"));
+    }
+
+    pub fn file_rule(&mut self, random: &mut Random) {
+        let place = self.place(random);
+        let said = rule(&mut self.policy.get_or_insert_with(policy_file).policy, &place, random);
+        self.tell(format!("policy of the file: {said} at {place:?}"));
+    }
+
+    pub fn allow(&mut self, random: &mut Random) {
+        let address = self.some_wanted(random).filter(|_| random.chance(70));
+        let code = random.one_of(ALLOWABLE);
+        self.tell(format!("--allow {code}, {address:?}"));
+        self.options.allow.push(Allow { code, address });
+    }
+
+    pub fn environments(&mut self, random: &mut Random) {
+        let all: [&[&str]; 6] =
+            [&["prod"], &["stage"], &["prod", "stage"], &["pr-1"], &["tenants"], &["prod", "pr-1"]];
+        let chosen: BTreeSet<Name> = random.one_of(all).iter().map(|text| name(text)).collect();
+        self.tell(format!("--env {chosen:?}"));
+        self.selection.environments = Some(chosen);
+    }
+
+    pub fn only(&mut self, random: &mut Random) {
+        let address = match random.chance(80) {
+            true => self.some_wanted(random),
+            false => self.some_owned(random).map(|(_, address)| address),
+        };
+        let Some(address) = address else { return };
+        self.tell(format!("--only {address}"));
+        self.selection.only.get_or_insert_default().insert(address);
+    }
+
+    /// Environments are destroyed, and never everything.
+    pub fn destroy(&mut self, _: &mut Random) {
+        if self.selection.environments.is_some() {
+            self.tell("destroy".to_string());
+            self.selection.destroy = true;
+        }
+    }
+
+    pub fn due_exclude(&mut self, _: &mut Random) {
+        self.tell("--due exclude".to_string());
+        self.options.due = Due::Exclude;
+    }
+
+    pub fn due_only(&mut self, _: &mut Random) {
+        self.tell("--due only".to_string());
+        self.options.due = Due::Only;
+    }
+
+    pub fn request_rotation(&mut self, random: &mut Random) {
+        let Some(address) = self.some_wanted(random) else { return };
+        let old = random.one_of([RevokeOld::AfterOverlap, RevokeOld::Now, RevokeOld::Hold]);
+        self.tell(format!("--rotate {address}, {old:?}"));
+        self.options.requests.rotate.insert(address, None);
+        self.options.requests.revoke_old = old;
+    }
+
+    pub fn request_retirement(&mut self, random: &mut Random) {
+        let Some((_, address)) = self.some_owned(random) else { return };
+        let request = random.one_of([RetireRequest::Now, RetireRequest::Hold(DAY * 2)]);
+        self.tell(format!("retire {address}, {request:?}"));
+        self.options.requests.retire.insert(address, request);
+    }
+
+    pub fn no_sinks(&mut self, random: &mut Random) {
+        if random.chance(30) {
+            self.tell("--no-sinks".to_string());
+            self.options.sinks = false;
+        }
+    }
+
+    pub fn look_in_sinks(&mut self, random: &mut Random) {
+        if random.chance(30) {
+            self.tell("import --from-sinks".to_string());
+            self.options.requests.from_sinks = true;
         }
     }
 
@@ -116,7 +120,7 @@ impl World {
         }
     }
 
-    fn allowance(&mut self, random: &mut Random) {
+    pub fn allowance(&mut self, random: &mut Random) {
         let address = self.some_wanted(random).filter(|_| random.chance(70));
         let until = random.chance(40).then(|| random.one_of(["2026-01-31", "2027-01-31"]).parse().unwrap());
         let code = random.one_of(ALLOWABLE).as_str().to_string();
@@ -133,7 +137,7 @@ impl World {
         }
     }
 
-    fn time_passes(&mut self, random: &mut Random) {
+    pub fn time_passes(&mut self, random: &mut Random) {
         let hours = random.one_of([1, 25, 24 * 8, 24 * 40]);
         let span = SignedDuration::from_hours(hours);
         self.now += span;

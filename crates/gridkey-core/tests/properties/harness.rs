@@ -81,15 +81,19 @@ impl Property<'_> {
             println!("{}: the world of seed {seed}\n  {}\n", self.name, recipe.story().join("\n  "));
         }
         let mut report = format!("{}: {cases} worlds from seed 0\n", self.name);
+        let least = |what: &str| {
+            let known = self.interesting.iter().find(|(known, _)| *known == what);
+            known.map_or(0, |(_, in_ten_thousand)| cases * in_ten_thousand / 10_000)
+        };
         for (what, times) in &tally.0 {
-            let _ = writeln!(report, "  {times:>8} {what}");
+            let _ = writeln!(report, "  {times:>8} {what}, of {} at least", least(what));
         }
         println!("{report}");
         assert!(failures.is_empty(), "{}", self.describe(&failures, one.is_some()));
         if one.is_none() && cases >= ENOUGH {
-            for (what, in_ten_thousand) in self.interesting {
+            for (what, _) in self.interesting {
                 let times = tally.0.get(what).copied().unwrap_or_default();
-                let least = cases * in_ten_thousand / 10_000;
+                let least = least(what);
                 assert!(times >= least, "{}: {what} came up {times} times, not {least}", self.name);
             }
         }

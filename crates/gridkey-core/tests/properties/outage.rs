@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::inventory::{AccountInventory, KeyDetail};
 use gridkey_core::manifest::{AtLimit, RemovedWhat};
-use gridkey_core::plan::{Change, Plan, RetireRequest, RevokeOld, Step};
+use gridkey_core::plan::{Change, Plan, RetireRequest, Step};
 use gridkey_core::state::SecretStatus;
 use gridkey_core::{Address, KeyId, Name};
 
@@ -222,14 +222,12 @@ fn outage(
     if left || !was_used || is_unwanted(world, address, moved) {
         return None;
     }
-    let asked = world.options.requests.rotate.contains_key(address)
-        && world.options.requests.revoke_old == RevokeOld::Now;
     let given_up = world.options.requests.retire.get(address) == Some(&RetireRequest::Now);
-    let at_limit =
-        world.manifest.keys[address].rotate.is_some_and(|rotate| rotate.at_limit == AtLimit::Replace);
+    let rotate = world.manifest.keys.get(address).and_then(|wanted| wanted.rotate);
     let allowed = match step {
-        Step::RevokeFirst { .. } => at_limit,
-        Step::RevokeOlder { .. } | Step::Delete(_) => asked || given_up,
+        Step::RevokeFirst { .. } => rotate.is_some_and(|rotate| rotate.at_limit == AtLimit::Replace),
+        // A rotation that revokes the older key at once still makes the new one before.
+        Step::RevokeOlder { .. } | Step::Delete(_) => given_up,
         _ => false,
     };
     (!allowed).then(|| {

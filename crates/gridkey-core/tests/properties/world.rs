@@ -36,6 +36,7 @@ pub const HISTORY: &[Event] = &[
     World::location_retiring,
     World::scopes_drifted,
     World::name_drifted,
+    World::name_unfinished,
     World::vanished,
     World::not_listed,
     World::sink_changed,

@@ -109,6 +109,23 @@ impl World {
         }
     }
 
+    /// An earlier run recorded the key and could not give it its final name.
+    pub fn name_unfinished(&mut self, random: &mut Random) {
+        let Some((account, address)) = self.some_owned(random) else { return };
+        let Some(id) = self.owned_mut(&account, &address).map(|key| key.id.clone()) else { return };
+        let marker = Marker::new(format!("m{id}"));
+        let Some(read) = self.read_mut(&account) else { return };
+        if let Some(name) = read.live.get_mut(&id) {
+            *name = marker.pending_name(name);
+            self.tell(format!("`{address}` has not got its name yet"));
+        }
+        if random.chance(30)
+            && let Some(state) = self.states.get_mut(&account)
+        {
+            state.abandoned.insert(marker, AbandonedMarker { address, at: ago(30) });
+        }
+    }
+
     /// The account's list and the key itself say that it is gone.
     pub fn vanished(&mut self, random: &mut Random) {
         self.gone(random, true);

@@ -12,6 +12,7 @@ mod forms;
 mod input;
 mod interruption;
 mod lives;
+mod planner;
 mod quickstart;
 mod review;
 mod scenarios;

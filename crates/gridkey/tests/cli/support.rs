@@ -251,8 +251,7 @@ impl Place {
 
     /// The accounts of the emulated SendGrid.
     fn accounts(&self) -> Vec<String> {
-        let snapshot: Value =
-            serde_json::from_slice(&self.server.model().snapshot().to_bytes()).unwrap();
+        let snapshot: Value = serde_json::from_slice(&self.server.model().snapshot().to_bytes()).unwrap();
         snapshot["accounts"].as_object().unwrap().keys().cloned().collect()
     }
 

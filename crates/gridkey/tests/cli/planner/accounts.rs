@@ -19,7 +19,9 @@ async fn an_account_that_left_blocks_the_environments_whose_keys_it_has() {
     let before = place.world();
     // The account is gone from the manifest, and its environment is to live elsewhere.
     place.write("gridkey.yaml", &text("acme"));
-    for selected in [&["--env", "prod"][..], &["--only", "prod/mailer"], &["--env", "prod", "--env", "staging"], &[]] {
+    for selected in
+        [&["--env", "prod"][..], &["--only", "prod/mailer"], &["--env", "prod", "--env", "staging"], &[]]
+    {
         place.plan(selected).blocks("account_left").finds(&["team"]);
         let said = place.run(&[&["apply", "--yes"], selected].concat());
         assert_eq!(place.world(), before, "{selected:?}: {}", said.all());
@@ -42,7 +44,9 @@ async fn an_account_that_left_blocks_its_keys_that_are_due() {
     place.let_days_pass(31);
     let before = place.world();
     place.write("gridkey.yaml", &text("acme"));
-    for arguments in [&["apply", "--env", "prod", "--yes"][..], &["rotate", "prod/mailer", "--env", "prod", "--yes"]] {
+    for arguments in
+        [&["apply", "--env", "prod", "--yes"][..], &["rotate", "prod/mailer", "--env", "prod", "--yes"]]
+    {
         let said = place.run(arguments);
         assert_eq!(place.world(), before, "{arguments:?}: {}", said.all());
         said.ends(3);

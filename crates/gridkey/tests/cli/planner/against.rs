@@ -50,7 +50,8 @@ async fn no_key_is_due_in_a_comparison() {
 async fn an_environment_of_a_pattern_that_the_branch_adds_can_be_compared() {
     let place = Place::new(Settings::default()).await;
     let keys = "  mailer: { scopes: [mail.send] }\n";
-    let (without, with) = (staged("  prod: {}\n", keys), staged("  prod: {}\n  \"pr-*\": { ttl: 14d }\n", keys));
+    let (without, with) =
+        (staged("  prod: {}\n", keys), staged("  prod: {}\n  \"pr-*\": { ttl: 14d }\n", keys));
     for (base, branch, action) in [(&without, &with, "create"), (&with, &without, "delete")] {
         place.write("base.yaml", base);
         place.write("gridkey.yaml", branch);

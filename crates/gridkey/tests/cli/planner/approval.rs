@@ -116,7 +116,8 @@ async fn an_account_that_is_let_go_of() -> (Place, String) {
     let place = Place::new(Settings::default()).await;
     place.server.model().child("acme", "team");
     let keys = |scopes: &str| format!("  mailer: {{ account: acme, scopes: [{scopes}] }}\n");
-    let others = "  other: { account: team, scopes: [mail.send] }\n  third: { account: team, scopes: [mail.send] }\n";
+    let others =
+        "  other: { account: team, scopes: [mail.send] }\n  third: { account: team, scopes: [mail.send] }\n";
     let all = format!("{}{others}", keys("mail.send"));
     place.write("gridkey.yaml", &with_subusers(&manifest(&all), &["team"]));
     place.run(&["apply", "--yes"]).ends(0);

@@ -56,12 +56,11 @@ async fn state_never_has_two_owners_of_a_key_that_is_moved_and_due() {
     ] {
         let said = place.run(arguments);
         let state = place.world().state["acme"]["keys"].clone();
-        let keys = state.as_object().unwrap().values();
-        let retiring = |key: &serde_json::Value| key["retiring"].as_array().cloned().unwrap_or_default();
-        let mut ids: Vec<String> = keys
-            .flat_map(|key| std::iter::once(key["id"].clone()).chain(retiring(key).iter().map(|old| old["id"].clone())))
-            .map(|id| id.to_string())
-            .collect();
+        let mut ids = Vec::new();
+        for key in state.as_object().unwrap().values() {
+            ids.push(key["id"].to_string());
+            ids.extend(key["retiring"].as_array().unwrap().iter().map(|older| older["id"].to_string()));
+        }
         let known = ids.len();
         ids.sort();
         ids.dedup();
@@ -161,7 +160,8 @@ fn rotated(rotate: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_of_a_rotation_shows_in_the_plan_as_a_change_of_state() {
     let place = Place::new(Settings::default()).await;
-    place.write("gridkey.yaml", &rotated("{ every: 30d, overlap: 24h, warn_before: 7d, at_limit: postpone }"));
+    place
+        .write("gridkey.yaml", &rotated("{ every: 30d, overlap: 24h, warn_before: 7d, at_limit: postpone }"));
     place.run(&["apply", "--yes"]).ends(0);
     place.converged();
     for (field, rotate) in [

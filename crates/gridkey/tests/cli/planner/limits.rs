@@ -72,7 +72,8 @@ fn a_ttl_without_a_pattern_is_told_once() {
 async fn full_access_that_the_managing_key_does_not_have_is_not_asked_for() {
     let place = Place::new(Settings::default()).await;
     let scopes = ["api_keys.create", "api_keys.delete", "api_keys.read", "api_keys.update", "mail.send"];
-    let weak = place.server.model().add_key("acme", "Reader that also writes", Some(&scopes), Timestamp::now());
+    let weak =
+        place.server.model().add_key("acme", "Reader that also writes", Some(&scopes), Timestamp::now());
     place.write("gridkey.yaml", &manifest("  admin: { access: full }\n"));
     let with_weak = |arguments: &[&str]| {
         let mut command = place.command(arguments);
@@ -100,7 +101,8 @@ async fn what_a_key_with_full_access_really_got_is_told() {
     let settings = serde_json::from_value(serde_json::json!({ "full_access_of_maker": true }));
     let place = Place::new(settings.expect("the emulator can give what the caller has")).await;
     let scopes = ["api_keys.create", "api_keys.delete", "api_keys.read", "api_keys.update", "mail.send"];
-    let weak = place.server.model().add_key("acme", "Reader that also writes", Some(&scopes), Timestamp::now());
+    let weak =
+        place.server.model().add_key("acme", "Reader that also writes", Some(&scopes), Timestamp::now());
     place.write("gridkey.yaml", &manifest("  admin: { access: full }\n"));
     let mut command = place.command(&["apply", "--allow", "ungrantable_scope", "--yes"]);
     command.env("SENDGRID_API_KEY", &weak.secret);

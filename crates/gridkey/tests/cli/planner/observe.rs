@@ -120,8 +120,11 @@ async fn a_command_that_fails_to_read_is_a_sink_that_cannot_be_read() {
     let place = Place::new(Settings::default()).await;
     let command = "put: [sh, -c, \"cat > backup-value\"], read: [sh, -c, \"test ! -f locked && cat backup-value 2>/dev/null\
                    || test ! -f locked\"]";
-    let text = manifest("  mailer: { scopes: [mail.send], sinks: [other] }\n")
-        .replacen("defaults:", &format!("  other: {{ command: {{ {command} }} }}\ndefaults:"), 1);
+    let text = manifest("  mailer: { scopes: [mail.send], sinks: [other] }\n").replacen(
+        "defaults:",
+        &format!("  other: {{ command: {{ {command} }} }}\ndefaults:"),
+        1,
+    );
     place.write("gridkey.yaml", &text);
     place.run(&["apply", "--yes"]).ends(0);
     place.converged();

@@ -95,8 +95,7 @@ async fn a_move_does_not_carry_full_access_past_a_policy_file() {
     place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
     let before = place.world();
     for moved in ["{ from: \"staging/*\", to: \"prod/*\" }", "{ from: staging/admin, to: prod/admin }"] {
-        place
-            .write("gridkey.yaml", &format!("{}moved: [{moved}]\n", staged("  prod: {}\n", admin)));
+        place.write("gridkey.yaml", &format!("{}moved: [{moved}]\n", staged("  prod: {}\n", admin)));
         place.plan(&["--policy", "policy.yaml"]).blocks("full_access");
         place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("full_access");
         assert_eq!(place.world(), before, "nothing is done for {moved}");
@@ -168,7 +167,8 @@ fn a_pattern_that_forbids_nothing_is_an_error() {
         .unwrap();
         said(gridkey(folder.path(), &["validate"])).ends(1).says(pattern).says("gridkey.yaml:9:");
         std::fs::write(folder.path().join("gridkey.yaml"), &text).unwrap();
-        std::fs::write(folder.path().join("policy.yaml"), format!("forbid_scopes: [\"{pattern}\"]\n")).unwrap();
+        std::fs::write(folder.path().join("policy.yaml"), format!("forbid_scopes: [\"{pattern}\"]\n"))
+            .unwrap();
         let plan = &["--emulator", "--policy", "policy.yaml", "plan"];
         said(gridkey(folder.path(), plan)).ends(1).says(pattern).says("policy.yaml:1:");
     }

@@ -56,9 +56,8 @@ async fn a_star_alone_in_removed_stands_for_every_key_that_is_no_longer_wanted()
 async fn a_star_in_removed_crosses_the_parts_of_an_address() {
     let place = Place::new(Settings::default()).await;
     place.server.model().child("acme", "team-a");
-    let text = |keys: &str| {
-        super::with_subusers(&staged("  prod: { accounts: [team-a] }\n", keys), &["team-a"])
-    };
+    let text =
+        |keys: &str| super::with_subusers(&staged("  prod: { accounts: [team-a] }\n", keys), &["team-a"]);
     let keys = "  mailer: { scopes: [mail.send] }\n  old: { scopes: [mail.send] }\n";
     place.write("gridkey.yaml", &text(keys));
     place.run(&["apply", "--yes"]).ends(0);
@@ -74,8 +73,16 @@ async fn a_star_in_removed_crosses_the_parts_of_an_address() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_without_the_environment_of_its_key_blocks_and_names_the_key() {
     let entries = [
-        ("  mailer: { scopes: [mail.send] }\n", "removed: [{ from: legacy-a, revoke: false }]\n", "prod/legacy-a"),
-        ("  mailer: { scopes: [mail.send] }\n", "removed: [{ from: \"legacy-*\", revoke: false }]\n", "prod/legacy-"),
+        (
+            "  mailer: { scopes: [mail.send] }\n",
+            "removed: [{ from: legacy-a, revoke: false }]\n",
+            "prod/legacy-a",
+        ),
+        (
+            "  mailer: { scopes: [mail.send] }\n",
+            "removed: [{ from: \"legacy-*\", revoke: false }]\n",
+            "prod/legacy-",
+        ),
         (
             "  mailer: { scopes: [mail.send] }\n  modern: { scopes: [mail.send] }\n",
             "moved: [{ from: legacy-a, to: modern }]\n",
@@ -117,7 +124,8 @@ async fn an_entry_that_did_nothing_is_not_said_to_be_carried_out() {
     }
     // One that was carried out can go.
     let renamed = staged("  staging: {}\n  prod: {}\n", &keys.replace("mailer:", "sender:"));
-    let moved = "moved: [{ from: prod/mailer, to: prod/sender }, { from: staging/mailer, to: staging/sender }]\n";
+    let moved =
+        "moved: [{ from: prod/mailer, to: prod/sender }, { from: staging/mailer, to: staging/sender }]\n";
     place.write("gridkey.yaml", &format!("{renamed}{moved}"));
     place.run(&["apply", "--yes"]).ends(0);
     place.run(&["validate"]).ends(0).says("is carried out, and can go");

@@ -16,9 +16,8 @@ fn numbered(start: &str, count: usize) -> String {
 fn makes_before_it_revokes(place: &Place) -> bool {
     let model = place.server.model();
     let operations = model.log().iter().map(|entry| entry.operation);
-    let kept: Vec<Operation> = operations
-        .filter(|operation| matches!(operation, Operation::Create | Operation::Delete))
-        .collect();
+    let kept: Vec<Operation> =
+        operations.filter(|operation| matches!(operation, Operation::Create | Operation::Delete)).collect();
     kept.is_sorted()
 }
 

@@ -134,7 +134,8 @@ async fn a_run_about_another_key_finishes_a_creation_whose_secret_a_sink_has() {
     place.run(&["apply", "--yes"]).ends(0);
     // The first location takes the secret, and the second cannot be written, so the key stays pending.
     let sinks = "  backup: { dotenv: { path: \"backup/.env\", variable: \"SENDGRID_{KEY}\" } }\ndefaults:";
-    let both = "  other: { scopes: [stats.read] }\n  mailer: { scopes: [mail.send], sinks: [local, flaky] }\n";
+    let both =
+        "  other: { scopes: [stats.read] }\n  mailer: { scopes: [mail.send], sinks: [local, flaky] }\n";
     let flaky = "  flaky: { command: { put: [sh, -c, \"test -f ready && cat > backup-flaky\"], \
                  check: [\"true\"], read: [sh, -c, \"cat backup-flaky 2>/dev/null || true\"] } }\n";
     let text = manifest(both).replacen("defaults:", &format!("{flaky}{sinks}"), 1);

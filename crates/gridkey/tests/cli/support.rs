@@ -240,8 +240,9 @@ impl Place {
     pub fn world(&self) -> World {
         let accounts = self.accounts();
         let live = |account: &String| {
-            let keys = self.server.model().keys(account);
-            keys.into_iter().filter(|key| key.live).map(|key| (key.id, key.name, key.scopes)).collect()
+            let keys = self.server.model().keys(account).into_iter();
+            let live = keys.filter(|key| key.live && !is_managing(key));
+            live.map(|key| (key.id, key.name, key.scopes)).collect()
         };
         let live = accounts.iter().map(|account| (account.clone(), live(account))).collect();
         let mut sinks = BTreeMap::new();
@@ -285,8 +286,7 @@ impl Place {
     /// The live keys of an account by id, besides managing keys and readers.
     pub fn live(&self, account: &str) -> BTreeMap<String, KeyView> {
         let keys = self.server.model().keys(&at_sendgrid(account)).into_iter();
-        let managing = |key: &KeyView| key.name == "managing key" || key.name.starts_with("Reader");
-        keys.filter(|key| key.live && !managing(key)).map(|key| (key.id.clone(), key)).collect()
+        keys.filter(|key| key.live && !is_managing(key)).map(|key| (key.id.clone(), key)).collect()
     }
 
     /// The id of the key at an address, which has to be live.
@@ -351,8 +351,20 @@ pub struct PlanSaid {
 impl PlanSaid {
     #[track_caller]
     pub fn ends(&self, code: i32) -> &Self {
-        self.said.ends(code);
+        assert_eq!(self.said.code, code, "{}", self.brief());
         self
+    }
+
+    /// What is done and found, in a few lines.
+    pub fn brief(&self) -> String {
+        let list = |name: &str| self.json[name].as_array().cloned().unwrap_or_default();
+        let changes = list("changes")
+            .into_iter()
+            .map(|change| format!("{} {} {}\n", change["address"], change["action"], change["reasons"]));
+        let findings = list("findings")
+            .into_iter()
+            .map(|finding| format!("{} {} {}\n", finding["severity"], finding["code"], finding["message"]));
+        format!("{}{}", self.said.err, changes.chain(findings).collect::<String>())
     }
 
     /// The change at an address.
@@ -382,7 +394,7 @@ impl PlanSaid {
         self.ends(3);
         let severities: Vec<_> = self.findings(code).iter().map(|finding| &finding["severity"]).collect();
         let blocks = severities.iter().any(|severity| severity.as_str().unwrap().starts_with("blocks"));
-        assert!(blocks, "`{code}` does not block: {:#}", self.json["findings"]);
+        assert!(blocks, "`{code}` does not block: {}", self.brief());
         self
     }
 
@@ -393,9 +405,14 @@ impl PlanSaid {
             let said = format!("{} {}", finding["message"], finding["help"]);
             texts.iter().all(|text| said.contains(text))
         });
-        assert!(found, "no finding says {texts:?}: {:#}", self.json["findings"]);
+        assert!(found, "no finding says {texts:?}: {}", self.brief());
         self
     }
+}
+
+/// Whether a key is one that gridkey authenticates with in tests.
+fn is_managing(key: &KeyView) -> bool {
+    key.name == "managing key" || key.name.starts_with("Reader")
 }
 
 /// What the emulated SendGrid calls an account of a test's manifest: all but `acme` are its subusers.

@@ -125,6 +125,7 @@ async fn an_account_that_is_let_go_of() -> (Place, String) {
     let edited = format!("{}{others}", keys("mail.send, stats.read"));
     place.write("gridkey.yaml", &with_subusers(&manifest(&edited), &["team"]));
     place.run(&["plan", "--out", "before.json"]).ends(0);
+    place.run(&["plan", "--only", "mailer", "--out", "mailer.json"]).ends(0);
     let left = format!("{}{removed}", manifest(&keys("mail.send, stats.read")));
     (place, left)
 }
@@ -136,6 +137,23 @@ async fn letting_go_of_an_account_needs_its_approval() {
     place.write("gridkey.yaml", &left);
     place.run(&["apply", "before.json", "--yes"]).ends(3);
     assert_eq!(place.world(), before, "nothing is done");
+    // A file that is not about the account at all approves nothing there.
+    let said = place.run(&["apply", "mailer.json", "--yes"]);
+    let after = place.world();
+    assert_eq!(after.state["team"], before.state["team"], "{}", said.all());
+    assert_eq!(after.live["acme/team"], before.live["acme/team"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letting_go_of_an_account_is_outside_of_a_selection_that_has_none_of_its_keys() {
+    let (place, left) = an_account_that_is_let_go_of().await;
+    let before = place.world();
+    place.write("gridkey.yaml", &left);
+    let said = place.run(&["apply", "--only", "mailer", "--yes"]);
+    said.ends(0);
+    assert_eq!(place.world().state["team"], before.state["team"], "{}", said.all());
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.owns("team").len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -136,7 +136,7 @@ async fn a_ttl_counts_from_the_first_key_whatever_was_rotated_since() {
     assert_eq!(place.live("acme").len(), 1, "the older key has retired");
     place.let_days_pass(5);
     let planned = place.plan(&["--env", "pr-1"]);
-    assert_eq!(planned.action("pr-1/mailer"), Some("delete"), "{}", planned.said.all());
+    assert_eq!(planned.action("pr-1/mailer"), Some("delete"), "{}", planned.brief());
     place.run(&["rotate", "--due", "--env", "pr-*", "--yes"]).ends(0);
     assert_eq!(place.live("acme").len(), 0);
 }
@@ -150,7 +150,7 @@ async fn a_ttl_counts_from_the_first_key_also_where_it_vanished() {
     assert_eq!(place.live("acme").len(), 1);
     place.let_days_pass(5);
     let planned = place.plan(&["--env", "pr-1"]);
-    assert_eq!(planned.action("pr-1/mailer"), Some("delete"), "{}", planned.said.all());
+    assert_eq!(planned.action("pr-1/mailer"), Some("delete"), "{}", planned.brief());
 }
 
 fn rotated(rotate: &str) -> String {
@@ -206,7 +206,7 @@ async fn the_nightly_job_goes_by_the_rotation_that_was_last_applied() {
     for rotate in ["{ every: 90d, overlap: 0s }", "never"] {
         place.write("gridkey.yaml", &rotated(rotate));
         let planned = place.plan(&["--due", "only"]);
-        assert_eq!(planned.action("mailer"), None, "{}", planned.said.all());
+        assert_eq!(planned.action("mailer"), None, "{}", planned.brief());
     }
     place.let_days_pass(11);
     place.write("gridkey.yaml", &rotated("{ every: 90d, overlap: 0s }"));

@@ -447,6 +447,23 @@ async fn a_file_that_asks_for_a_rotation_makes_none_happen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_action_with_a_reason_that_a_person_gives_does_anything() {
+    let world = nothing_to_do().await;
+    let at = change_at(&world.plan, "prod/reports");
+    let mut forged = Vec::new();
+    for action in ACTIONS {
+        for reason in
+            ["rotation_requested", "retirement_requested", "hold_requested", "rotation_due", "ttl_passed"]
+        {
+            let plan = with(&world.plan, &format!("/changes/{at}/action"), json!(action));
+            let plan = with(&plan, &format!("/changes/{at}/reasons"), json!([reason]));
+            forged.push((format!("{action} {reason}"), plan));
+        }
+    }
+    world.withstands(forged, &[&[]]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_about_an_environment_of_a_pattern_does_not_bring_it_about() {
     let world = nothing_to_do().await;
     let place = &world.place;

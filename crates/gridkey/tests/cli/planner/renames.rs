@@ -34,7 +34,7 @@ async fn a_key_under_another_address_looks_like_a_rename() {
     let renamed = manifest("  sender: { scopes: [mail.send, stats.read] }\n");
     place.write("gridkey.yaml", &format!("{renamed}{moved}"));
     let planned = place.plan(&[]);
-    assert!(!planned.said.out.contains("looks like a rename"), "{}", planned.said.out);
+    assert!(!planned.said.out.contains("looks like a rename"), "{}", planned.brief());
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!(place.id("acme", "sender"), id);
 }
@@ -46,7 +46,7 @@ async fn a_key_that_has_nothing_of_another_does_not_look_like_a_rename() {
     place.run(&["apply", "--yes"]).ends(0);
     place.write("gridkey.yaml", &manifest("  reports: { scopes: [stats.read] }\n"));
     let planned = place.plan(&[]);
-    assert!(!planned.said.out.contains("looks like a rename"), "{}", planned.said.out);
+    assert!(!planned.said.out.contains("looks like a rename"), "{}", planned.brief());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

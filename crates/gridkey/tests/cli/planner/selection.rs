@@ -137,7 +137,7 @@ async fn a_run_about_another_key_finishes_a_creation_whose_secret_a_sink_has() {
     let both =
         "  other: { scopes: [stats.read] }\n  mailer: { scopes: [mail.send], sinks: [local, flaky] }\n";
     let flaky = "  flaky: { command: { put: [sh, -c, \"test -f ready && cat > backup-flaky\"], \
-                 check: [\"true\"], read: [sh, -c, \"cat backup-flaky 2>/dev/null || true\"] } }\n";
+                 read: [sh, -c, \"cat backup-flaky 2>/dev/null || true\"] } }\n";
     let text = manifest(both).replacen("defaults:", &format!("{flaky}{sinks}"), 1);
     place.write("gridkey.yaml", &text);
     place.run(&["apply", "--yes"]).ends(4);

@@ -224,11 +224,14 @@ fn earlier(value: &mut serde_json::Value, days: i64) {
     }
 }
 
+/// The scopes of a key at the emulated SendGrid; none for Full Access.
+pub type ScopesHeld = Option<BTreeSet<String>>;
+
 /// All that a run could have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
     /// The live keys of every account of the emulated SendGrid: id, name and scopes.
-    pub live: BTreeMap<String, Vec<(String, String, Option<BTreeSet<String>>)>>,
+    pub live: BTreeMap<String, Vec<(String, String, ScopesHeld)>>,
     /// What state says of keys and creations, by account.
     pub state: BTreeMap<String, Value>,
     /// What the files of sinks hold.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::staged;
-use crate::support::{Place, Said};
+use crate::support::{Place, Said, ScopesHeld};
 
 const FILE: &str = "plan.json";
 
@@ -30,9 +30,9 @@ struct Seen {
     /// What state says of each address, without times and ids of later keys.
     owned: BTreeMap<String, Value>,
     /// Every key that was there before: its name and scopes, if it still lives.
-    older: BTreeMap<String, Option<(String, Option<BTreeSet<String>>)>>,
+    older: BTreeMap<String, Option<(String, ScopesHeld)>>,
     /// Name and scopes of every later key.
-    newer: Vec<(String, Option<BTreeSet<String>>)>,
+    newer: Vec<(String, ScopesHeld)>,
 }
 
 impl World {

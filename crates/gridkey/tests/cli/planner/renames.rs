@@ -79,7 +79,7 @@ async fn a_rename_whose_creation_fails_has_not_revoked_the_key_before() {
     place.write("gridkey.yaml", &manifest("  sender: { scopes: [mail.send] }\n"));
     place.server.model().set_faults(refused_creations(0, None));
     place.server.model().clear_log();
-    place.run(&["apply", "--yes"]).ends(4);
+    assert_ne!(place.run(&["apply", "--yes"]).code, 0);
     // Whether the key goes all the same is another question; it does not go first.
     assert!(makes_before_it_revokes(&place), "{:?}", place.server.model().log());
     let live = place.live("acme");

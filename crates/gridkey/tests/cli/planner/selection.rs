@@ -140,7 +140,7 @@ async fn a_run_about_another_key_finishes_a_creation_whose_secret_a_sink_has() {
                  read: [sh, -c, \"cat backup-flaky 2>/dev/null || true\"] } }\n";
     let text = manifest(both).replacen("defaults:", &format!("{flaky}{sinks}"), 1);
     place.write("gridkey.yaml", &text);
-    place.run(&["apply", "--yes"]).ends(4);
+    assert_ne!(place.run(&["apply", "--yes"]).code, 0);
     let pending = place.world().state["acme"]["pending"].as_object().unwrap().len();
     assert_eq!(pending, 1, "the creation is begun, and a sink has its secret");
     place.write("ready", "");

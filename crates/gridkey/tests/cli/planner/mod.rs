@@ -7,6 +7,7 @@ mod capacity;
 mod due;
 mod folder;
 mod forged;
+mod forgeries;
 mod limits;
 mod moves;
 mod names;

@@ -173,19 +173,12 @@ fn before(world: &World, account: &Name, address: &Address, owned: &OwnedKey) ->
             SecretStatus::Unknown => wanted_sinks(world, address),
         },
         owner: owned.owner.clone(),
-        rotate: world.applied.get(address).and_then(|applied| applied.rotate),
+        rotate: owned.lifecycle.and_then(|lifecycle| lifecycle.rotate),
     }
 }
 
 /// A key as a change leaves it.
 fn after(world: &World, change: &Change, values: &KeyValues) -> Key {
-    // How often a key is rotated is the manifest's to say, from the first plan on that looks at it.
-    let rotate = match world.options.due {
-        Due::Only => world.applied.get(&change.address).and_then(|applied| applied.rotate),
-        Due::Include | Due::Exclude => {
-            world.manifest.keys.get(&change.address).and_then(|wanted| wanted.rotate)
-        }
-    };
     Key {
         address: change.address.clone(),
         account: change.account.clone(),
@@ -197,7 +190,7 @@ fn after(world: &World, change: &Change, values: &KeyValues) -> Key {
             sinks(&values.sinks)
         },
         owner: values.owner.clone(),
-        rotate,
+        rotate: values.rotate,
     }
 }
 

@@ -11,6 +11,7 @@ mod docs;
 mod input;
 mod interruption;
 mod lives;
+mod planner;
 mod quickstart;
 mod review;
 mod support;

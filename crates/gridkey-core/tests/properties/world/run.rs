@@ -161,6 +161,11 @@ impl World {
             .keys
             .retain(|address, key| made(address.environment.as_ref()) && accounts.contains_key(&key.account));
         self.manifest.environments.retain(|name, _| made(Some(name)));
+        let ttls = self.manifest.environments.clone();
+        for (address, key) in &mut self.manifest.keys {
+            let environment = address.environment.as_ref().and_then(|name| ttls.get(name));
+            key.ttl = environment.and_then(|environment| environment.ttl);
+        }
         let flat = self.manifest.patterns.is_empty();
         self.manifest.keys.retain(|address, _| address.environment.is_none() == flat);
         let mut used: BTreeSet<LocationId> = BTreeSet::new();

@@ -81,7 +81,10 @@ impl<'a> Index<'a> {
         for (address, key) in &state.keys {
             self.owners.entry(address).or_default().push((name, key));
             self.ids.extend(key.ids().map(|id| (id, address)));
-            if let Some(environment) = &address.environment {
+            // A key that leaves, though not with this run, does not count for the environment any more.
+            if let Some(environment) =
+                address.environment.as_ref().filter(|_| !self.left_alone.contains(address))
+            {
                 let since = self.since.entry(environment).or_insert(Timestamp::MAX);
                 *since = key.since().min(*since);
             }
@@ -168,13 +171,16 @@ impl<'a> Index<'a> {
             .collect()
     }
 
-    /// What is known of how long a key is meant to live: what was last applied where only due work is done, else what
-    /// the manifest says.
-    pub fn lifecycle(&self, wanted: &WantedKey, owned: &OwnedKey) -> Lifecycle {
-        let now = wanted.lifecycle();
+    /// What was last applied of how long a key is meant to live; the manifest's, in documents that are older.
+    pub fn applied_lifecycle(&self, wanted: &WantedKey, owned: &OwnedKey) -> Lifecycle {
+        owned.lifecycle.unwrap_or_else(|| wanted.lifecycle())
+    }
+
+    /// Whether edits of the manifest are left for another run.
+    pub fn is_due_alone(&self) -> bool {
         match self.input.options.due {
-            Due::Only => owned.lifecycle.unwrap_or(now),
-            Due::Include | Due::Exclude => now,
+            Due::Only => true,
+            Due::Include | Due::Exclude => false,
         }
     }
 

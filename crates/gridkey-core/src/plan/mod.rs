@@ -109,7 +109,7 @@ fn staged(input: &PlanInput<'_>, moves: &WithMoves<'_>, approval: Option<&Approv
             assembly.resolve(approval, name, wanted, &choice);
             assembly.add(&account, choice, &mut findings);
         } else if let Some(state) = left(&input, name) {
-            let decisions = decide::key::of_left_account(&index, state);
+            let decisions = decide::key::of_left_account(&index, state, moves);
             let wanted = assemble::wanted(approval, &decisions);
             let choice = choose::parts::choose_unobserved(&input, decisions, approval, &stands);
             assembly.resolve(approval, name, wanted, &choice);

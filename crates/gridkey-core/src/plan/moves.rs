@@ -119,20 +119,18 @@ pub(crate) fn chosen<'a>(
                 None if entries.is_taken(from, &to) => {
                     with.conflict(account, from, &to, position, Conflict::Taken);
                 }
-                None => done.push((from.clone(), to)),
+                None => done.push((from.clone(), to, position)),
             }
         }
-        with.carry_out(account, done);
+        with.carry_out_what_fits(account, &entries, done);
     }
     with
 }
 
 /// Whether a run is about one end of a move at least, and whether about both.
 fn ends(manifest: &Manifest, selection: &Selection, from: &Address, to: &Address) -> (bool, bool) {
-    // `--only` names a key by the address that it gets.
-    let only = selection.only.as_ref().is_none_or(|only| only.contains(to) || only.contains(from));
-    let has = |address: &Address| selection.has_environment(manifest, address.environment.as_ref());
-    (only && (has(from) || has(to)), only && has(from) && has(to))
+    let (from, to) = (selection.has(manifest, from), selection.has(manifest, to));
+    (from || to, from && to)
 }
 
 /// The entries of a manifest, held against the keys of an account.
@@ -221,17 +219,38 @@ impl<'a> Entries<'a> {
 
     /// Whether another key is at the new address, or goes there too.
     fn is_taken(&self, from: &Address, to: &Address) -> bool {
-        let stays = self.known.contains(to) && !matches!(self.destination(to), Destination::To(..));
         let elsewhere = self.states.iter().filter(|(other, _)| *other != self.account).any(|(_, other)| {
             // Where a run broke off, one half of a key between two accounts has moved already.
             let moves = self.state.keys.contains_key(from);
             moves && other.keys.get(to).is_some_and(|key| !self.state.is_half_of(from, key))
         });
-        stays || elsewhere || self.targets.get(to).is_some_and(|count| *count > 1)
+        elsewhere || self.targets.get(to).is_some_and(|count| *count > 1)
     }
 }
 
 impl WithMoves<'_> {
+    /// Carries moves out whose new address is free, or becomes so by another of them.
+    fn carry_out_what_fits(
+        &mut self,
+        account: &Name,
+        entries: &Entries<'_>,
+        mut moves: Vec<(Address, Address, Position)>,
+    ) {
+        loop {
+            let leaving: BTreeSet<Address> = moves.iter().map(|(from, ..)| from.clone()).collect();
+            let stays = |to: &Address| entries.known.contains(to) && !leaving.contains(to);
+            let (taken, fit): (Vec<_>, Vec<_>) = moves.into_iter().partition(|(_, to, _)| stays(to));
+            moves = fit;
+            if taken.is_empty() {
+                break;
+            }
+            for (from, to, position) in taken {
+                self.conflict(account, &from, &to, position, Conflict::Taken);
+            }
+        }
+        self.carry_out(account, moves.into_iter().map(|(from, to, _)| (from, to)).collect());
+    }
+
     fn carry_out(&mut self, account: &Name, done: Vec<(Address, Address)>) {
         if done.is_empty() {
             return;
@@ -253,6 +272,11 @@ impl WithMoves<'_> {
         self.left_alone.insert(from.clone());
         let (account, from, to) = (account.clone(), from.clone(), to.clone());
         self.conflicts.push(MoveConflict { account, from, to, position, why });
+    }
+
+    /// The address that the key at an address had before this run.
+    pub(crate) fn before(&self, account: &Name, to: &Address) -> Option<&Address> {
+        self.moves.get(account)?.get(to)
     }
 
     /// The moves of an account: the new address, and the one before.
@@ -293,7 +317,7 @@ impl LeftMove {
         let (because, help) = match why {
             Left::Selection => (
                 "this run is about one of the two addresses alone",
-                "leave `--env` out, or name both environments",
+                "leave `--env` and `--only` out, or name both with them",
             ),
             Left::Due => ("this run does due work alone", "`gridkey apply` carries the move out"),
             Left::NotApproved => ("no plan file approves the move", "plan again and have that approved"),
@@ -333,12 +357,8 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     let keys = || states.values().flat_map(|state| &state.keys);
     for moved in &manifest.moved {
         let left = known().any(|address| renamed(&moved.from, &moved.to, address).is_some());
-        let came = |(address, key): (&Address, &OwnedKey)| {
-            let from = key.moved_from.as_ref()?;
-            renamed(&moved.from, &moved.to, from).filter(|to| to == address)
-        };
         // Without a key that came by it, it may be an entry that never matched.
-        if !left && keys().any(|key| came(key).is_some()) {
+        if !left && keys().any(|(address, key)| came_by(&manifest.moved, moved, address, key)) {
             let entry = format!("moved: {{ from: {}, to: {} }}", moved.from, moved.to);
             finished.push(Finished { entry, position: moved.position.clone() });
         }
@@ -368,6 +388,21 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     finished
 }
 
+/// Whether an entry is one of those by which a key came to its address.
+fn came_by(entries: &[Moved], entry: &Moved, address: &Address, key: &OwnedKey) -> bool {
+    let Some(mut at) = key.moved_from.clone() else { return false };
+    let mut left: Vec<&Moved> = entries.iter().collect();
+    let mut used = Vec::new();
+    while at != *address {
+        let next = left.iter().position(|entry| renamed(&entry.from, &entry.to, &at).is_some());
+        let Some(index) = next else { return false };
+        let taken = left.remove(index);
+        used.push(taken);
+        at = renamed(&taken.from, &taken.to, &at).unwrap_or(at);
+    }
+    used.contains(&entry)
+}
+
 /// Whether an entry that does not match an address was probably meant for it: it names the key, and not where it is.
 pub(crate) fn is_near(pattern: &str, address: &Address) -> bool {
     let key = pattern.rsplit('/').next().unwrap_or(pattern);
@@ -387,7 +422,7 @@ mod tests {
     }
 
     fn text(pairs: &[(&str, &str)], wanted: &[&str]) -> Vec<u8> {
-        let mut text = "version: 1\naccounts: { acme: { api_key: { env: KEY } } }\nkeys:\n".to_string();
+        let mut text = "version: 1\naccounts: { acme: { api_key: { env: KEY } } }\nsinks: { local: { dotenv: { path: .env, variable: \"{KEY}\" } } }\ndefaults: { sinks: [local] }\nkeys:\n".to_string();
         for key in wanted {
             text.push_str(&format!("  {key}: {{ scopes: [mail.send] }}\n"));
         }

@@ -2,12 +2,13 @@
 //! much as there are slots for.
 
 use crate::finding::{Code, Finding};
+use crate::manifest::AtLimit;
 use crate::plan::account::Account;
-use crate::plan::choose::approval::Approval;
+use crate::plan::choose::approval::{Approval, only_cleans_up};
 use crate::plan::choose::schedule::{self, Rotation};
 use crate::plan::decide::decision::{Decision, Due, Parts, What};
-use crate::plan::decide::schedule::overdue;
-use crate::plan::document::change::{Cause, Change};
+use crate::plan::decide::schedule::left;
+use crate::plan::document::change::Change;
 use crate::plan::input::{self, PlanInput};
 
 /// A decision, and the change that its chosen parts come to.
@@ -82,7 +83,11 @@ struct Offer {
 impl Choosing<'_> {
     /// What of a decision may be done; `None` where no plan file is about the key.
     fn offer(&mut self, decision: Decision, account: Option<&Account<'_>>) -> Option<Offer> {
-        if self.approval.is_some_and(|approval| !approval.is_about(self.input.manifest, &decision.address)) {
+        let is_outside = |approval: &Approval| {
+            let all = decision.change(Parts { edit: true, due: false, retirement: true });
+            !approval.is_about(self.input.manifest, &decision.address) && !only_cleans_up(&all)
+        };
+        if self.approval.is_some_and(is_outside) {
             return None;
         }
         self.choice.findings.extend(decision.findings.iter().cloned());
@@ -109,7 +114,7 @@ impl Choosing<'_> {
 
     /// What `--due` lets pass. What an earlier run left behind is settled in any case.
     fn by_due(&self, decision: &Decision) -> Parts {
-        let recovery = decision.edit.cause == Cause::Recovery && decision.assumes.is_none();
+        let recovery = decision.settles && decision.assumes.is_none();
         match self.input.options.due {
             input::Due::Include => Parts { edit: true, due: false, retirement: true },
             input::Due::Exclude => Parts { edit: true, due: false, retirement: false },
@@ -124,7 +129,7 @@ impl Choosing<'_> {
     fn due(&mut self, offer: &mut Offer, due: &Due, account: &Account<'_>) {
         let (address, now) = (offer.decision.address.clone(), account.at());
         if self.input.options.due == input::Due::Exclude {
-            let told = overdue(due, &address, now, "is left for another run");
+            let told = left(due, &address, now);
             self.choice.findings.extend(told.map(|finding| self.about(finding, &offer.decision)));
             return;
         }
@@ -146,10 +151,25 @@ impl Choosing<'_> {
             match due.what {
                 What::Expiry => offer.parts = Parts { edit: false, due: true, retirement: false },
                 What::Rotation(at_limit) => {
-                    offer.rotation =
-                        Some(Rotation { at: due.at, at_limit, approved: self.approval.is_some() });
+                    let at_limit = self.approved_at_limit(&offer.decision, at_limit);
+                    let approved = self.approval.is_some();
+                    offer.rotation = Some(Rotation { at: due.at, at_limit, approved });
                 }
             }
+        }
+    }
+
+    /// What a rotation does at the limit: an overlap that was approved is no approval to revoke first.
+    fn approved_at_limit(&self, decision: &Decision, at_limit: AtLimit) -> AtLimit {
+        let Some(approval) = self.approval else { return at_limit };
+        match at_limit {
+            AtLimit::Replace => {
+                let mut replaced = decision.clone();
+                schedule::revoke_first(&mut replaced);
+                let change = replaced.change(Parts { due: true, ..Parts::default() });
+                if approval.approves(&change) { AtLimit::Replace } else { AtLimit::Postpone }
+            }
+            AtLimit::Postpone | AtLimit::Block => at_limit,
         }
     }
 

@@ -87,7 +87,7 @@ pub async fn forget(
             .map(ToString::to_string)
             .collect();
         print::say(&format!(
-            "these keys of account `{account}` stay live, and are nobody's: {}",
+            "these keys of account `{account}` stay live, no longer managed by gridkey: {}",
             ids.join(", ")
         ));
         let question = format!("Let go of {}?", listed.join(", "));
@@ -108,7 +108,7 @@ fn interactive(confirm: &BookConfirmation) -> Result<(), CommandError> {
     if confirm.yes || print::is_interactive() {
         return Ok(());
     }
-    Err(CommandError::usage("nobody is there to be asked").help("`--yes` goes on without asking"))
+    Err(CommandError::usage(NOT_INTERACTIVE).help("nothing was changed"))
 }
 
 fn is_begun(state: &AccountState, address: &Address) -> bool {

@@ -11,7 +11,7 @@ use gridkey_engine::ports::StoreWriteError;
 use gridkey_engine::session::{LockedAccount, Session};
 
 use crate::args::{BookConfirmation, Global};
-use crate::command::apply::{close, open_session, who};
+use crate::command::apply::{NOT_INTERACTIVE, close, open_session, who};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::project::Project;

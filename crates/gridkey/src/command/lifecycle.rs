@@ -72,7 +72,7 @@ pub fn key_id(text: &str) -> Result<KeyId, CommandError> {
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if text.is_empty() || !text.chars().all(fits) {
-        return Err(CommandError::usage(format!("`{text}` is no key id"))
+        return Err(CommandError::usage(format!("`{text}` is not a key ID"))
             .help("it is the middle of `SG.<id>.<secret>`; SendGrid's own list shows it too"));
     }
     Ok(KeyId::new(text))

@@ -18,7 +18,7 @@ use crate::args::{Form, Format, Global, LogFormat, PlanArguments};
 use crate::environments::{Gone, choose};
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Project, Rights, read_manifest, read_policy};
+use crate::project::{Project, read_manifest, read_policy};
 use crate::view;
 use crate::view::progress::{self, Progress};
 
@@ -52,33 +52,37 @@ async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, 
     options.sinks = !arguments.no_sinks;
     options.requests.rotate = arguments.rotate.iter().map(|address| (address.clone(), None)).collect();
     let states = project.states().await?;
-    project.within_reach(&states)?;
-    let look =
-        Look { manifest: project.manifest(), selection: &selection, states: &states, options: &options };
+    project.check_external_targets(&states)?;
+    let look = ReadOnlyRun {
+        manifest: project.manifest(),
+        selection: &selection,
+        states: &states,
+        options: &options,
+    };
     let inventory = look.observe(&project, &progress(global)).await;
     Ok(plan(&look.input(&project, &inventory)))
 }
 
 /// Everything that a command that only reads looks at.
-pub struct Look<'a> {
+pub struct ReadOnlyRun<'a> {
     pub manifest: &'a Manifest,
     pub selection: &'a Selection,
     pub states: &'a BTreeMap<Name, AccountState>,
     pub options: &'a Options,
 }
 
-impl<'a> Look<'a> {
+impl<'a> ReadOnlyRun<'a> {
     pub async fn observe(&self, project: &Project, progress: &Arc<Progress>) -> Inventory {
         let moved = with_moves(self.manifest, self.selection, self.states);
         let names = self.selection.accounts(self.manifest, &moved.states);
-        let accounts = project.accounts(&names, Rights::Read, progress).await;
+        let readers = project.readers(&names, progress).await;
         let sinks: &dyn SinkReader = project.sinks.as_ref();
         let inventory = refresh(&Refresh {
             manifest: self.manifest,
             selection: self.selection,
             states: self.states,
             requests: &self.options.requests,
-            readers: &accounts.readers,
+            readers: &readers,
             sinks: self.options.sinks.then_some(sinks),
             events: progress.as_ref(),
             settle: None,

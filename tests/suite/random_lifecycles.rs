@@ -11,7 +11,7 @@ use gridkey_core::manifest::{
 };
 use gridkey_core::plan::{Approval, Options, Requests, RetireRequest, RevokeOld, Selection};
 use gridkey_core::{Access, Address, KeyId, LocationId, Scope, Scopes};
-use gridkey_tests::promise::broken;
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{
     Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme, branch, location,
 };
@@ -479,7 +479,7 @@ impl Walk {
             self.world.pass(OVERLAP + READ_LAG);
         }
         let plan = block_on(self.world.plan(&manifest, &self.options()));
-        let broken = broken(&self.world, &manifest, &plan, true);
+        let broken = violations(&self.world, &manifest, &plan, true);
         self.moved.clear();
         self.import.clear();
         self.removed.clear();
@@ -533,7 +533,7 @@ fn whatever_happens_next_keeps_every_promise() {
             Err(failure) => failures.push(format!("seed {seed}:\n{failure}")),
         }
     }
-    println!("wandering, {seeds} seeds: {counts:?}");
+    println!("random lifecycles, {seeds} seeds: {counts:?}");
     for failure in &failures {
         let heads = failure.lines().take_while(|line| !line.starts_with("  "));
         println!("{}", heads.collect::<Vec<_>>().join("\n"));

@@ -11,6 +11,7 @@ use crate::plan::input::{Due, Selection};
 use crate::state::{AccountState, OwnedKey};
 use crate::text::pattern::matches_pattern;
 use crate::text::source::Position;
+use crate::text::suggest::closest;
 
 /// The documents as they are once the moves of a run are carried out.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct WithMoves<'a> {
     left: Vec<LeftMove>,
     /// Addresses that are neither changed nor made anew: what is at them waits for a move that is not part of the run.
     pub(crate) left_alone: BTreeSet<Address>,
+    /// Addresses whose keys leave by a move that this run does not carry out.
+    pub(crate) unmoved: BTreeSet<Address>,
 }
 
 /// A move that cannot be.
@@ -88,6 +91,7 @@ pub(crate) fn chosen<'a>(
         conflicts: Vec::new(),
         left: Vec::new(),
         left_alone: BTreeSet::new(),
+        unmoved: BTreeSet::new(),
     };
     if manifest.moved.is_empty() {
         return with;
@@ -105,7 +109,13 @@ pub(crate) fn chosen<'a>(
                 }
             };
             let (selected, whole) = ends(manifest, selection, from, &to);
+            let is_begun = || state.pending.values().any(|pending| pending.address == *from);
             if !selected {
+                with.unmoved.insert(from.clone());
+                // A creation that broke off would be settled at its new address.
+                if is_begun() {
+                    with.leave(account, from, &to, position, Left::Selection);
+                }
                 continue;
             }
             let why = match due {
@@ -264,6 +274,7 @@ impl WithMoves<'_> {
 
     fn leave(&mut self, account: &Name, from: &Address, to: &Address, position: Position, why: Left) {
         self.left_alone.extend([from.clone(), to.clone()]);
+        self.unmoved.insert(from.clone());
         let (account, from, to) = (account.clone(), from.clone(), to.clone());
         self.left.push(LeftMove { account, from, to, position, why });
     }
@@ -406,7 +417,8 @@ fn came_by(entries: &[Moved], entry: &Moved, address: &Address, key: &OwnedKey) 
 /// Whether an entry that does not match an address was probably meant for it: it names the key, and not where it is.
 pub(crate) fn is_near(pattern: &str, address: &Address) -> bool {
     let key = pattern.rsplit('/').next().unwrap_or(pattern);
-    key != "*" && matches_pattern(key, address.key.as_str())
+    let name = address.key.as_str();
+    key != "*" && (matches_pattern(key, name) || closest(key, [name]).is_some())
 }
 
 #[cfg(test)]
@@ -478,10 +490,7 @@ mod tests {
     fn keys_change_places_once() {
         let pairs = [("up", "down"), ("down", "up")];
         let both = ["up", "down"];
-        assert_eq!(
-            ends(&pairs, &[("up", None), ("down", None)], &both),
-            ["up>down", "down>up"].map(String::from).into_iter().rev().collect::<Vec<_>>()
-        );
+        assert_eq!(ends(&pairs, &[("up", None), ("down", None)], &both), ["up>down", "down>up"]);
         assert!(ends(&pairs, &[("up", Some("down")), ("down", Some("up"))], &both).is_empty());
     }
 

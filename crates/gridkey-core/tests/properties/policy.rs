@@ -65,8 +65,18 @@ fn no_plan_breaks_a_rule_without_blocking() {
 }
 
 /// Findings that nobody can let pass: what is planned beside them is never done.
-const NEVER: [Code; 6] =
-    [Code::AccountLeft, Code::Capacity, Code::LocationTaken, Code::MoveTaken, Code::NoSink, Code::Protected];
+const NEVER: [Code; 10] = [
+    Code::AccountLeft,
+    Code::Capacity,
+    Code::ImportAmbiguous,
+    Code::ImportMismatch,
+    Code::ImportNotFound,
+    Code::ImportOwned,
+    Code::LocationTaken,
+    Code::MoveTaken,
+    Code::NoSink,
+    Code::Protected,
+];
 
 /// What rules look at of a key.
 #[derive(Clone, Debug)]

@@ -259,8 +259,10 @@ fn not_recovered(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) 
             continue;
         }
         tally.count("a recovery beside `--only`");
+        let given_up = change.steps.iter().all(|step| matches!(step, Step::RevokeAbandoned { .. }));
         let same = |other: &&Change| {
-            other.address == change.address
+            // What was given up is known by the address that its key had, or has after a move.
+            (other.address == change.address || given_up)
                 && other.account == change.account
                 && is_same(&effects(other), &effects(change))
         };

@@ -138,11 +138,9 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let chosen = project.selection(only, aim == Aim::Nothing);
     let selection = approve::selection(chosen, asked.approval.as_ref());
     if aim != Aim::Nothing {
-        check_only(project.manifest(), &selection, only)?;
-    }
-    if aim == Aim::Manifest {
-        let rotate: Vec<Address> = asked.requests.rotate.keys().cloned().collect();
-        check_only(project.manifest(), &selection, &rotate)?;
+        let rotate = asked.requests.rotate.keys().filter(|_| aim == Aim::Manifest);
+        let named: Vec<Address> = only.iter().chain(rotate).cloned().collect();
+        check_only(project.manifest(), &project.states().await?, &selection, &named)?;
     }
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());

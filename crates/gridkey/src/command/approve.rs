@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use gridkey_core::manifest::Manifest;
-use gridkey_core::plan::{Action, Approval, Plan, Reason, Requests, Selection, matches_pattern};
+use gridkey_core::plan::{Approval, Plan, Requests, Selection, matches_pattern};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, KeyId, Name};
 
@@ -86,20 +86,16 @@ pub fn environments(approval: &Approval, manifest: &Manifest) -> Result<BTreeSet
 
 /// The key that the files approve to rotate at an address.
 pub fn rotation_of(approval: &Approval, address: &Address) -> Option<KeyId> {
-    let rotations = approval.changes().filter(|change| change.action == Action::Rotate);
-    let mut of_address = rotations.filter(|change| change.address == *address);
-    of_address.find_map(|change| change.before.as_ref()?.id.clone())
+    approval.approved_rotations().find(|(known, _)| *known == address).map(|(_, id)| id.clone())
 }
 
 /// Tells of rotations that were asked for when the files were made, and not of this run: a file alone makes nothing
 /// happen.
 pub fn say_not_asked_for(approval: &Approval, requests: &Requests, states: &BTreeMap<Name, AccountState>) {
-    let asked = approval.changes().filter(|change| change.reasons.contains(&Reason::RotationRequested));
-    for change in asked.filter(|change| !requests.rotate.contains_key(&change.address)) {
-        let address = &change.address;
-        let approved = change.before.as_ref().and_then(|before| before.id.as_ref());
-        let current = states.get(&change.account).and_then(|state| state.keys.get(address));
-        if current.is_some_and(|key| Some(&key.id) == approved) {
+    let asked = approval.approved_rotations();
+    for (address, id) in asked.filter(|(address, _)| !requests.rotate.contains_key(*address)) {
+        let mut current = states.values().filter_map(|state| state.keys.get(address));
+        if current.any(|key| key.id == *id) {
             print::say(&format!(
                 "`{address}`: the plan file approves a rotation that this run was not asked for: add `--rotate {address}`"
             ));

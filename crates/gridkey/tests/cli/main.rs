@@ -7,6 +7,8 @@
 )]
 
 mod accounts;
+#[path = "../scenarios/clock.rs"]
+mod clock;
 mod docs;
 mod input;
 mod interruption;

@@ -179,21 +179,6 @@ pub fn secrets(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| value.to_string()).collect()
 }
 
-/// Every time in a document, so many days earlier.
-fn earlier(value: &mut serde_json::Value, days: i64) {
-    match value {
-        serde_json::Value::String(text) => {
-            if let Ok(at) = text.parse::<Timestamp>() {
-                let earlier = at.checked_sub(jiff::SignedDuration::from_hours(24 * days)).unwrap();
-                *text = earlier.to_string();
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| earlier(item, days)),
-        serde_json::Value::Object(entries) => entries.values_mut().for_each(|value| earlier(value, days)),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-    }
-}
-
 /// The scopes of a key at the emulated SendGrid; none for Full Access.
 pub type ScopesHeld = Option<BTreeSet<String>>;
 

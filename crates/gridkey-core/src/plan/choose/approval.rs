@@ -311,7 +311,7 @@ fn effects_of(change: &Change) -> impl Iterator<Item = Effect<'_>> {
 
 /// Whether a change only takes back what a run that broke off had begun, and that no sink has: it makes nothing and
 /// takes nothing from anybody, so it needs no approval of its own.
-pub(crate) fn only_cleans_up(change: &Change) -> bool {
+fn only_cleans_up(change: &Change) -> bool {
     change.cause == Cause::Recovery
         && effects_of(change).all(|effect| match effect {
             Effect::Revokes { id: _, when } => !when.may_break_a_consumer(),

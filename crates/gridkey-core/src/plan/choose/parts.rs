@@ -4,7 +4,7 @@
 use crate::finding::{Code, Finding};
 use crate::manifest::AtLimit;
 use crate::plan::account::Account;
-use crate::plan::choose::approval::{Approval, only_cleans_up};
+use crate::plan::choose::approval::Approval;
 use crate::plan::choose::schedule::{self, Rotation};
 use crate::plan::decide::decision::{Decision, Due, Parts, What};
 use crate::plan::decide::schedule::left;
@@ -78,22 +78,29 @@ struct Offer {
     rotation: Option<Rotation>,
     /// The edit is wanted, and no plan file approves it by itself.
     unapproved: bool,
+    /// What would be retired, and no plan file approves.
+    left: Option<Change>,
 }
 
 impl Choosing<'_> {
     /// What of a decision may be done; `None` where no plan file is about the key.
     fn offer(&mut self, decision: Decision, account: Option<&Account<'_>>) -> Option<Offer> {
+        // What an earlier run left behind is settled wherever it is, as far as a file approves it or needs to.
         let is_outside = |approval: &Approval| {
-            let all = decision.change(Parts { edit: true, due: false, retirement: true });
-            !approval.is_about(self.input.manifest, &decision.address) && !only_cleans_up(&all)
+            let all = Parts { edit: true, due: false, retirement: true };
+            let settles = decision.settles && approval.approves(&decision.change(all));
+            !approval.is_about(self.input.manifest, &decision.address) && !settles
         };
-        if self.approval.is_some_and(is_outside) {
+        let approval = self.approval;
+        if approval.is_some_and(is_outside) {
             return None;
         }
         self.choice.findings.extend(decision.findings.iter().cloned());
         let mut parts = self.by_due(&decision);
         let mut unapproved = false;
-        if let Some(approval) = self.approval {
+        let mut left = None;
+        let is_whole = |approval: &Approval| approval.approves(&decision.change(parts));
+        if let Some(approval) = approval.filter(|approval| !is_whole(approval)) {
             let edit = Parts { edit: true, ..Parts::default() };
             unapproved = parts.edit && decision.has_edit() && !approval.approves(&decision.change(edit));
             let retirement = Parts { retirement: true, ..Parts::default() };
@@ -101,11 +108,11 @@ impl Choosing<'_> {
                 let change = decision.change(retirement);
                 if !approval.approves_retirement(&change) {
                     parts.retirement = false;
-                    self.choice.left.push(change);
+                    left = Some(change);
                 }
             }
         }
-        let mut offer = Offer { decision, parts, rotation: None, unapproved };
+        let mut offer = Offer { decision, parts, rotation: None, unapproved, left };
         if let (Some(due), Some(account)) = (offer.decision.due.clone(), account) {
             self.due(&mut offer, &due, account);
         }
@@ -149,7 +156,10 @@ impl Choosing<'_> {
             }
         } else {
             match due.what {
-                What::Expiry => offer.parts = Parts { edit: false, due: true, retirement: false },
+                What::Expiry => {
+                    offer.parts = Parts { edit: false, due: true, retirement: false };
+                    offer.left = None;
+                }
                 What::Rotation(at_limit) => {
                     let at_limit = self.approved_at_limit(&offer.decision, at_limit);
                     let approved = self.approval.is_some();
@@ -192,8 +202,10 @@ impl Choosing<'_> {
         }
         let others: Vec<Change> = offers
             .iter()
-            .filter(|offer| !offer.unapproved || offer.parts.due)
-            .map(|offer| offer.decision.change(offer.parts))
+            .map(|offer| {
+                let edit = offer.parts.edit && !offer.unapproved;
+                offer.decision.change(Parts { edit, ..offer.parts })
+            })
             .collect();
         let decisions: Vec<(&Decision, Rotation)> =
             waiting.iter().map(|(index, rotation)| (&offers[*index].decision, *rotation)).collect();
@@ -212,7 +224,8 @@ impl Choosing<'_> {
     }
 
     fn take(mut self, offers: Vec<Offer>) -> Choice {
-        for Offer { decision, mut parts, rotation, unapproved } in offers {
+        for Offer { decision, mut parts, rotation, unapproved, left } in offers {
+            self.choice.left.extend(left);
             if unapproved && !parts.due {
                 parts.edit = false;
                 // Where a rotation with the edit in it is approved and only waits for a slot, so does the edit.

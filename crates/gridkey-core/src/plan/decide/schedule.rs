@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::address::Address;
 use crate::finding::{Code, Finding};
-use crate::manifest::{Rotation, WantedKey};
+use crate::manifest::{AtLimit, Rotation, WantedKey};
 use crate::plan::account::{Account, Presence};
 use crate::plan::applied::as_applied;
 use crate::plan::decide::decision::{Due, What};
@@ -88,7 +88,10 @@ pub(crate) fn rotation(
 ) -> Option<Due> {
     let now = account.at();
     let applied = account.index.applied_lifecycle(wanted, owned).rotate;
-    let rotation = if account.index.is_due_alone() { applied? } else { wanted.rotate? };
+    let rotation = match account.index.is_due_alone() {
+        true => with_limit(applied?, wanted.rotate?),
+        false => wanted.rotate?,
+    };
     let by_edit = applied.is_none_or(|applied| self::dates(applied, owned).due > now);
     let dates = rotation_dates(account, wanted, owned)?;
     let soonest = rotation.warn_before.map_or(dates.due, |before| earlier(dates.due, before));
@@ -112,6 +115,15 @@ pub(crate) fn rotation(
     let mut part = minting.part(Action::Rotate, Cause::Due, reason)?;
     retirement.add_requested(&mut part);
     Some(Due { part, what: What::Rotation(rotation.at_limit), at: dates.due, by_edit })
+}
+
+/// What was applied; but where one of the two does not want the older key revoked first, it is not.
+fn with_limit(applied: Rotation, wanted: Rotation) -> Rotation {
+    let at_limit = match applied.at_limit {
+        AtLimit::Replace => wanted.at_limit,
+        AtLimit::Postpone | AtLimit::Block => applied.at_limit,
+    };
+    Rotation { at_limit, ..applied }
 }
 
 /// Why a rotation that is due is not made by the clock.
@@ -138,7 +150,7 @@ fn waiting(wanted: &WantedKey, why: &str) -> Finding {
 /// Tells of what is due and is not done by this run: a rotation that is long due, and what no other run would do, as it
 /// is due by an edit.
 pub(crate) fn left(due: &Due, address: &Address, now: Timestamp) -> Option<Finding> {
-    let told = is_overdue(due.at, now) || due.by_edit;
+    let told = is_overdue(due.at, now) || due.by_edit || due.what == What::Expiry;
     if due.at > now || !told {
         return None;
     }
@@ -158,7 +170,7 @@ pub(crate) fn left(due: &Due, address: &Address, now: Timestamp) -> Option<Findi
                 "`{address}` is past its environment's ttl by the edit in this plan, and is left for another run"
             )
         }
-        What::Expiry => return None,
+        What::Expiry => format!("`{address}` is past its environment's ttl, and is left for another run"),
     };
     let help = if due.by_edit { help } else { "`gridkey rotate --due` does what is due" };
     Some(Finding::warns(Code::RotationDue, message, help))

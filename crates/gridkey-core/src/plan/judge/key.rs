@@ -56,9 +56,9 @@ pub(crate) struct Older<'a> {
 }
 
 impl Older<'_> {
-    /// Whether something held of the key already.
+    /// Whether something held of the key already: as it was last applied, where that is known.
     pub fn any(&self, holds: impl Fn(&KeyValues) -> bool) -> bool {
-        self.before.into_iter().chain(self.recorded).any(holds)
+        self.recorded.or(self.before).is_some_and(holds)
     }
 }
 

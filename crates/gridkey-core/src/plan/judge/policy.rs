@@ -80,7 +80,16 @@ const CHECKS: [Check; 6] = [forbidden, full_access, rotation, sinks, owner, name
 /// that is new must not stand in the way of repairs.
 pub(crate) fn policy(input: &PlanInput<'_>, older: &Older<'_>, change: &Change, findings: &mut Findings<'_>) {
     let wanted = input.manifest.keys.get(&change.address).filter(|key| key.account == change.account);
-    let Some(after) = change.after.as_ref().filter(|_| wanted.is_some()) else { return };
+    let (Some(after), Some(wanted)) = (&change.after, wanted) else { return };
+    // State says of no location that it has a secret that is not known; the rules are about where it belongs.
+    let placed;
+    let after = match after.sinks.is_empty() {
+        true => {
+            placed = KeyValues { sinks: wanted.sinks.clone(), ..after.clone() };
+            &placed
+        }
+        false => after,
+    };
     let finding = |finding: Finding| {
         finding.in_account(&change.account).at_address(&change.address).at_position(change.position.as_ref())
     };

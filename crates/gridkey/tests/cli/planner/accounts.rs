@@ -41,7 +41,7 @@ async fn an_account_that_left_blocks_its_keys_that_are_due() {
     let text = |account: &str| staged(&format!("  prod: {{ account: {account} }}\n"), keys);
     place.write("gridkey.yaml", &with_subusers(&text("team"), &["team"]));
     place.run(&["apply", "--yes"]).ends(0);
-    place.let_days_pass(31);
+    crate::clock::days_pass(&place, 31);
     let before = place.world();
     place.write("gridkey.yaml", &text("acme"));
     for arguments in

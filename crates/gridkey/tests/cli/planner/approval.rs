@@ -47,7 +47,7 @@ async fn a_plan_of_a_key_that_is_due_and_changed_is_applied_at_once() {
         place.write("gridkey.yaml", &mailer("mailer", "scopes: [mail.send]"));
         place.run(&["apply", "--yes"]).ends(0);
         let id = place.id("acme", "mailer");
-        place.let_days_pass(31);
+        crate::clock::days_pass(&place, 31);
         place.write("gridkey.yaml", &edited);
         place.run(&["plan", "--out", "plan.json"]).ends(0);
         let said = place.run(&["apply", "plan.json", "--yes"]);
@@ -67,7 +67,7 @@ async fn an_approval_does_not_cover_an_overlap_that_was_edited_since() {
     let place = Place::new(Settings::default()).await;
     place.write("gridkey.yaml", &mailer("mailer", "scopes: [mail.send]"));
     place.run(&["apply", "--yes"]).ends(0);
-    place.let_days_pass(31);
+    crate::clock::days_pass(&place, 31);
     place.run(&["plan", "--out", "plan.json"]).ends(0);
     let before = place.world();
     let edited = "  mailer: { scopes: [mail.send], rotate: { every: 30d, overlap: 0s } }\n";
@@ -107,7 +107,7 @@ async fn an_approval_does_not_cover_a_ttl_that_was_edited_since() {
     place.run(&["plan", "--env", "pr-1", "--out", "plan.json"]).ends(0);
     let before = place.world();
     place.write("gridkey.yaml", &text("1s", "mail.send, stats.read"));
-    place.run(&["apply", "plan.json", "--yes"]).ends(3);
+    place.run(&["apply", "plan.json", "--env", "pr-1", "--yes"]).ends(3);
     assert_eq!(place.world(), before, "nothing is done");
 }
 

@@ -20,7 +20,7 @@ async fn a_full_account() -> Place {
     let place = Place::new(Settings { key_limit: limit, ..Settings::default() }).await;
     place.write("gridkey.yaml", &with_limit(&manifest(&replaced(KEYS, "1h")), limit));
     place.run(&["apply", "--yes"]).ends(0);
-    place.let_days_pass(31);
+    crate::clock::days_pass(&place, 31);
     place.server.model().clear_log();
     place
 }
@@ -64,7 +64,7 @@ async fn an_approval_of_an_overlap_does_not_cover_revoking_first() {
     let place = Place::new(Settings { key_limit: 3, ..Settings::default() }).await;
     place.write("gridkey.yaml", &with_limit(&manifest(&replaced(1, "24h")), 3));
     place.run(&["apply", "--yes"]).ends(0);
-    place.let_days_pass(31);
+    crate::clock::days_pass(&place, 31);
     let id = place.id("acme", "key-1");
     place.run(&["plan", "--out", "plan.json"]).ends(0).says("key-1");
     // The free slot that the approval counted on is gone.

@@ -16,7 +16,7 @@ async fn a_due_key_on_its_way_to_another_address() -> Place {
     };
     place.write("gridkey.yaml", &key("mailer"));
     place.run(&["apply", "--yes"]).ends(0);
-    place.let_days_pass(31);
+    crate::clock::days_pass(&place, 31);
     place.write("gridkey.yaml", &format!("{}moved: [{{ from: mailer, to: sender }}]\n", key("sender")));
     place
 }
@@ -37,7 +37,7 @@ async fn what_is_due_is_left_out_where_a_move_of_the_key_is_not_applied_yet() {
         let successor = place.id("acme", "sender");
         assert_ne!(successor, id);
         assert_eq!(place.owns("acme"), BTreeMap::from([("sender".to_string(), successor)]));
-        place.let_overlaps_pass();
+        crate::clock::overlaps_pass(&place);
         place.run(&["apply", "--yes"]).ends(0);
         assert_eq!(place.live("acme").len(), 1);
         place.works("acme", "sender", ".env", "SENDGRID_SENDER");
@@ -91,7 +91,7 @@ async fn the_nightly_job_goes_by_the_ttl_that_was_last_applied() {
     let place = an_environment_that_ends().await;
     let before = place.world();
     place.write("gridkey.yaml", &preview("1s"));
-    place.let_days_pass(1);
+    crate::clock::days_pass(&place, 1);
     let aged = place.world();
     for nightly in [&["apply", "--due", "only", "--yes"][..], &["rotate", "--due", "--yes"]] {
         for environment in ["pr-1", "pr-*"] {
@@ -100,9 +100,13 @@ async fn the_nightly_job_goes_by_the_ttl_that_was_last_applied() {
         }
     }
     assert_eq!(aged.live, before.live);
-    // A longer one that is not applied yet does not keep the environment either.
+    // What the manifest wants to keep longer by now is not taken from it either.
     place.write("gridkey.yaml", &preview("90d"));
-    place.let_days_pass(14);
+    crate::clock::days_pass(&place, 14);
+    let aged = place.world();
+    place.run(&["rotate", "--due", "--env", "pr-*", "--yes"]).ends(0);
+    assert_eq!(place.world(), aged);
+    place.write("gridkey.yaml", &preview("14d"));
     place.run(&["rotate", "--due", "--env", "pr-*", "--yes"]).ends(0);
     assert_eq!(place.live("acme").len(), 0);
 }
@@ -121,7 +125,7 @@ async fn an_edit_of_a_ttl_shows_in_the_plan_as_a_change_of_state() {
     place.run(&["apply", "--env", "pr-1", "--yes"]).ends(0);
     assert_eq!(place.live("acme"), live, "state alone changes");
     place.run(&["plan", "--env", "pr-1", "--detailed-exitcode"]).ends(0).says("No changes");
-    place.let_days_pass(8);
+    crate::clock::days_pass(&place, 8);
     place.run(&["rotate", "--due", "--env", "pr-1", "--yes"]).ends(0);
     assert_eq!(place.live("acme").len(), 0, "the shorter one was applied");
 }
@@ -129,12 +133,12 @@ async fn an_edit_of_a_ttl_shows_in_the_plan_as_a_change_of_state() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ttl_counts_from_the_first_key_whatever_was_rotated_since() {
     let place = an_environment_that_ends().await;
-    place.let_days_pass(10);
+    crate::clock::days_pass(&place, 10);
     place.run(&["rotate", "pr-1/mailer", "--env", "pr-1", "--yes"]).ends(0);
-    place.let_overlaps_pass();
+    crate::clock::overlaps_pass(&place);
     place.run(&["apply", "--env", "pr-1", "--yes"]).ends(0);
     assert_eq!(place.live("acme").len(), 1, "the older key has retired");
-    place.let_days_pass(5);
+    crate::clock::days_pass(&place, 5);
     let planned = place.plan(&["--env", "pr-1"]);
     assert_eq!(planned.action("pr-1/mailer"), Some("delete"), "{}", planned.brief());
     place.run(&["rotate", "--due", "--env", "pr-*", "--yes"]).ends(0);
@@ -144,11 +148,11 @@ async fn a_ttl_counts_from_the_first_key_whatever_was_rotated_since() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ttl_counts_from_the_first_key_also_where_it_vanished() {
     let place = an_environment_that_ends().await;
-    place.let_days_pass(10);
+    crate::clock::days_pass(&place, 10);
     place.revoke_by_hand("acme", "pr-1/mailer");
     place.run(&["apply", "--env", "pr-1", "--yes"]).ends(0);
     assert_eq!(place.live("acme").len(), 1);
-    place.let_days_pass(5);
+    crate::clock::days_pass(&place, 5);
     let planned = place.plan(&["--env", "pr-1"]);
     assert_eq!(planned.action("pr-1/mailer"), Some("delete"), "{}", planned.brief());
 }
@@ -195,21 +199,24 @@ async fn the_nightly_job_goes_by_the_rotation_that_was_last_applied() {
     place.write("gridkey.yaml", &rotated("{ every: 30d, overlap: 24h }"));
     place.run(&["apply", "--yes"]).ends(0);
     let id = place.id("acme", "mailer");
-    place.let_days_pass(20);
+    crate::clock::days_pass(&place, 20);
     place.write("gridkey.yaml", &rotated("{ every: 10d, overlap: 0s }"));
     let aged = place.world();
     for nightly in [&["apply", "--due", "only", "--yes"][..], &["rotate", "--due", "--yes"]] {
         let said = place.run(nightly);
         assert_eq!(place.world(), aged, "{nightly:?}: {}", said.all());
     }
-    // It is due by what was applied, and has the overlap that was applied.
+    // It is due once it is by both what was applied and what is wanted, and has the overlap that was applied.
     for rotate in ["{ every: 90d, overlap: 0s }", "never"] {
         place.write("gridkey.yaml", &rotated(rotate));
         let planned = place.plan(&["--due", "only"]);
         assert_eq!(planned.action("mailer"), None, "{}", planned.brief());
     }
-    place.let_days_pass(11);
+    crate::clock::days_pass(&place, 11);
     place.write("gridkey.yaml", &rotated("{ every: 90d, overlap: 0s }"));
+    place.run(&["rotate", "--due", "--yes"]).ends(0);
+    assert_eq!(place.id("acme", "mailer"), id);
+    place.write("gridkey.yaml", &rotated("{ every: 20d, overlap: 0s }"));
     place.run(&["rotate", "--due", "--yes"]).ends(0);
     assert_ne!(place.id("acme", "mailer"), id);
     place.run(&["rotate", "--due", "--yes"]).ends(0);

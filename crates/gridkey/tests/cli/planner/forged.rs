@@ -185,7 +185,7 @@ async fn nothing_to_do() -> World {
     place.write("gridkey.yaml", &staged(PREVIEWS, KEYS));
     place.run(&["apply", "--yes"]).ends(0);
     place.run(&["apply", "--env", "pr-1", "--yes"]).ends(0);
-    place.let_days_pass(15);
+    crate::clock::days_pass(&place, 15);
     place.run(&["rotate", "prod/mailer", "--yes"]).ends(0);
     place.server.model().add_key("acme", "foreign", Some(&["mail.send"]), Timestamp::now());
     place.converged();
@@ -252,7 +252,7 @@ async fn a_file_that_asks_for_a_rotation_makes_none_happen() {
             let (said, wrong) = world.try_file(what, plan, arguments);
             assert_eq!(wrong, None);
             if what == "genuine" {
-                said.says("prod/reports").says("approved").says("not asked for");
+                said.says("prod/reports").says("approves a rotation").says("not asked for");
             }
         }
     }

@@ -97,7 +97,7 @@ async fn full_access_that_the_managing_key_does_not_have_is_not_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_key_with_full_access_really_got_is_told() {
     // A SendGrid that gives a key no more than its maker has.
-    let settings = serde_json::from_value(serde_json::json!({ "full_access_of_maker": true }));
+    let settings = serde_json::from_value(serde_json::json!({ "full_access_is_inherited": true }));
     let place = Place::new(settings.expect("the emulator can give what the caller has")).await;
     let scopes = ["api_keys.create", "api_keys.delete", "api_keys.read", "api_keys.update", "mail.send"];
     let weak =

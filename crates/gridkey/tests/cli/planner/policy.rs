@@ -22,7 +22,7 @@ async fn a_mailer_under_a_policy() -> Place {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_of_the_rotation_does_not_carry_forbidden_scopes_past_a_policy_file() {
     let place = a_mailer_under_a_policy().await;
-    place.let_days_pass(11);
+    crate::clock::days_pass(&place, 11);
     let before = place.world();
     let edited = "  mailer: { scopes: [mail.send, \"api_keys.*\"], rotate: { every: 10d, overlap: 1h } }\n";
     place.write("gridkey.yaml", &manifest(edited));
@@ -34,7 +34,7 @@ async fn an_edit_of_the_rotation_does_not_carry_forbidden_scopes_past_a_policy_f
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_that_is_due_does_not_carry_forbidden_scopes_past_a_policy_file() {
     let place = a_mailer_under_a_policy().await;
-    place.let_days_pass(31);
+    crate::clock::days_pass(&place, 31);
     let (id, before) = (place.id("acme", "mailer"), place.world());
     let edited = "  mailer: { scopes: [mail.send, \"api_keys.*\"], rotate: { every: 30d, overlap: 1h } }\n";
     place.write("gridkey.yaml", &manifest(edited));
@@ -114,7 +114,7 @@ async fn a_move_does_not_carry_scopes_to_where_a_policy_file_forbids_them() {
     place.write("gridkey.yaml", &format!("{}{moved}", staged("  prod: {}\n", keys)));
     for days in [0, 31] {
         // Also where the key is due as well.
-        place.let_days_pass(days);
+        crate::clock::days_pass(&place, days);
         let before = place.world();
         place.plan(&["--policy", "policy.yaml"]).blocks("forbidden_scope");
         place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("forbidden_scope");

@@ -52,7 +52,7 @@ async fn a_protected_key_that_is_due_is_not_widened_to_full_access() {
     let key = |access: &str| manifest(&format!("  mailer: {{ protect: true, {access}, {rotate} }}\n"));
     place.write("gridkey.yaml", &key("scopes: [mail.send]"));
     place.run(&["apply", "--yes"]).ends(0);
-    place.let_days_pass(31);
+    crate::clock::days_pass(&place, 31);
     let before = place.world();
     place.write("gridkey.yaml", &key("access: full"));
     place.plan(&[]).blocks("protected");

@@ -414,11 +414,19 @@ fn came_by(entries: &[Moved], entry: &Moved, address: &Address, key: &OwnedKey) 
     used.contains(&entry)
 }
 
-/// Whether an entry that does not match an address was probably meant for it: it names the key, and not where it is.
+/// Whether an entry that does not match an address was probably meant for it: it names the key and not where it is, or
+/// names it with a slip of the pen.
 pub(crate) fn is_near(pattern: &str, address: &Address) -> bool {
-    let key = pattern.rsplit('/').next().unwrap_or(pattern);
-    let name = address.key.as_str();
-    key != "*" && (matches_pattern(key, name) || closest(key, [name]).is_some())
+    /// Among shorter names, one letter more or less is another name.
+    const TELLING: usize = 4;
+    let text = address.to_string();
+    let (place, key) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    let (at, name) = text.rsplit_once('/').unwrap_or(("", &text));
+    let fewer = pattern.split('/').count() < text.split('/').count();
+    if fewer {
+        return key != "*" && matches_pattern(key, name);
+    }
+    place == at && key.len() >= TELLING && !key.contains('*') && closest(key, [name]).is_some()
 }
 
 #[cfg(test)]

@@ -7,5 +7,6 @@
 )]
 
 mod corpus;
+mod folder;
 mod manifest;
 mod schema;

@@ -10,7 +10,6 @@ pub mod address;
 pub mod audit;
 pub mod catalogue;
 pub mod finding;
-
 pub mod identity;
 pub mod inventory;
 pub mod key;
@@ -23,7 +22,7 @@ pub mod state;
 pub mod text;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
-pub use address::Address;
+pub use address::{Address, AddressPattern};
 pub use identity::{AccountIdentity, OnBehalfOf, Region};
 pub use key::{KeyId, Marker};
 pub use name::Name;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessKind, Scope};
-use crate::address::Address;
+use crate::address::{Address, AddressPattern};
 use crate::identity::{AccountIdentity, OnBehalfOf, Region};
 use crate::key::KeyId;
 use crate::manifest::policy::Policy;
@@ -295,9 +295,9 @@ pub enum AtLimit {
 /// A renamed address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// An address, or a pattern with `*`.
-    pub from: String,
-    pub to: String,
+    /// It has one `*` at most, and `to` as many.
+    pub from: AddressPattern,
+    pub to: AddressPattern,
     pub position: Position,
 }
 
@@ -329,7 +329,6 @@ pub struct Removed {
 /// What a `removed` entry names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemovedWhat {
-    /// An address, or a pattern with `*`.
-    Address(String),
+    Address(AddressPattern),
     Account(Name),
 }

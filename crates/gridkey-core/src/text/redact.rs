@@ -15,6 +15,11 @@ pub(crate) fn clean(text: &str) -> String {
     redact(text).chars().map(printable).collect()
 }
 
+/// Whether a text holds anything that must not be shown, so that no other text is made of it either.
+pub(crate) fn is_secret(text: &str) -> bool {
+    redact(text) != text
+}
+
 /// The same text with the tail of everything that looks like a SendGrid key (`SG.…`) starred out.
 ///
 /// *Guarantees:* the result has as many bytes as the text.

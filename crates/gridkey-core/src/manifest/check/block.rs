@@ -4,7 +4,7 @@ use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
 use crate::manifest::schema::Shape;
 use crate::name::{Name, NameError};
-use crate::text::redact::clean;
+use crate::text::redact::is_secret;
 use crate::text::suggest::{closest, did_you_mean, list};
 
 /// A mapping whose fields are known.
@@ -268,9 +268,10 @@ pub(crate) fn name_of(text: &At<String>, problems: &mut Problems) -> Option<At<N
 
 pub(crate) fn bad_name(text: &At<String>, error: NameError, problems: &mut Problems) {
     // A tidied secret would no longer look like one.
-    let secret = clean(text) != text.value;
-    let tidy =
-        tidy_name(text).filter(|_| !secret).map(|name| format!(", such as `{name}`")).unwrap_or_default();
+    let tidy = tidy_name(text)
+        .filter(|_| !is_secret(text))
+        .map(|name| format!(", such as `{name}`"))
+        .unwrap_or_default();
     problems
         .error("invalid_name", text.site, format!("`{text}` is not a name: {error}"))
         .help(format!("use up to 63 of `a-z`, `0-9` and `-`, with a letter or digit at both ends{tidy}"));
@@ -278,10 +279,13 @@ pub(crate) fn bad_name(text: &At<String>, error: NameError, problems: &mut Probl
 
 /// The name that a text becomes when what is not allowed is left out.
 fn tidy_name(text: &str) -> Option<Name> {
-    let letters: String = text
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .take(63)
-        .collect();
-    Name::new(letters.trim_matches('-')).ok()
+    Name::new(tidy_part(text, |_| false)?).ok()
+}
+
+/// A text with `-` for what a name cannot have, as far as something is left; some characters may be kept.
+pub(crate) fn tidy_part(text: &str, keep: impl Fn(char) -> bool) -> Option<String> {
+    let good = |c: char| if c.is_ascii_alphanumeric() || keep(c) { c.to_ascii_lowercase() } else { '-' };
+    let letters: String = text.chars().map(good).take(63).collect();
+    let tidy = letters.trim_matches('-');
+    (!tidy.is_empty()).then(|| tidy.to_string())
 }

@@ -54,11 +54,12 @@ pub(crate) fn document(root: &Node, problems: &mut Problems) -> Document {
         |entry, what, problems| key::key(entry, what, "KeyBlock", problems),
         problems,
     );
-    document.moved = history::moved(block.get("moved"), problems);
-    document.import = history::import(block.get("import"), problems);
-    document.removed = history::removed(block.get("removed"), problems);
+    let meant = history::Meant::of(&document);
+    document.moved = history::moved(block.get("moved"), &meant, problems);
+    document.import = history::import(block.get("import"), &meant, problems);
+    document.removed = history::removed(block.get("removed"), &meant, problems);
     if let Some(field) = block.get("policy") {
-        policy::policy(&field, &mut document, problems);
+        policy::policy(&field, &meant, &mut document, problems);
     }
     document
 }

@@ -8,7 +8,7 @@ use crate::access::Scope;
 use crate::catalogue::{Catalogue, ExpandError};
 use crate::finding::Code;
 use crate::manifest::check::block::{Block, Field, mapping, name_of};
-use crate::manifest::check::history::address;
+use crate::manifest::check::history::{Meant, address};
 use crate::manifest::check::value::{address_pattern, length, percent};
 use crate::manifest::document::Document;
 use crate::manifest::policy::{
@@ -23,9 +23,9 @@ const VERDICTS: [(&str, Verdict); 3] =
 
 const VANISHED: [(&str, Vanished); 2] = [("recreate", Vanished::Recreate), ("block", Vanished::Block)];
 
-pub(crate) fn policy(field: &Field<'_>, document: &mut Document, problems: &mut Problems) {
+pub(crate) fn policy(field: &Field<'_>, meant: &Meant, document: &mut Document, problems: &mut Problems) {
     if let Some(block) = Block::read(field.node, field.key.site, "`policy`", "PolicyBlock", problems) {
-        document.policy = rules(&block, document, problems);
+        document.policy = rules(&block, meant, document, problems);
     }
 }
 
@@ -34,11 +34,11 @@ pub(crate) fn policy_file(root: &Node, problems: &mut Problems) -> Policy {
     // Selectors and sinks are those of any manifest that the file is used with.
     let mut document = Document::default();
     Block::read(root, root.site, "the policy", "PolicyBlock", problems)
-        .map(|block| rules(&block, &mut document, problems))
+        .map(|block| rules(&block, &Meant::of(&Document::default()), &mut document, problems))
         .unwrap_or_default()
 }
 
-fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) -> Policy {
+fn rules(block: &Block<'_>, meant: &Meant, document: &mut Document, problems: &mut Problems) -> Policy {
     let mut reader = Reader { block, selectors: Vec::new(), accounts: Vec::new(), problems };
     let required_sinks = std::cell::RefCell::new(Vec::new());
     let policy = Policy {
@@ -60,7 +60,7 @@ fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) ->
         name_pattern: reader
             .rule("name_pattern", |field, problems| field.text(problems).map(|text| text.value)),
         foreign: reader.account_rule("foreign", foreign),
-        allow: block.get("allow").map(|field| allowances(&field, reader.problems)).unwrap_or_default(),
+        allow: block.get("allow").map(|field| allowances(&field, meant, reader.problems)).unwrap_or_default(),
         allow_commands: patterns(block, "allow_commands", reader.problems),
         allow_endpoints: patterns(block, "allow_endpoints", reader.problems),
     };
@@ -210,15 +210,15 @@ fn share(field: &Field<'_>, problems: &mut Problems) -> Option<Share> {
     })
 }
 
-fn allowances(field: &Field<'_>, problems: &mut Problems) -> Vec<Allowance> {
+fn allowances(field: &Field<'_>, meant: &Meant, problems: &mut Problems) -> Vec<Allowance> {
     let items = field.items(problems).unwrap_or_default();
-    items.iter().filter_map(|node| allowance(node, problems)).collect()
+    items.iter().filter_map(|node| allowance(node, meant, problems)).collect()
 }
 
-fn allowance(node: &Node, problems: &mut Problems) -> Option<Allowance> {
+fn allowance(node: &Node, meant: &Meant, problems: &mut Problems) -> Option<Allowance> {
     let block = Block::read(node, node.site, "an entry of `allow`", "AllowBlock", problems)?;
     let code = block.text("code", problems).and_then(|text| code(&text, problems));
-    let address = block.text("address", problems).and_then(|text| address(&text, problems));
+    let address = block.text("address", problems).and_then(|text| address(&text, meant, problems));
     let reason = block.text("reason", problems);
     let until = block.text("until", problems).and_then(|text| date(&text, problems));
     // An exception that lost its address or its last day would let more pass than was meant.

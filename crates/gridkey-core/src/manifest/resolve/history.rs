@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::address::Address;
-use crate::address::covers;
+use crate::address::{Address, AddressPattern};
 use crate::manifest::document::Document;
 use crate::manifest::model::{Account, ImportKey, RemovedWhat, WantedKey};
 use crate::manifest::problem::Problems;
@@ -77,7 +76,7 @@ fn comes_from_pattern(document: &Document, address: &Address, samples: &Wanted) 
 }
 
 fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
-    let mut seen: BTreeMap<&str, Site> = BTreeMap::new();
+    let mut seen: BTreeMap<&AddressPattern, Site> = BTreeMap::new();
     for moved in &document.moved {
         let from = &moved.value.from;
         if let Some(first) = seen.insert(from, moved.site) {
@@ -86,7 +85,7 @@ fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
                 .also(first, "first here")
                 .help("take one of the entries out");
         }
-        if let Some(still) = wanted.keys().find(|address| covers(from, address)) {
+        if let Some(still) = named_by(from, wanted, AddressPattern::moves) {
             problems
                 .warning(
                     "moved_and_wanted",
@@ -98,10 +97,22 @@ fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
     }
 }
 
+/// A wanted key that an entry names. An address without `*` is looked up, as there may be thousands of both.
+fn named_by<'w>(
+    pattern: &AddressPattern,
+    wanted: &'w Wanted,
+    names: impl Fn(&AddressPattern, &Address) -> bool,
+) -> Option<&'w Address> {
+    match pattern.exact() {
+        Some(address) => wanted.get_key_value(&address).map(|(address, _)| address),
+        None => wanted.keys().find(|address| names(pattern, address)),
+    }
+}
+
 fn removals(document: &Document, wanted: &Wanted, problems: &mut Problems) {
     for removed in &document.removed {
         let still = match &removed.value.what {
-            RemovedWhat::Address(pattern) => wanted.keys().find(|address| covers(pattern, address)),
+            RemovedWhat::Address(pattern) => named_by(pattern, wanted, AddressPattern::matches),
             RemovedWhat::Account(account) => {
                 wanted.values().find(|key| key.account == *account).map(|key| &key.address)
             }

@@ -3,10 +3,12 @@
 use gridkey_core::access::Scope;
 use gridkey_core::identity::AccountIdentity;
 use gridkey_core::inventory::SinkContent;
+use gridkey_core::manifest::Lifecycle;
 use gridkey_core::manifest::{OnDelete, Position, SourceDigest};
 use gridkey_core::plan::{
-    AccountPlan, Action, Capacity, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION, Finding,
-    KeyValues, Mint, Note, Plan, PlanKind, Put, Reason, RevokeOld, RotationDates, Settings, Severity, Step,
+    AccountPlan, Action, Capacity, Cause, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION,
+    Finding, KeyValues, Mint, Note, Order, Plan, PlanKind, Put, Reason, RevokeOld, RotationDates, Settings,
+    Severity, Step,
 };
 use gridkey_core::sink::{DotenvSettings, VaultSettings};
 use gridkey_core::state::{Purpose, RetiringReason};
@@ -55,13 +57,33 @@ fn id(number: usize) -> KeyId {
 
 fn values(number: usize, title: &str, access: Access, sinks: Vec<SinkLocation>) -> KeyValues {
     KeyValues {
+        address: "prod/key".parse().expect("an address"),
+        account: name("acme"),
         id: Some(id(number)),
         name: title.into(),
         access,
+        left_out: BTreeSet::new(),
         sinks,
         owner: Some("growth".into()),
         protect: false,
         on_delete: OnDelete::Clear,
+        rotate: None,
+        ttl: None,
+    }
+}
+
+fn cause(action: Action) -> Cause {
+    match action {
+        Action::Keep => Cause::InStep,
+        Action::Recover => Cause::Recovery,
+        Action::Retire | Action::Rotate => Cause::Due,
+        Action::Move
+        | Action::Adopt
+        | Action::Forget
+        | Action::Delete
+        | Action::Update
+        | Action::Deliver
+        | Action::Create => Cause::Edited,
     }
 }
 
@@ -70,6 +92,7 @@ fn change(account: &str, address: &str, action: Action, reason: Reason) -> Chang
         address: address.parse().expect("an address"),
         account: name(account),
         action,
+        cause: cause(action),
         reasons: vec![reason],
         before: None,
         after: None,
@@ -81,8 +104,11 @@ fn change(account: &str, address: &str, action: Action, reason: Reason) -> Chang
 }
 
 fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> Step {
-    let puts =
-        after.sinks.iter().map(|location| Put { location: location.clone(), replaces: SinkContent::Empty });
+    let puts = after.sinks.iter().map(|location| Put {
+        location: location.clone(),
+        replaces: SinkContent::Empty,
+        foreign: false,
+    });
     Step::Mint(Mint {
         older: RevokeOld::AfterOverlap,
         markers: vec![Marker::new("0123456789abc")],
@@ -91,6 +117,7 @@ fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> 
         access: after.access.clone(),
         puts: puts.collect(),
         generation: 1,
+        first_made: None,
         settings: Settings {
             owner: after.owner.clone(),
             protect: after.protect,
@@ -98,6 +125,7 @@ fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> 
             patterns: BTreeSet::new(),
             locations: after.sinks.clone(),
             overlap: Duration::from_secs(DAY),
+            lifecycle: Lifecycle::default(),
         },
         overlap: Duration::from_secs(DAY),
         retire,
@@ -135,6 +163,7 @@ fn delete(account: &str, address: &str, number: usize, access: Access) -> Change
         keys: vec![DeleteKey { id: id(number), born: time("2026-01-01T00:00:00Z") }],
         abandon: Vec::new(),
         clear: sinks.clone(),
+        successors: Vec::new(),
     });
     Change {
         before: Some(values(number, &address.replace('/', "-"), access, sinks)),
@@ -150,6 +179,7 @@ fn account(live: u32, foreign: u32, after: u32, peak: u32) -> AccountPlan {
         lineage: Some("8q4zfj1m6s2h7k0c5v9b3n1x4d".into()),
         serial: 41,
         observed_at: Some(time("2026-03-01T11:00:00Z")),
+        order: Order::MakeFirst,
         capacity: Some(Capacity {
             limit: 100,
             max_keys: None,

@@ -7,6 +7,9 @@
 )]
 
 mod crash;
+mod names;
+mod observe;
+mod order;
 mod properties;
 mod protocol;
 mod recovery;

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Scope};
 use crate::address::Address;
+use crate::inventory::may_be_full;
 use crate::inventory::{AccountInventory, Inventory, KeyDetail, ReadAccount, SinkContent, SinkObservation};
 use crate::key::{KeyId, Marker};
 use crate::manifest::{Manifest, PolicyFile};
 use crate::name::Name;
-use crate::plan::{may_be_full, overlap_of};
+use crate::plan::overlap_of;
 use crate::sink::SinkLocation;
 use crate::state::{AccountState, Born, OwnedKey, RetiringKey, RetiringReason, SecretStatus};
 use crate::text::pattern::matches_pattern;
@@ -584,7 +585,7 @@ impl Look<'_> {
     fn foreign(&self, id: &KeyId, name: &str) -> AuditedKey {
         let read = self.read.expect("a live key was read");
         let recorded = self.state.and_then(|state| state.managing_key.as_ref());
-        let managing = read.managing_key.as_ref() == Some(id) || recorded == Some(id);
+        let managing = read.known_managing_key() == Some(id) || recorded == Some(id);
         let mut key = AuditedKey::new(self.name, if managing { Status::Managing } else { Status::Foreign });
         key.id = Some(id.clone());
         key.name = Some(name.to_string());

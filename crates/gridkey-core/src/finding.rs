@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::address::{Address, AddressError};
 use crate::name::Name;
@@ -27,6 +28,50 @@ pub struct Finding {
     pub position: Option<Position>,
 }
 
+impl Finding {
+    /// A finding that blocks the plan.
+    pub(crate) fn blocks(code: Code, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Blocks,
+            code,
+            account: None,
+            address: None,
+            message: message.into(),
+            help: Some(help.into()),
+            position: None,
+        }
+    }
+
+    /// A finding that blocks nothing.
+    pub(crate) fn warns(code: Code, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { severity: Severity::Warns, ..Self::blocks(code, message, help) }
+    }
+
+    pub(crate) fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    pub(crate) fn in_account(self, account: &Name) -> Self {
+        Self { account: Some(account.clone()), ..self }
+    }
+
+    pub(crate) fn at_address(self, address: &Address) -> Self {
+        Self { address: Some(address.clone()), ..self }
+    }
+
+    pub(crate) fn at_position(self, position: Option<&Position>) -> Self {
+        Self { position: position.cloned(), ..self }
+    }
+
+    /// Whether it stops something.
+    pub fn is_blocking(&self) -> bool {
+        match self.severity {
+            Severity::Blocks | Severity::BlocksAccount => true,
+            Severity::Allowed | Severity::Warns => false,
+        }
+    }
+}
+
 /// What a finding does to a plan; the worst comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -41,8 +86,22 @@ pub enum Severity {
 }
 
 /// What kind of finding it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Code {
     AccountIdentity,
     AccountLeft,
@@ -50,8 +109,10 @@ pub enum Code {
     AccountUnreadable,
     AllowanceEnded,
     Capacity,
+    DeletionsFirst,
     CommandNotAllowed,
     EndpointNotAllowed,
+    EntryUnmatched,
     EphemeralState,
     ForbiddenScope,
     ForeignKey,
@@ -63,6 +124,7 @@ pub enum Code {
     ImportOwned,
     KeyManagement,
     LocationTaken,
+    LooksRenamed,
     ManagingKey,
     MaxDeletions,
     MaxKeys,
@@ -71,6 +133,8 @@ pub enum Code {
     MissingOwner,
     MissingRotation,
     MissingSink,
+    MoveCycle,
+    MoveLeft,
     MoveTaken,
     NamePattern,
     NoSink,
@@ -80,6 +144,7 @@ pub enum Code {
     Protected,
     RecoverWaits,
     RetirementOverdue,
+    RetiringKeyChanged,
     RotationDue,
     RotationPostponed,
     SecretUnknown,
@@ -94,106 +159,8 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 47] = [
-        Self::AccountIdentity,
-        Self::AccountLeft,
-        Self::AccountMismatch,
-        Self::AccountUnreadable,
-        Self::AllowanceEnded,
-        Self::Capacity,
-        Self::CommandNotAllowed,
-        Self::EndpointNotAllowed,
-        Self::EphemeralState,
-        Self::ForbiddenScope,
-        Self::ForeignKey,
-        Self::ForeignValue,
-        Self::FullAccess,
-        Self::ImportAmbiguous,
-        Self::ImportMismatch,
-        Self::ImportNotFound,
-        Self::ImportOwned,
-        Self::KeyManagement,
-        Self::LocationTaken,
-        Self::ManagingKey,
-        Self::MaxDeletions,
-        Self::MaxKeys,
-        Self::MaxRecreations,
-        Self::MaxRotations,
-        Self::MissingOwner,
-        Self::MissingRotation,
-        Self::MissingSink,
-        Self::MoveTaken,
-        Self::NamePattern,
-        Self::NoSink,
-        Self::NotChecked,
-        Self::NotSupported,
-        Self::NothingRetires,
-        Self::Protected,
-        Self::RecoverWaits,
-        Self::RetirementOverdue,
-        Self::RotationDue,
-        Self::RotationPostponed,
-        Self::SecretUnknown,
-        Self::SettleFirst,
-        Self::SinkMismatch,
-        Self::SinkUnreadable,
-        Self::UncertainKey,
-        Self::UngrantableScope,
-        Self::UnknownScope,
-        Self::Vanished,
-        Self::WildcardWrite,
-    ];
-
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AccountIdentity => "account_identity",
-            Self::AccountLeft => "account_left",
-            Self::AccountMismatch => "account_mismatch",
-            Self::AccountUnreadable => "account_unreadable",
-            Self::AllowanceEnded => "allowance_ended",
-            Self::Capacity => "capacity",
-            Self::CommandNotAllowed => "command_not_allowed",
-            Self::EndpointNotAllowed => "endpoint_not_allowed",
-            Self::EphemeralState => "ephemeral_state",
-            Self::ForbiddenScope => "forbidden_scope",
-            Self::ForeignKey => "foreign_key",
-            Self::ForeignValue => "foreign_value",
-            Self::FullAccess => "full_access",
-            Self::ImportAmbiguous => "import_ambiguous",
-            Self::ImportMismatch => "import_mismatch",
-            Self::ImportNotFound => "import_not_found",
-            Self::ImportOwned => "import_owned",
-            Self::KeyManagement => "key_management",
-            Self::LocationTaken => "location_taken",
-            Self::ManagingKey => "managing_key",
-            Self::MaxDeletions => "max_deletions",
-            Self::MaxKeys => "max_keys",
-            Self::MaxRecreations => "max_recreations",
-            Self::MaxRotations => "max_rotations",
-            Self::MissingOwner => "missing_owner",
-            Self::MissingRotation => "missing_rotation",
-            Self::MissingSink => "missing_sink",
-            Self::MoveTaken => "move_taken",
-            Self::NamePattern => "name_pattern",
-            Self::NoSink => "no_sink",
-            Self::NotChecked => "not_checked",
-            Self::NotSupported => "not_supported",
-            Self::NothingRetires => "nothing_retires",
-            Self::Protected => "protected",
-            Self::RecoverWaits => "recover_waits",
-            Self::RetirementOverdue => "retirement_overdue",
-            Self::RotationDue => "rotation_due",
-            Self::RotationPostponed => "rotation_postponed",
-            Self::SecretUnknown => "secret_unknown",
-            Self::SettleFirst => "settle_first",
-            Self::SinkMismatch => "sink_mismatch",
-            Self::SinkUnreadable => "sink_unreadable",
-            Self::UncertainKey => "uncertain_key",
-            Self::UngrantableScope => "ungrantable_scope",
-            Self::UnknownScope => "unknown_scope",
-            Self::Vanished => "vanished",
-            Self::WildcardWrite => "wildcard_write",
-        }
+        self.into()
     }
 
     /// Whether a person may let it pass. The others state that gridkey cannot do, or cannot know, what
@@ -231,7 +198,13 @@ impl Code {
             | Self::ImportNotFound
             | Self::ImportOwned
             | Self::KeyManagement
+            | Self::DeletionsFirst
+            | Self::EntryUnmatched
             | Self::LocationTaken
+            | Self::LooksRenamed
+            | Self::MoveCycle
+            | Self::MoveLeft
+            | Self::RetiringKeyChanged
             | Self::ManagingKey
             | Self::MoveTaken
             | Self::NoSink
@@ -279,7 +252,7 @@ pub enum AllowError {
 
 fn allowable_codes() -> String {
     let codes: BTreeSet<_> =
-        Code::ALL.into_iter().filter(|code| code.is_allowable()).map(Code::as_str).collect();
+        Code::VARIANTS.iter().copied().filter(|code| code.is_allowable()).map(Code::as_str).collect();
     codes.into_iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ")
 }
 
@@ -291,8 +264,9 @@ impl FromStr for Allow {
             Some((code, address)) => (code, Some(address)),
             None => (text, None),
         };
-        let code = Code::ALL
-            .into_iter()
+        let code = Code::VARIANTS
+            .iter()
+            .copied()
             .find(|known| known.as_str() == code)
             .ok_or_else(|| AllowError::Unknown(code.to_string()))?;
         if !code.is_allowable() {
@@ -329,7 +303,7 @@ impl From<Allow> for String {
 
 impl Allow {
     /// Whether it lets this finding pass: the same code, and the same address where one was named.
-    pub fn covers(&self, code: Code, address: Option<&Address>) -> bool {
+    pub fn is_about(&self, code: Code, address: Option<&Address>) -> bool {
         self.code == code && (self.address.is_none() || self.address.as_ref() == address)
     }
 }
@@ -340,7 +314,7 @@ mod tests {
 
     #[test]
     fn codes_are_written_as_json_writes_them() {
-        for code in Code::ALL {
+        for code in Code::VARIANTS.iter().copied() {
             assert_eq!(serde_json::to_value(code).expect("plain data"), code.as_str());
         }
     }
@@ -349,8 +323,8 @@ mod tests {
     fn only_allowable_codes_are_allowed() {
         assert!("max_deletions".parse::<Allow>().is_ok());
         let allow: Allow = "foreign_value:prod/mailer".parse().expect("a code and an address");
-        assert!(allow.covers(Code::ForeignValue, Some(&"prod/mailer".parse().expect("an address"))));
-        assert!(!allow.covers(Code::ForeignValue, Some(&"prod/other".parse().expect("an address"))));
+        assert!(allow.is_about(Code::ForeignValue, Some(&"prod/mailer".parse().expect("an address"))));
+        assert!(!allow.is_about(Code::ForeignValue, Some(&"prod/other".parse().expect("an address"))));
         assert_eq!("managing_key".parse::<Allow>(), Err(AllowError::NotAllowable(Code::ManagingKey)));
         assert!(matches!("no_such".parse::<Allow>(), Err(AllowError::Unknown(_))));
         assert!(matches!("vanished:../x".parse::<Allow>(), Err(AllowError::Address(..))));

@@ -36,6 +36,9 @@ pub struct ReadAccount {
     pub at: Timestamp,
     /// The key that the list was asked for with.
     pub managing_key: Option<KeyId>,
+    /// Whether that is the key of `plan_api_key`, which only reads: it is not the managing key then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_plans: bool,
     /// The live keys and their names.
     pub live: BTreeMap<KeyId, String>,
     /// What a look at single keys found; only keys that state owns are looked at.
@@ -63,6 +66,23 @@ pub enum Grantable {
     Known(BTreeSet<Scope>),
     /// It could not be had.
     Unknown(String),
+}
+
+/// Fewer scopes than this is no Full Access: the smallest such key that anybody published held 206.
+const FULL_ACCESS: usize = 100;
+
+/// Whether a key with these scopes can be one with Full Access: SendGrid shows its scopes like those of any
+/// other key.
+pub fn may_be_full(scopes: &BTreeSet<Scope>, grantable: &Grantable) -> bool {
+    let manages_keys = scopes.iter().any(Scope::manages_keys);
+    let all_that_there_is = match grantable {
+        Grantable::Known(known) => known
+            .iter()
+            .filter(|scope| !scope.is_automatic() && !scope.is_billing())
+            .all(|scope| scopes.contains(scope)),
+        Grantable::NotAsked | Grantable::Unknown(_) => false,
+    };
+    manages_keys && (all_that_there_is || scopes.len() >= FULL_ACCESS)
 }
 
 /// An account that did not answer. It is never read as "all keys are gone".
@@ -110,6 +130,13 @@ pub enum SinkContent {
     Key(KeyId),
     /// Something that is no SendGrid key.
     Other,
+}
+
+impl ReadAccount {
+    /// The managing key, where the list was asked for with it.
+    pub fn known_managing_key(&self) -> Option<&KeyId> {
+        self.managing_key.as_ref().filter(|_| !self.only_plans)
+    }
 }
 
 impl Inventory {

@@ -52,6 +52,10 @@ pub struct Marker(String);
 
 const MARKER_OPEN: &str = " [gridkey:";
 
+/// How many characters, and bytes, a pending name has at most. SendGrid documents no limit; other clients of its
+/// API refuse names that are longer than this.
+const LONGEST_NAME: usize = 100;
+
 impl Marker {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -61,9 +65,14 @@ impl Marker {
         &self.0
     }
 
-    /// The name that a key has at SendGrid until it is recorded.
+    /// The name that a key has at SendGrid until it is recorded: no more than [`LONGEST_NAME`] characters, and bytes.
+    ///
+    /// How long a name may be is not known. A name that is cut there must not lose the marker, so the name gives way.
     pub fn pending_name(&self, name: &str) -> String {
-        format!("{name}{MARKER_OPEN}{self}]")
+        let marker = format!("{MARKER_OPEN}{self}]");
+        let room = LONGEST_NAME.saturating_sub(marker.len());
+        let end = (0..=room.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        format!("{}{marker}", &name[..end])
     }
 
     /// The marker that a live key's name carries, if any.
@@ -101,8 +110,27 @@ mod tests {
         let name = marker.pending_name("Mailer [eu] prod");
         assert_eq!(name, "Mailer [eu] prod [gridkey:k3x9]");
         assert_eq!(Marker::in_name(&name), Some(marker));
+        let old = format!("{} [gridkey:k3x9]", "n".repeat(120));
+        assert_eq!(Marker::in_name(&old), Some(Marker::new("k3x9")), "names of earlier versions are longer");
         for other in ["Mailer", "Mailer [gridkey:]", "[gridkey:x] Mailer", "Mailer [gridkey:x"] {
             assert_eq!(Marker::in_name(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_pending_name_that_is_cut_at_100_keeps_its_marker() {
+        let marker = Marker::new("0123456789abc");
+        for letter in ["n", "é", "鍵", "🔑"] {
+            for length in [1, 24, 75, 76, 77, 100, 300] {
+                let name = letter.repeat(length);
+                let pending = marker.pending_name(&name);
+                assert!(pending.len() <= 100, "{pending}");
+                assert_eq!(Marker::in_name(&pending), Some(marker.clone()), "{pending}");
+                let kept = pending.split(" [").next().unwrap_or_default();
+                assert!(name.starts_with(kept) && !kept.is_empty(), "{pending}");
+            }
+        }
+        assert_eq!(marker.pending_name(&"n".repeat(76)).len(), 100, "no more is cut than must be");
+        assert!(marker.pending_name(&"n".repeat(76)).starts_with(&"n".repeat(76)));
     }
 }

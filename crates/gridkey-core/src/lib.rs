@@ -20,6 +20,7 @@ pub mod plan;
 pub mod sink;
 pub mod state;
 pub mod text;
+mod time;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
 pub use address::{Address, AddressPattern};

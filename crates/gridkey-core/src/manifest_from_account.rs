@@ -10,10 +10,10 @@ use crate::access::Scope;
 use crate::catalogue::Catalogue;
 use crate::identity::{OnBehalfOf, Region};
 use crate::inventory::Grantable;
+use crate::inventory::may_be_full;
 use crate::key::{KeyId, Marker};
 use crate::manifest::{SourceFile, load};
 use crate::name::Name;
-use crate::plan::may_be_full;
 use crate::sink::{SinkKind, SinkSettings};
 
 /// What a manifest is drafted from.

@@ -53,6 +53,8 @@ pub struct NewKey {
 struct Caller {
     account: String,
     scopes: BTreeSet<String>,
+    /// The scopes of the key itself; `None` where it has Full Access.
+    own_scopes: Option<BTreeSet<String>>,
 }
 
 impl Model {
@@ -188,7 +190,8 @@ impl Model {
         self.data.flights = waiting;
         for flight in due {
             let Flight { due, account, method, target, body } = flight;
-            let caller = Caller { account, scopes: scopes::restricted() };
+            let scopes = scopes::restricted();
+            let caller = Caller { account, own_scopes: Some(scopes.clone()), scopes };
             let request = Request { method, target, body, ..Request::default() };
             self.perform(operation(&request), &request, &caller, due);
         }
@@ -276,7 +279,8 @@ impl Model {
         let unauthorized = || Answer::error(401, None, "authorization required");
         let bearer = request.authorization.as_deref().and_then(|header| header.strip_prefix("Bearer "));
         let (home, key) = bearer.and_then(|bearer| self.holder(bearer, now)).ok_or_else(unauthorized)?;
-        let scopes = key.scopes.clone().unwrap_or_else(scopes::full);
+        let own_scopes = key.scopes.clone();
+        let scopes = own_scopes.clone().unwrap_or_else(scopes::full);
         let needed: &[&str] = match operation {
             Operation::Create => &["api_keys.create"],
             Operation::List | Operation::Get => &["api_keys.read"],
@@ -307,7 +311,7 @@ impl Model {
                 }
             }
         };
-        Ok(Caller { account, scopes })
+        Ok(Caller { account, scopes, own_scopes })
     }
 
     /// The account and key of a secret that works.
@@ -429,10 +433,22 @@ impl Model {
             Some(asked) => asked.iter().cloned().collect(),
             None => caller.scopes.iter().cloned().collect(),
         };
-        let name = name.to_string();
-        let kept = asked.map(|asked| asked.difference(&self.settings.dropped_scopes).cloned().collect());
+        let name = self.kept_name(name);
+        let inherited =
+            || self.settings.full_access_is_inherited.then(|| caller.own_scopes.clone()).flatten();
+        let kept = asked.or_else(inherited);
+        let kept = kept.map(|kept| kept.difference(&self.settings.dropped_scopes).cloned().collect());
         let NewKey { id, secret } = self.make(&caller.account, name.clone(), kept, now);
         Answer::json(201, json!({ "api_key": secret, "api_key_id": id, "name": name, "scopes": echo }))
+    }
+
+    /// What is held of a name that was asked for.
+    fn kept_name(&self, name: &str) -> String {
+        let name = match self.settings.names_as_html {
+            true => escaped(name),
+            false => name.to_string(),
+        };
+        name.chars().take(self.settings.name_length.unwrap_or(usize::MAX)).collect()
     }
 
     fn make(
@@ -509,9 +525,10 @@ impl Model {
         let Some(name) = body.get("name").and_then(Value::as_str) else {
             return Answer::error(400, None, "expected JSON request body with 'name' property");
         };
+        let name = self.kept_name(name);
         match self.known(id, caller, now) {
             Some(key) => {
-                key.name = name.to_string();
+                key.name.clone_from(&name);
                 Answer::json(200, json!({ "api_key_id": id, "name": name }))
             }
             None => self.not_found("unable to find API Key to update"),
@@ -531,9 +548,10 @@ impl Model {
             return self.cannot_give();
         }
         let kept = scopes.difference(&self.settings.dropped_scopes).cloned().collect();
+        let name = self.kept_name(name);
         match self.known(id, caller, now) {
             Some(key) => {
-                key.name = name.to_string();
+                key.name.clone_from(&name);
                 key.scopes = Some(kept);
                 Answer::json(200, json!({ "api_key_id": id, "name": name }))
             }
@@ -615,6 +633,20 @@ fn operation(request: &Request) -> Operation {
         ("DELETE", _) if one_key => Operation::Delete,
         _ => Operation::Other,
     }
+}
+
+fn escaped(name: &str) -> String {
+    let mut escaped = String::new();
+    for character in name.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 fn default_message(status: u16) -> &'static str {

@@ -30,6 +30,12 @@ pub struct Settings {
     pub title_case_only: bool,
     /// Answer 200 with errors where there is no such key, as a provider of 2020 reports.
     pub not_found_is_200: bool,
+    /// How many characters of a name are kept; `None` for all of them. Unknown of the real service.
+    pub name_length: Option<usize>,
+    /// Whether names are stored with `&`, `<`, `>` and quotes written as HTML does. Unknown of the real service.
+    pub names_as_html: bool,
+    /// Whether a key that is made without scopes gets no more than the key that made it. Unknown of the real service.
+    pub full_access_is_inherited: bool,
     /// Reads trail writes by this long.
     pub read_lag: Duration,
     /// A new key works, and a revoked one stops working, only after this long.
@@ -81,6 +87,9 @@ impl Default for Settings {
             unknown_subuser: UnknownSubuser::default(),
             title_case_only: true,
             not_found_is_200: false,
+            name_length: None,
+            names_as_html: false,
+            full_access_is_inherited: false,
             read_lag: Duration::ZERO,
             propagation: Duration::ZERO,
             rate_limit: RateLimit { requests: 600, seconds: 60 },

@@ -6,6 +6,8 @@ use gridkey_core::plan::Action;
 use gridkey_core::{Address, KeyId, Name, SinkLocation};
 use serde::Serialize;
 
+use crate::apply::LessThanFull;
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -55,6 +57,16 @@ pub enum Event {
         id: KeyId,
         name: String,
     },
+    /// SendGrid holds another name than the one that was asked for: cut, or spelt otherwise.
+    NameNotHeld {
+        account: Name,
+        address: Address,
+        id: KeyId,
+        asked: String,
+        held: String,
+    },
+    /// A key that was to get Full Access got less.
+    LessThanFull(LessThanFull),
     Updated {
         account: Name,
         address: Address,
@@ -82,6 +94,12 @@ pub enum Event {
         account: Name,
         address: Address,
         id: KeyId,
+    },
+    /// A key is not revoked, as the one that takes its place under another name was not made.
+    LeftForSuccessor {
+        account: Name,
+        address: Address,
+        successor: Address,
     },
     Cleared {
         address: Address,

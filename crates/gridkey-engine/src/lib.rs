@@ -4,13 +4,15 @@
 //! means that nobody made a writer.
 
 pub mod apply;
+pub mod concurrency;
 pub mod event;
 pub mod ports;
 pub mod refresh;
 pub mod secret;
 pub mod session;
 
-pub use apply::{Apply, ApplyOptions, Cancel, Outcome, apply};
+pub use apply::{Apply, ApplyOptions, Cancel, LessThanFull, Outcome, apply};
+pub use concurrency::Concurrency;
 pub use event::{Event, Failure, Observer, Unobserved};
 pub use refresh::{Depth, Readers, Refresh, Settle, refresh};
 pub use secret::Secret;

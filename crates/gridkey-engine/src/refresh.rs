@@ -10,20 +10,14 @@ use gridkey_core::inventory::{
     AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkObservation, Unreadable,
 };
 use gridkey_core::manifest::Manifest;
-use gridkey_core::plan::{Requests, Selection, adoptable, as_moved, gives_scopes};
+use gridkey_core::plan::{Requests, Selection, adoptable, gives_scopes, with_moves};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, KeyId, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::concurrency::Concurrency;
 use crate::event::{Event, Observer};
-use crate::ports::{AccountReader, ReadError, SinkReader, Timer};
-
-/// How many requests of one account are under way at once. Reads are limited per endpoint, and the client
-/// paces itself; this only bounds sockets.
-const CONCURRENT_READS: usize = 8;
-
-/// How many accounts are observed at once, and how many locations.
-const CONCURRENT_ACCOUNTS: usize = 8;
+use crate::ports::{AccountReader, HeldKey, ReadError, SinkReader, Timer};
 
 /// The reading half of every account of a run, or why there is none.
 pub type Readers = BTreeMap<Name, Result<Arc<dyn AccountReader>, Unreadable>>;
@@ -41,6 +35,7 @@ pub struct Refresh<'a> {
     pub events: &'a dyn Observer,
     pub settle: Option<Settle<'a>>,
     pub depth: Depth,
+    pub concurrency: Concurrency,
 }
 
 /// How much is looked at.
@@ -62,7 +57,7 @@ pub struct Settle<'a> {
 
 /// Observes the accounts and sinks that the selection is about.
 pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
-    let moved = as_moved(refresh.manifest, refresh.selection, refresh.states);
+    let moved = with_moves(refresh.manifest, refresh.selection, refresh.states);
     let refresh = &Refresh { states: &moved.states, ..*refresh };
     let names = match refresh.depth {
         Depth::Plan => refresh.selection.accounts(refresh.manifest, refresh.states),
@@ -83,7 +78,7 @@ pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
             };
             Some((name, inventory))
         })
-        .buffer_unordered(CONCURRENT_ACCOUNTS)
+        .buffer_unordered(refresh.concurrency.accounts.get())
         .filter_map(|observed| async { observed })
         .collect()
         .await;
@@ -125,12 +120,12 @@ impl Refresh<'_> {
             let ids = adoptable(self.manifest, self.selection, self.requests, self.states, name, read, sinks);
             let new: Vec<KeyId> = ids.into_iter().filter(|id| !read.details.contains_key(id)).collect();
             let mut looks = stream::iter(new)
-                .map(|id| async move { (id.clone(), reader.scopes_of(&id).await) })
-                .buffer_unordered(CONCURRENT_READS);
-            while let Some((id, scopes)) = looks.next().await {
+                .map(|id| async move { (id.clone(), reader.held(&id).await) })
+                .buffer_unordered(self.concurrency.reads.get());
+            while let Some((id, held)) = looks.next().await {
                 // One that cannot be looked at is not adopted; the plan says so.
-                if let Ok(scopes) = scopes {
-                    read.details.insert(id, scopes.map_or(KeyDetail::Missing, KeyDetail::Scopes));
+                if let Ok(held) = held {
+                    read.details.insert(id, detail(held));
                 }
             }
         }
@@ -141,7 +136,7 @@ impl Refresh<'_> {
         self.depth == Depth::Everything || self.selection.has(self.manifest, address)
     }
 
-    /// One list, and one look at each key that state owns.
+    /// One list, and one look at each key that state owns: current ones, and older ones that are still to be revoked.
     async fn look(
         &self,
         state: Option<&AccountState>,
@@ -150,21 +145,22 @@ impl Refresh<'_> {
         let listing = reader.list().await?;
         let owned = state.into_iter().flat_map(|state| &state.keys);
         let mut ids: BTreeSet<&KeyId> =
-            owned.filter(|(address, _)| self.is_about(address)).map(|(_, key)| &key.id).collect();
+            owned.filter(|(address, _)| self.is_about(address)).flat_map(|(_, key)| key.ids()).collect();
         if self.depth == Depth::Everything {
             ids.extend(listing.keys.keys());
         }
         let mut looks = stream::iter(ids)
-            .map(|id| async move { (id.clone(), reader.scopes_of(id).await) })
-            .buffer_unordered(CONCURRENT_READS);
+            .map(|id| async move { (id.clone(), reader.held(id).await) })
+            .buffer_unordered(self.concurrency.reads.get());
         let mut details = BTreeMap::new();
-        while let Some((id, scopes)) = looks.next().await {
-            details.insert(id, scopes?.map_or(KeyDetail::Missing, KeyDetail::Scopes));
+        while let Some((id, held)) = looks.next().await {
+            details.insert(id, detail(held?));
         }
         drop(looks);
         Ok(ReadAccount {
             at: listing.at,
             managing_key: reader.managing_key(),
+            only_plans: reader.only_plans(),
             live: listing.keys,
             details,
             grantable: Grantable::NotAsked,
@@ -204,7 +200,7 @@ impl Refresh<'_> {
         let locations = self.locations(accounts);
         let mut observed: BTreeMap<_, _> = stream::iter(&locations)
             .map(|(id, location)| async move { (id.clone(), sinks.observe(location).await) })
-            .buffer_unordered(CONCURRENT_ACCOUNTS)
+            .buffer_unordered(self.concurrency.accounts.get())
             .collect()
             .await;
         if let Some(settle) = &self.settle {
@@ -273,6 +269,10 @@ impl Refresh<'_> {
             .map(|location| (location.id(), location.clone()))
             .collect()
     }
+}
+
+fn detail(held: Option<HeldKey>) -> KeyDetail {
+    held.map_or(KeyDetail::Missing, |held| KeyDetail::Scopes(held.scopes))
 }
 
 /// How much of `lag` since `since` is left; `None` when it has passed.

@@ -200,6 +200,19 @@ pub fn confirmed(body: &[u8]) -> Result<(), Error> {
     errors_inside(body).map_or(Ok(()), Err)
 }
 
+/// A name that was changed: the name that the body says the key has now.
+///
+/// # Errors
+/// [`Error`] where the body says that it was not.
+pub fn renamed(body: &[u8]) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Option<String>,
+    }
+    confirmed(body)?;
+    Ok(serde_json::from_slice::<Body>(body).ok().and_then(|Body { name }| name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +241,15 @@ mod tests {
         assert_eq!(get(body).map_err(|error| error.kind), Err(Kind::NotFound));
         assert_eq!(confirmed(body).map_err(|error| error.kind), Err(Kind::NotFound));
         assert!(list(body).is_err());
+    }
+
+    #[test]
+    fn an_answer_says_which_name_is_held() {
+        let of = |body: &str| renamed(body.as_bytes()).map_err(|error| error.kind);
+        assert_eq!(of(r#"{"api_key_id":"a","name":"Mail"}"#), Ok(Some("Mail".to_string())));
+        assert_eq!(of(r#"{"api_key_id":"a"}"#), Ok(None));
+        assert_eq!(of(""), Ok(None));
+        assert_eq!(of(r#"{"errors":[{"message":"API Key not found"}]}"#), Err(Kind::NotFound));
     }
 
     #[test]

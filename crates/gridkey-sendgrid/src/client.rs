@@ -206,10 +206,12 @@ impl Client {
         Ok(Reported { value: answer::created(&mut raw.body)?, at: raw.at })
     }
 
+    /// Gives a key another name; returns the one that the answer says it has now, where it says so.
+    ///
     /// # Errors
     /// [`Error`]
-    pub async fn rename(&self, behalf: &Behalf, id: &str, name: &str) -> Result<(), Error> {
-        answer::confirmed(&self.success(request::rename(id, name), behalf).await?.body)
+    pub async fn rename(&self, behalf: &Behalf, id: &str, name: &str) -> Result<Option<String>, Error> {
+        answer::renamed(&self.success(request::rename(id, name), behalf).await?.body)
     }
 
     /// Replaces name and scopes. The answer does not show the scopes: read them back.

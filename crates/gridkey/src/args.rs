@@ -1,5 +1,6 @@
 //! Arguments, and what they say in help texts.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use gridkey_core::audit::{Concern, Level};
 use gridkey_core::plan::{Allow, Due, RevokeOld};
 use gridkey_core::{Address, Name};
+use gridkey_engine::Concurrency;
 use gridkey_sendgrid::BaseUrl;
 use gridkey_sinks::FileKind;
 
@@ -58,6 +60,10 @@ pub struct Global {
     #[arg(long, global = true, env = "GRIDKEY_READ_LAG", value_name = "DURATION", value_parser = duration)]
     pub read_lag: Option<Duration>,
 
+    /// How many keys of an account, reads and accounts are worked on at once [default: 4 keys, 8 of the others]
+    #[arg(long, global = true, env = "GRIDKEY_CONCURRENCY", value_name = "COUNT")]
+    pub concurrency: Option<NonZeroUsize>,
+
     /// How events and logs on standard error are written
     #[arg(long, global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -65,6 +71,13 @@ pub struct Global {
     /// Say more on standard error (repeatable)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl Global {
+    /// How much is under way at once.
+    pub fn concurrency(&self) -> Concurrency {
+        self.concurrency.map(Concurrency::of_each).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -689,5 +702,20 @@ mod tests {
         );
         assert!(Arguments::try_parse_from(["gridkey", "plan", "--allow", "managing_key"]).is_err());
         assert!(Arguments::try_parse_from(["gridkey", "plan", "--env", "../prod"]).is_err());
+    }
+
+    #[test]
+    fn without_a_number_there_are_more_reads_than_keys_and_zero_is_refused() {
+        let concurrency = |arguments: &[&str]| {
+            let parsed = Arguments::try_parse_from(["gridkey", "plan"].iter().chain(arguments));
+            parsed.map(|arguments| arguments.global.concurrency())
+        };
+        let default = concurrency(&[]).expect("it parses");
+        assert_eq!((default.keys.get(), default.reads.get(), default.accounts.get()), (4, 8, 8));
+        assert_eq!(
+            concurrency(&["--concurrency", "1"]).expect("it parses"),
+            Concurrency::of_each(NonZeroUsize::MIN)
+        );
+        assert!(concurrency(&["--concurrency", "0"]).is_err());
     }
 }

@@ -16,8 +16,8 @@ use gridkey_core::plan::{
 use gridkey_core::state::AccountState;
 use gridkey_core::text::diagnostic::Diagnostics;
 use gridkey_core::{Address, Name, Region};
-use gridkey_engine::Readers;
 use gridkey_engine::ports::{AccountReader, AccountWriter, StateWriter, StoreError};
+use gridkey_engine::{Concurrency, Readers};
 use gridkey_sendgrid::{BaseUrl, Behalf, Client, Limits, Operation, WaitObserver, WaitReason};
 use gridkey_sinks::Sinks;
 use gridkey_stores::LocalStore;
@@ -46,6 +46,7 @@ pub struct Project {
     pub store: Arc<dyn StateWriter>,
     pub sinks: Arc<Sinks>,
     pub read_lag: Duration,
+    pub concurrency: Concurrency,
     /// The rules of `--policy`.
     pub policy: Option<PolicyFile>,
     /// `--env`, held against what there is; `None` stands for all that do not come from a pattern.
@@ -180,8 +181,19 @@ impl Project {
         let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
         let read_lag = global.read_lag.unwrap_or(default_lag);
         let sendgrid_url = global.sendgrid_url.clone();
-        let (sinks, environments) = (Arc::new(sinks), chosen.names);
-        Ok(Self { loaded, base, store, sinks, read_lag, policy, environments, emulated, sendgrid_url })
+        let (sinks, environments, concurrency) = (Arc::new(sinks), chosen.names, global.concurrency());
+        Ok(Self {
+            loaded,
+            base,
+            store,
+            sinks,
+            read_lag,
+            concurrency,
+            policy,
+            environments,
+            emulated,
+            sendgrid_url,
+        })
     }
 
     pub fn manifest(&self) -> &Manifest {

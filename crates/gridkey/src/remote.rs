@@ -8,7 +8,7 @@ use gridkey_core::inventory::UnreadableReason;
 use gridkey_core::{Access, KeyId, OnBehalfOf, Scope, Scopes};
 use gridkey_engine::Secret;
 use gridkey_engine::ports::{
-    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
 use gridkey_sendgrid::{Behalf, Client, Error, KeyAccess, Kind, ScopeList};
 
@@ -90,9 +90,12 @@ impl AccountReader for Remote {
         Ok(Listing { at: listed.at, keys })
     }
 
-    async fn scopes_of(&self, id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError> {
+    async fn held(&self, id: &KeyId) -> Result<Option<HeldKey>, ReadError> {
         let detail = self.client.get(&self.behalf, id.as_str()).await.map_err(read_error)?;
-        Ok(detail.map(|detail| to_scopes(detail.scopes)))
+        Ok(detail.map(|detail| HeldKey {
+            name: Some(detail.name).filter(|name| !name.is_empty()),
+            scopes: to_scopes(detail.scopes),
+        }))
     }
 
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
@@ -108,6 +111,10 @@ impl AccountReader for Remote {
 
     fn managing_key(&self) -> Option<KeyId> {
         self.client.own_id().map(KeyId::new)
+    }
+
+    fn only_plans(&self) -> bool {
+        self.only_plans
     }
 }
 
@@ -128,7 +135,7 @@ impl AccountWriter for Remote {
         })
     }
 
-    async fn rename(&self, id: &KeyId, name: &str) -> Result<(), WriteError> {
+    async fn rename(&self, id: &KeyId, name: &str) -> Result<Option<String>, WriteError> {
         self.client.rename(&self.behalf, id.as_str(), name).await.map_err(write_error)
     }
 

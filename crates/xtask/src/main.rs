@@ -1,7 +1,12 @@
-//! The project's own chores: `generate` writes what is generated and committed, `check` finds it stale.
+//! The project's own chores: `generate` writes what is generated and committed, `check` finds it stale and code
+//! untidy, `tidy` shows what every rule finds, also those that are not in force yet.
+
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use tidy::{Force, Sources};
 
 /// A generated file, and what it should hold.
 struct Generated {
@@ -57,8 +62,9 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("generate") => generate(&root),
         Some("check") => check(&root),
+        Some("tidy") => show(&root),
         _ => {
-            eprintln!("usage: cargo xtask generate|check");
+            eprintln!("usage: cargo xtask generate|check|tidy");
             ExitCode::from(64)
         }
     }
@@ -86,5 +92,36 @@ fn check(root: &Path) -> ExitCode {
             code = ExitCode::FAILURE;
         }
     }
-    code
+    match tidy::check(root) {
+        Ok(findings) if findings.is_empty() => code,
+        Ok(findings) => {
+            findings.iter().for_each(|finding| eprintln!("{finding}"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What every rule finds, in force or not.
+fn show(root: &Path) -> ExitCode {
+    let sources = match Sources::read(root) {
+        Ok(sources) => sources,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    for rule in &tidy::RULES {
+        let findings = rule.findings(&sources);
+        let force = match rule.force {
+            Force::Now => "in force",
+            Force::Later => "not in force yet",
+        };
+        println!("{} ({force}): {}", rule.name, findings.len());
+        findings.iter().for_each(|finding| println!("  {finding}"));
+    }
+    ExitCode::SUCCESS
 }

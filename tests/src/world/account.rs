@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use gridkey_core::{Access, KeyId, Name, Scope, Scopes};
 use gridkey_engine::Secret;
 use gridkey_engine::ports::{
-    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
 
-use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, LATE, OVERLAP, Process, READ_LAG, shown};
+use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, LATE, OVERLAP, PLANS, Process, READ_LAG};
 
 /// One account, as a run sees it.
 pub(super) struct AccountPort {
@@ -26,6 +26,7 @@ impl Inner {
         let secret = format!("SG.{id}.{:043}", self.made * 7919);
         self.log(|| format!("made {id} `{name}` in {account}"));
         let key_account = account.clone();
+        let name = self.kept(&name);
         let born = self.now;
         self.keys.insert(
             id.clone(),
@@ -93,14 +94,14 @@ impl AccountReader for AccountPort {
         Ok(listing)
     }
 
-    async fn scopes_of(&self, id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError> {
+    async fn held(&self, id: &KeyId) -> Result<Option<HeldKey>, ReadError> {
         let inner = self.process.live().await;
         Ok(inner
             .keys
             .get(id)
             .filter(|key| key.account == self.account)
             .filter(|key| key.revoked.is_none() && !inner.is_stale(key.born))
-            .map(|key| shown(&key.access)))
+            .map(|key| HeldKey { name: Some(key.name.clone()), scopes: inner.shown(&key.access) }))
     }
 
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
@@ -110,7 +111,12 @@ impl AccountReader for AccountPort {
     }
 
     fn managing_key(&self) -> Option<KeyId> {
-        Some(KeyId::new(format!("managing-key-of-{}", self.account)))
+        let whose = if self.only_plans() { "reading" } else { "managing" };
+        Some(KeyId::new(format!("{whose}-key-of-{}", self.account)))
+    }
+
+    fn only_plans(&self) -> bool {
+        self.process.run == PLANS
     }
 }
 
@@ -128,8 +134,11 @@ impl AccountWriter for AccountPort {
         match self.process.effect(Effect::Create, &format!("POST `{name}`"), flight).await {
             Answer::Done => {
                 let inner = self.process.live().await;
-                let (id, key) =
-                    inner.keys.iter().find(|(_, key)| key.name == name).expect("it was just made");
+                let (id, key) = inner
+                    .keys
+                    .iter()
+                    .find(|(_, key)| key.name == inner.kept(name))
+                    .expect("it was just made");
                 let secret = Secret::from(key.secret.clone());
                 let scopes = access.scopes().map(|scopes| scopes.as_set().clone());
                 Ok(CreatedKey { id: id.clone(), secret, at: inner.timestamp(), scopes })
@@ -139,9 +148,11 @@ impl AccountWriter for AccountPort {
         }
     }
 
-    async fn rename(&self, id: &KeyId, name: &str) -> Result<(), WriteError> {
+    async fn rename(&self, id: &KeyId, name: &str) -> Result<Option<String>, WriteError> {
         let flight = Flight::Rename { id: id.clone(), name: name.to_string() };
-        self.write(Effect::Rename, &format!("PATCH {id} `{name}`"), flight).await
+        self.write(Effect::Rename, &format!("PATCH {id} `{name}`"), flight).await?;
+        let inner = self.process.live().await;
+        Ok(inner.name_length.map(|_| inner.kept(name)))
     }
 
     async fn update(&self, id: &KeyId, name: &str, scopes: &Scopes) -> Result<(), WriteError> {

@@ -76,6 +76,7 @@ impl WorldManifest {
                 description: None,
                 protect: false,
                 rotate: None,
+                ttl: None,
                 on_delete: OnDelete::Clear,
                 position: position(),
             };

@@ -39,6 +39,9 @@ pub const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest that one request can be under way.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
+/// The number of what plans and changes nothing, with a key that only reads.
+pub const PLANS: u64 = 0;
+
 /// How long a lease lasts.
 pub const LEASE: Duration = Duration::from_secs(60);
 
@@ -155,6 +158,10 @@ pub struct Inner {
     states: BTreeMap<Name, (u64, AccountState)>,
     /// How many keys each account holds.
     pub limit: usize,
+    /// How many characters of a name are kept; `None` where all are, and no answer says so.
+    pub name_length: Option<usize>,
+    /// What a key with Full Access gets instead, where the managing key cannot give more.
+    pub instead_of_full: Option<BTreeSet<Scope>>,
     /// Locations that a consumer reads now.
     pub read_by_consumers: Vec<LocationId>,
     flights: Vec<(Duration, Flight)>,
@@ -383,11 +390,13 @@ impl Inner {
                 }
             }
             Flight::Rename { id, name } => {
+                let name = self.kept(&name);
                 if let Some(key) = self.keys.get_mut(&id) {
                     key.name = name;
                 }
             }
             Flight::Update { id, name, access } => {
+                let name = self.kept(&name);
                 if let Some(key) = self.keys.get_mut(&id) {
                     key.name = name;
                     key.access = access;
@@ -406,6 +415,25 @@ impl Inner {
 
     fn later(&mut self, after: Duration, flight: Flight) {
         self.flights.push((self.now + after, flight));
+    }
+
+    /// What is kept of a name.
+    fn kept(&self, name: &str) -> String {
+        name.chars().take(self.name_length.unwrap_or(usize::MAX)).collect()
+    }
+
+    /// The scopes of an access, as SendGrid shows them: with one that it adds by itself.
+    fn shown(&self, access: &Access) -> BTreeSet<Scope> {
+        let full = || {
+            let all = (0..120).map(|number| Scope::new(format!("some.{number}.read")));
+            all.chain([Scope::new("mail.send"), Scope::new("api_keys.create")]).collect()
+        };
+        let mut scopes = match access.scopes() {
+            Some(scopes) => scopes.as_set().clone(),
+            None => self.instead_of_full.clone().unwrap_or_else(full),
+        };
+        scopes.insert(Scope::new("2fa_required"));
+        scopes
     }
 
     pub fn timestamp(&self) -> Timestamp {
@@ -441,16 +469,6 @@ impl Timer for Process {
     async fn sleep(&self, duration: Duration) {
         self.live().await.pass(duration);
     }
-}
-
-/// The scopes of an access, as SendGrid shows them: with one that it adds by itself.
-fn shown(access: &Access) -> std::collections::BTreeSet<Scope> {
-    let mut scopes = match access.scopes() {
-        Some(scopes) => scopes.as_set().clone(),
-        None => [Scope::new("mail.send"), Scope::new("api_keys.create")].into(),
-    };
-    scopes.insert(Scope::new("2fa_required"));
-    scopes
 }
 
 fn name(text: &str) -> Name {

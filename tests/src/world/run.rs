@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, poll_fn, select};
+use gridkey_core::inventory::Inventory;
 use gridkey_core::plan::{
     Approval, ApprovedPlan, Change, Options, Plan, PlanInput, Seed, Selection, plan_approved,
 };
+use gridkey_core::state::AccountState;
 use gridkey_core::{LocationId, Name};
 use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateWriter};
 use gridkey_engine::session::{OpenSession, Session};
 use gridkey_engine::{
-    Apply, ApplyOptions, Cancel, Depth, Event, Observer, Outcome, Readers, Refresh, Settle, apply, refresh,
+    Apply, ApplyOptions, Cancel, Concurrency, Depth, Event, Observer, Outcome, Readers, Refresh, Settle,
+    apply, refresh,
 };
 
 use super::account::AccountPort;
-use super::{LEASE, Process, READ_LAG, World, WorldManifest};
+use super::{LEASE, PLANS, Process, READ_LAG, World, WorldManifest};
 
 /// How a run goes about it.
 #[derive(Clone, Default)]
@@ -29,6 +32,8 @@ pub struct RunOptions {
     pub approval: Option<Approval>,
     /// The locations that somebody reads, where that is not just what the manifest has.
     pub readers: Option<Vec<LocationId>>,
+    /// What becomes of the plan before it is carried out: for plans that the planner does not make.
+    pub edit: Option<fn(&mut Plan)>,
 }
 
 /// How a run ended.
@@ -57,6 +62,30 @@ fn ports<T>(
             (account.clone(), port(AccountPort { process, account }))
         })
         .collect()
+}
+
+async fn observed(
+    process: &Arc<Process>,
+    manifest: &WorldManifest,
+    options: &RunOptions,
+    states: &BTreeMap<Name, AccountState>,
+    events: &dyn Observer,
+    settle: Option<Settle<'_>>,
+) -> Inventory {
+    let readers: Readers = ports(process, manifest, |port| Ok(Arc::new(port) as Arc<dyn AccountReader>));
+    refresh(&Refresh {
+        manifest: &manifest.manifest,
+        selection: &options.selection,
+        states,
+        requests: &options.options.requests,
+        readers: &readers,
+        sinks: Some(process.as_ref()),
+        events,
+        settle,
+        depth: Depth::Plan,
+        concurrency: Concurrency::default(),
+    })
+    .await
 }
 
 /// Keeps every event in words, so that secrets can be looked for.
@@ -127,9 +156,11 @@ impl World {
         let states = session.states();
         let events = Arc::new(Events::default());
         let settle = Settle { timer: process.as_ref(), read_lag: READ_LAG };
-        let planned = self
-            .observe_and_plan(&process, manifest, options, &states, &seed, events.as_ref(), Some(settle))
-            .await;
+        let inventory = observed(&process, manifest, options, &states, events.as_ref(), Some(settle)).await;
+        let mut planned = self.plan_of(manifest, options, &states, &inventory, &seed);
+        if let Some(edit) = options.edit {
+            edit(&mut planned.plan);
+        }
         if !planned.not_approved.is_empty() {
             let _ = session.close().await;
             return Ended::NotApproved(planned.not_approved);
@@ -152,7 +183,11 @@ impl World {
             timer: Arc::clone(&process) as _,
             events: Arc::clone(&events) as _,
             cancel: Cancel::never(),
-            options: ApplyOptions { read_lag: READ_LAG, by: format!("run-{}", process.run) },
+            options: ApplyOptions {
+                read_lag: READ_LAG,
+                by: format!("run-{}", process.run),
+                concurrency: Concurrency::default(),
+            },
         })
         .await;
         for line in events.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -183,44 +218,34 @@ impl World {
 
     /// What a plan would say now, without waiting for anything.
     pub async fn plan(&self, manifest: &WorldManifest, options: &RunOptions) -> Plan {
-        let process = Process::new(self, 0);
-        let states =
-            self.lock().states.iter().map(|(name, (_, state))| (name.clone(), state.clone())).collect();
-        let events = Events::default();
-        let process = Arc::new(process);
-        let seed = Seed([0; 32]);
-        self.observe_and_plan(&process, manifest, options, &states, &seed, &events, None).await.plan
+        let states = self.states_now();
+        let inventory = self.observe(manifest, options).await;
+        self.plan_of(manifest, options, &states, &inventory, &Seed([0; 32])).plan
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the whole input of a plan, taken apart in one place")]
-    async fn observe_and_plan(
+    /// What a plan looks at.
+    pub async fn observe(&self, manifest: &WorldManifest, options: &RunOptions) -> Inventory {
+        let process = Arc::new(Process::new(self, PLANS));
+        observed(&process, manifest, options, &self.states_now(), &Events::default(), None).await
+    }
+
+    fn states_now(&self) -> BTreeMap<Name, AccountState> {
+        self.lock().states.iter().map(|(name, (_, state))| (name.clone(), state.clone())).collect()
+    }
+
+    fn plan_of(
         &self,
-        process: &Arc<Process>,
         manifest: &WorldManifest,
         options: &RunOptions,
-        states: &BTreeMap<Name, gridkey_core::state::AccountState>,
+        states: &BTreeMap<Name, AccountState>,
+        inventory: &Inventory,
         seed: &Seed,
-        events: &dyn Observer,
-        settle: Option<Settle<'_>>,
     ) -> ApprovedPlan {
-        let readers: Readers = ports(process, manifest, |port| Ok(Arc::new(port) as Arc<dyn AccountReader>));
-        let inventory = refresh(&Refresh {
-            manifest: &manifest.manifest,
-            selection: &options.selection,
-            states,
-            requests: &options.options.requests,
-            readers: &readers,
-            sinks: Some(process.as_ref()),
-            events,
-            settle,
-            depth: Depth::Plan,
-        })
-        .await;
         let input = PlanInput {
             manifest: &manifest.manifest,
             selection: &options.selection,
             states,
-            inventory: &inventory,
+            inventory,
             policy: None,
             now: self.lock().timestamp(),
             seed,

@@ -208,8 +208,22 @@ pub struct WantedKey {
     pub description: Option<String>,
     pub protect: bool,
     pub rotate: Option<Rotation>,
+    /// How long after its first key the environment's keys are revoked.
+    pub ttl: Option<Duration>,
     pub on_delete: OnDelete,
     pub position: Position,
+}
+
+impl WantedKey {
+    /// How long it is meant to live.
+    pub fn lifecycle(&self) -> Lifecycle {
+        Lifecycle { rotate: self.rotate, ttl: self.ttl }
+    }
+
+    /// How long the key that it takes the place of goes on working.
+    pub fn overlap(&self) -> Duration {
+        self.rotate.map_or(DEFAULT_OVERLAP, |rotation| rotation.overlap)
+    }
 }
 
 /// What the key should be allowed to do.
@@ -278,6 +292,19 @@ pub struct Rotation {
     pub warn_before: Option<Duration>,
     pub at_limit: AtLimit,
 }
+
+/// How long a key is meant to live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// When it is replaced by a new one; `None` for never.
+    pub rotate: Option<Rotation>,
+    /// How long after its first key the environment's keys are revoked.
+    pub ttl: Option<Duration>,
+}
+
+/// How long an older key goes on working where the manifest does not say.
+pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a rotation does when the account has no spare slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

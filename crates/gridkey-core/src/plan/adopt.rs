@@ -1,35 +1,32 @@
-//! Adoption: live keys that nobody's state owns, and that the manifest, a person or a sink names.
+//! Adoption: live keys that no state owns, and that the manifest, a person or a sink names.
 //!
-//! An adopted key is planned as if state had owned it all along, just as it is at SendGrid, so that what
+//! An adopted key is decided about as if state had owned it all along, just as it is at SendGrid, so that what
 //! differs from the manifest shows as it would for any other key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::{Access, AccessKind, Scope, Scopes};
 use crate::address::Address;
-use crate::finding::{Code, Finding, Severity};
-use crate::inventory::{Grantable, KeyDetail, ReadAccount, SinkContent, SinkObservation};
+use crate::finding::{Code, Finding};
+use crate::inventory::{Grantable, KeyDetail, ReadAccount, SinkContent, SinkObservation, may_be_full};
 use crate::key::KeyId;
 use crate::manifest::{ImportKey, Manifest, WantedKey};
 use crate::name::Name;
 use crate::plan::account::Account;
-use crate::plan::decide::scopes::without_automatic;
-use crate::plan::document::change::{Action, Change, Note, Reason};
-use crate::plan::document::step::{Adopt, Step};
-use crate::plan::input::{PlanInput, Requests, Selection};
-use crate::plan::{
-    findings::{Gates, blocks},
-    judge as gate,
-};
+use crate::plan::document::change::Reason;
+use crate::plan::document::step::Adopt;
+use crate::plan::findings::{Findings, about};
+use crate::plan::input::{Requests, Selection};
 use crate::sink::LocationId;
-use crate::state::Settings;
-use crate::state::{AccountState, Born, Delivery, OwnedKey, SecretStatus};
+use crate::state::{AccountState, Born, Delivery, OwnedKey, SecretStatus, Settings};
 use crate::text::source::Position;
 
 /// A key that is to be adopted, and why.
 pub(crate) struct Adoption {
     pub adopt: Adopt,
     pub reason: Reason,
+    /// What is worth saying where it is adopted.
+    pub findings: Vec<Finding>,
 }
 
 /// An address that is to get a live key.
@@ -40,7 +37,19 @@ struct Candidate<'a> {
     position: Option<&'a Position>,
 }
 
-type Sinks = BTreeMap<LocationId, SinkObservation>;
+/// What candidates are looked up in.
+struct Lookup<'a, 'f> {
+    manifest: &'a Manifest,
+    selection: &'f Selection,
+    requests: &'f Requests,
+    account: &'f Name,
+    read: &'f ReadAccount,
+    sinks: &'f BTreeMap<LocationId, SinkObservation>,
+    /// Whether some state has a key at an address.
+    is_owned: &'f dyn Fn(&Address) -> bool,
+    /// Whether some state owns an id.
+    has_owner: &'f dyn Fn(&KeyId) -> bool,
+}
 
 /// The keys of an account that may be adopted, and whose scopes have to be looked at for that.
 pub fn adoptable(
@@ -50,74 +59,67 @@ pub fn adoptable(
     states: &BTreeMap<Name, AccountState>,
     account: &Name,
     read: &ReadAccount,
-    sinks: &Sinks,
+    sinks: &BTreeMap<LocationId, SinkObservation>,
 ) -> BTreeSet<KeyId> {
     if selection.destroy {
         return BTreeSet::new();
     }
-    candidates(manifest, selection, requests, states, account, read, sinks)
-        .into_iter()
-        .flat_map(|candidate| live(&candidate.key, read))
-        .collect()
-}
-
-fn candidates<'a>(
-    manifest: &'a Manifest,
-    selection: &Selection,
-    requests: &Requests,
-    states: &BTreeMap<Name, AccountState>,
-    account: &Name,
-    read: &ReadAccount,
-    sinks: &Sinks,
-) -> Vec<Candidate<'a>> {
-    let wanted = |address: &Address| {
-        let key = manifest.keys.get(address).filter(|key| &key.account == account)?;
-        let owned = states.values().any(|state| state.keys.contains_key(address));
-        (!owned && selection.has(manifest, address)).then_some(key)
+    let is_owned = |address: &Address| states.values().any(|state| state.keys.contains_key(address));
+    let owned: BTreeSet<&KeyId> = match requests.from_sinks {
+        true => states.values().flat_map(|state| state.owned_ids().into_keys()).collect(),
+        false => BTreeSet::new(),
     };
-    let mut candidates: BTreeMap<&Address, Candidate<'a>> = BTreeMap::new();
-    for (address, id) in &requests.import {
-        if let Some(wanted) = wanted(address) {
-            let key = ImportKey::Id(id.clone());
-            let candidate = Candidate { wanted, key, reason: Reason::Imported, position: None };
-            candidates.insert(&wanted.address, candidate);
-        }
-    }
-    for import in &manifest.import {
-        if let Some(wanted) = wanted(&import.to) {
-            let (key, position) = (import.key.clone(), Some(&import.position));
-            let candidate = Candidate { wanted, key, reason: Reason::Imported, position };
-            candidates.entry(&wanted.address).or_insert(candidate);
-        }
-    }
-    if requests.from_sinks {
-        for key in manifest.keys.values() {
-            let Some(wanted) = wanted(&key.address) else { continue };
-            let Some(id) = held_live(wanted, states, read, sinks) else { continue };
-            let key = ImportKey::Id(id.clone());
-            let candidate = Candidate { wanted, key, reason: Reason::FoundInSink, position: None };
-            candidates.entry(&wanted.address).or_insert(candidate);
-        }
-    }
-    candidates.into_values().collect()
+    let has_owner = |id: &KeyId| owned.contains(id);
+    let (is_owned, has_owner) = (&is_owned, &has_owner);
+    let lookup = Lookup { manifest, selection, requests, account, read, sinks, is_owned, has_owner };
+    lookup.candidates().into_iter().flat_map(|candidate| live(&candidate.key, read)).collect()
 }
 
-/// The first live key that nobody owns and that a location of the address holds.
-fn held_live<'a>(
-    wanted: &WantedKey,
-    states: &BTreeMap<Name, AccountState>,
-    read: &ReadAccount,
-    sinks: &'a Sinks,
-) -> Option<&'a KeyId> {
-    let owned = |id: &KeyId| states.values().any(|state| state.owned_ids().contains_key(id));
-    wanted.sinks.iter().find_map(|location| match sinks.get(&location.id())? {
-        SinkObservation::Holds(SinkContent::Key(id)) => {
-            (read.live.contains_key(id) && !owned(id)).then_some(id)
+impl<'a> Lookup<'a, '_> {
+    fn wanted(&self, address: &Address) -> Option<&'a WantedKey> {
+        let key = self.manifest.keys.get(address).filter(|key| &key.account == self.account)?;
+        (!(self.is_owned)(address) && self.selection.has(self.manifest, address)).then_some(key)
+    }
+
+    fn candidates(&self) -> Vec<Candidate<'a>> {
+        let mut candidates: BTreeMap<&Address, Candidate<'a>> = BTreeMap::new();
+        for (address, id) in &self.requests.import {
+            if let Some(wanted) = self.wanted(address) {
+                let key = ImportKey::Id(id.clone());
+                let candidate = Candidate { wanted, key, reason: Reason::Imported, position: None };
+                candidates.insert(&wanted.address, candidate);
+            }
         }
-        SinkObservation::Holds(SinkContent::Empty | SinkContent::Other)
-        | SinkObservation::Unreadable(_)
-        | SinkObservation::WriteOnly => None,
-    })
+        for import in &self.manifest.import {
+            if let Some(wanted) = self.wanted(&import.to) {
+                let (key, position) = (import.key.clone(), Some(&import.position));
+                let candidate = Candidate { wanted, key, reason: Reason::Imported, position };
+                candidates.entry(&wanted.address).or_insert(candidate);
+            }
+        }
+        if self.requests.from_sinks {
+            for key in self.manifest.keys.values() {
+                let Some(wanted) = self.wanted(&key.address) else { continue };
+                let Some(id) = self.held_live(wanted) else { continue };
+                let key = ImportKey::Id(id.clone());
+                let candidate = Candidate { wanted, key, reason: Reason::FoundInSink, position: None };
+                candidates.entry(&wanted.address).or_insert(candidate);
+            }
+        }
+        candidates.into_values().collect()
+    }
+
+    /// The first live key without an owner that a location of the address holds.
+    fn held_live(&self, wanted: &WantedKey) -> Option<&KeyId> {
+        wanted.sinks.iter().find_map(|location| match self.sinks.get(&location.id())? {
+            SinkObservation::Holds(SinkContent::Key(id)) => {
+                (self.read.live.contains_key(id) && !(self.has_owner)(id)).then_some(id)
+            }
+            SinkObservation::Holds(SinkContent::Empty | SinkContent::Other)
+            | SinkObservation::Unreadable(_)
+            | SinkObservation::WriteOnly => None,
+        })
+    }
 }
 
 /// The live keys that an import names: one, or several of the same name.
@@ -131,34 +133,37 @@ fn live(key: &ImportKey, read: &ReadAccount) -> Vec<KeyId> {
 }
 
 /// Decides which keys of an account are adopted, and reports imports that cannot be.
-pub(crate) fn adoptions(account: &Account<'_>, gates: &mut Gates<'_>) -> BTreeMap<Address, Adoption> {
-    let PlanInput { manifest, selection, states, inventory, options, .. } = *account.input;
-    if selection.destroy {
+pub(crate) fn adoptions(account: &Account<'_>, findings: &mut Findings<'_>) -> BTreeMap<Address, Adoption> {
+    let input = account.input;
+    if input.selection.destroy {
         return BTreeMap::new();
     }
-    let candidates = candidates(
-        manifest,
-        selection,
-        &options.requests,
-        states,
-        account.name(),
-        account.read,
-        &inventory.sinks,
-    );
+    let is_owned =
+        |address: &Address| !account.index.owners(address).is_empty() || !account.index.is_selected(address);
+    let has_owner = |id: &KeyId| account.index.owner_of(id).is_some();
+    let lookup = Lookup {
+        manifest: input.manifest,
+        selection: input.selection,
+        requests: &input.options.requests,
+        account: account.name(),
+        read: account.read,
+        sinks: &input.inventory.sinks,
+        is_owned: &is_owned,
+        has_owner: &has_owner,
+    };
     let mut taken = BTreeSet::new();
     let mut adoptions = BTreeMap::new();
-    for candidate in candidates {
-        match adoption(account, &candidate, gates) {
+    for candidate in lookup.candidates() {
+        match adoption(account, &candidate) {
             Ok(adoption) if taken.insert(adoption.adopt.id.clone()) => {
-                gate::full_access(account, candidate.wanted, gates);
                 adoptions.insert(candidate.wanted.address.clone(), adoption);
             }
             Ok(adoption) => {
                 let message = format!("the key {} is adopted at another address already", adoption.adopt.id);
                 let help = "a key has one address: take one of the entries out";
-                gates.raise(candidate.refused(Code::ImportOwned, message, help));
+                findings.raise(candidate.refused(Code::ImportOwned, message, help));
             }
-            Err(finding) => gates.raise(*finding),
+            Err(finding) => findings.raise(*finding),
         }
     }
     adoptions
@@ -166,24 +171,18 @@ pub(crate) fn adoptions(account: &Account<'_>, gates: &mut Gates<'_>) -> BTreeMa
 
 impl Candidate<'_> {
     fn refused(&self, code: Code, message: String, help: impl Into<String>) -> Finding {
-        Finding {
-            account: Some(self.wanted.account.clone()),
-            address: Some(self.wanted.address.clone()),
-            position: Some(self.position.unwrap_or(&self.wanted.position).clone()),
-            ..blocks(code, message, help)
+        let finding = about(Finding::blocks(code, message, help), self.wanted);
+        match self.position {
+            Some(position) => finding.at_position(Some(position)),
+            None => finding,
         }
     }
 }
 
-fn adoption(
-    account: &Account<'_>,
-    candidate: &Candidate<'_>,
-    gates: &mut Gates<'_>,
-) -> Result<Adoption, Box<Finding>> {
+fn adoption(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<Adoption, Box<Finding>> {
     let wanted = candidate.wanted;
     let id = the_one(account, candidate)?;
-    let owner = account.input.states.values().find_map(|state| state.owned_ids().get(&id).copied());
-    if let Some(owner) = owner {
+    if let Some(owner) = account.index.owner_of(&id) {
         return Err(Box::new(candidate.refused(
             Code::ImportOwned,
             format!("the key {id} is owned already, as `{owner}`"),
@@ -197,38 +196,41 @@ fn adoption(
             "it may just have been revoked; run again",
         )));
     };
-    let scopes = without_automatic(scopes);
+    let scopes: BTreeSet<Scope> = scopes.iter().filter(|scope| !scope.is_automatic()).cloned().collect();
     let Some(access) = access(wanted, &scopes, &account.read.grantable) else {
-        return Err(Box::new(candidate.refused(
-            Code::ImportMismatch,
-            format!(
-                "the key {id} holds {}, and `{}` is wanted with {} access",
-                if scopes.len() == 1 { "1 scope".to_string() } else { format!("{} scopes", scopes.len()) },
-                wanted.address,
-                wanted.access.kind()
-            ),
-            "no key changes from one kind of access to another: write the access that it has; or take the entry \
-             out, so that a new key is made",
-        )));
+        return Err(Box::new(another_kind(candidate, &id, scopes.len())));
     };
     let mut settings = account.settings(wanted);
     settings.locations.retain(|location| account.holds(location, &id));
-    let secret = if settings.locations.is_empty() { SecretStatus::Unknown } else { SecretStatus::Delivered };
-    if secret == SecretStatus::Unknown {
-        gates.raise(Finding {
-            severity: Severity::Warns,
-            ..candidate.refused(
-                Code::SecretUnknown,
-                format!("nobody is known to have the secret of `{}`: no sink that was looked at holds {id}", wanted.address),
-                format!(
-                    "put it where it belongs by hand, or replace the key once it is adopted: `gridkey rotate {}`",
-                    wanted.address
-                ),
-            )
-        });
-    }
+    let (secret, findings) = match settings.locations.is_empty() {
+        true => (SecretStatus::Unknown, vec![unknown_secret(candidate, &id)]),
+        false => (SecretStatus::Delivered, Vec::new()),
+    };
     let name = account.read.live.get(&id).cloned().unwrap_or_default();
-    Ok(Adoption { adopt: Adopt { id, name, access, secret, settings }, reason: candidate.reason })
+    let adopt = Adopt { id, name, access, secret, settings };
+    Ok(Adoption { adopt, reason: candidate.reason, findings })
+}
+
+fn another_kind(candidate: &Candidate<'_>, id: &KeyId, scopes: usize) -> Finding {
+    let holds = if scopes == 1 { "1 scope".to_string() } else { format!("{scopes} scopes") };
+    let (address, kind) = (&candidate.wanted.address, candidate.wanted.access.kind());
+    candidate.refused(
+        Code::ImportMismatch,
+        format!("the key {id} holds {holds}, and `{address}` is wanted with {kind} access"),
+        "no key changes from one kind of access to another: write the access that it has; or take the entry out, so \
+         that a new key is made",
+    )
+}
+
+fn unknown_secret(candidate: &Candidate<'_>, id: &KeyId) -> Finding {
+    let address = &candidate.wanted.address;
+    let message = format!(
+        "whether a program has the secret of `{address}` is not known: no sink that was looked at holds {id}"
+    );
+    let help = format!(
+        "put it where it belongs by hand, or replace the key once it is adopted: `gridkey rotate {address}`"
+    );
+    candidate.refused(Code::SecretUnknown, message, help).with_severity(crate::finding::Severity::Warns)
 }
 
 /// The key that an import names, where it is one.
@@ -290,31 +292,8 @@ fn access(wanted: &WantedKey, scopes: &BTreeSet<Scope>, grantable: &Grantable) -
     }
 }
 
-/// Fewer scopes than this is no Full Access: the smallest such key that anybody published held 206.
-const FULL_ACCESS: usize = 100;
-
-/// Whether a key with these scopes can be one with Full Access: SendGrid shows its scopes like those of any
-/// other key.
-pub fn may_be_full(scopes: &BTreeSet<Scope>, grantable: &Grantable) -> bool {
-    let manages_keys = scopes.iter().any(Scope::manages_keys);
-    let all_that_there_is = match grantable {
-        Grantable::Known(known) => known
-            .iter()
-            .filter(|scope| !scope.is_automatic() && !scope.is_billing())
-            .all(|scope| scopes.contains(scope)),
-        Grantable::NotAsked | Grantable::Unknown(_) => false,
-    };
-    manages_keys && (all_that_there_is || scopes.len() >= FULL_ACCESS)
-}
-
 /// An account's document as it is once its keys are adopted.
-pub(crate) fn with_adopted(
-    account: &Account<'_>,
-    adoptions: &BTreeMap<Address, Adoption>,
-) -> Option<AccountState> {
-    if adoptions.is_empty() {
-        return None;
-    }
+pub(crate) fn with_adopted(account: &Account<'_>, adoptions: &BTreeMap<Address, Adoption>) -> AccountState {
     let mut state = account.state.cloned().unwrap_or_else(|| {
         let project = account.input.manifest.project.clone();
         AccountState::new(project, account.name().clone(), account.declared.identity(), String::new())
@@ -322,24 +301,7 @@ pub(crate) fn with_adopted(
     for (address, adoption) in adoptions {
         state.adopted(address, adoption.adopt.clone().owned(String::new(), account.at()));
     }
-    Some(state)
-}
-
-/// Puts the adoptions of an account before everything else that is done at their addresses.
-pub(crate) fn prepend(adoptions: BTreeMap<Address, Adoption>, changes: &mut [Change]) {
-    for change in changes {
-        let Some(Adoption { adopt, reason }) = adoptions.get(&change.address) else { continue };
-        if change.action == Action::Recover {
-            continue;
-        }
-        change.action = Action::Adopt;
-        change.reasons.retain(|reason| *reason != Reason::InStep);
-        change.reasons.insert(0, *reason);
-        if adopt.secret == SecretStatus::Unknown && !change.notes.contains(&Note::SecretUnknown) {
-            change.notes.push(Note::SecretUnknown);
-        }
-        change.steps.insert(0, Step::Adopt(adopt.clone()));
-    }
+    state
 }
 
 impl Adopt {

@@ -13,7 +13,7 @@ use crate::key::KeyId;
 use crate::manifest::{Manifest, PolicyFile, WantedAccess, WantedKey};
 use crate::name::Name;
 use crate::plan::document::change::{Note, Plan, PlanKind};
-use crate::plan::input::{Options, PlanInput, Selection};
+use crate::plan::input::{Due, Options, PlanInput, Selection};
 use crate::plan::judge::reach::reach;
 use crate::plan::plan;
 use crate::plan::seed::Seed;
@@ -31,6 +31,8 @@ pub fn compare(
     options: &Options,
 ) -> Plan {
     let states = states(older, newer);
+    // Nothing is known of ages, so nothing is due.
+    let options = &Options { due: Due::Exclude, ..options.clone() };
     let inventory = inventory(&states, newer, now);
     let mut plan = plan(&PlanInput {
         manifest: newer,
@@ -62,16 +64,11 @@ pub fn compare(
         }
     }
     plan.findings.extend(reach(newer, policy));
-    plan.findings.push(Finding {
-        severity: Severity::Warns,
-        code: Code::NotChecked,
-        account: None,
-        address: None,
-        message: "two manifests were compared, and nothing else: no account, state or sink was looked at"
-            .to_string(),
-        help: Some("a plan with a credential tells what would really be done".to_string()),
-        position: None,
-    });
+    plan.findings.push(Finding::warns(
+        Code::NotChecked,
+        "two manifests were compared, and nothing else: no account, state or sink was looked at",
+        "a plan with a credential tells what would really be done",
+    ));
     plan.findings.sort();
     plan.findings.dedup();
     plan
@@ -111,7 +108,7 @@ fn owned(key: &WantedKey) -> OwnedKey {
         born: Born::FirstSeen(Timestamp::UNIX_EPOCH),
         first_made: None,
         moved_from: None,
-        lifecycle: None,
+        lifecycle: Some(key.lifecycle()),
         secret: SecretStatus::Delivered,
         owner: key.owner.clone(),
         protect: key.protect,
@@ -155,6 +152,7 @@ fn inventory(states: &BTreeMap<Name, AccountState>, newer: &Manifest, now: Times
         let read = ReadAccount {
             at: now,
             managing_key: None,
+            only_plans: false,
             live: keys.values().map(|key| (key.id.clone(), key.name.clone())).collect(),
             details: details.collect(),
             grantable: Grantable::NotAsked,

@@ -2,25 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::access::Access;
-use crate::address::Address;
 use crate::finding::{Code, Severity};
-use crate::manifest::{Account, Manifest, Policy, Rule, Verdict, WantedAccess, WantedKey, WantedScopes};
+use crate::manifest::{Manifest, Policy, Rule, Verdict};
 use crate::name::Name;
+use crate::plan::applied::as_applied as as_applied_key;
 use crate::plan::document::change::{Plan, PlanKind};
 use crate::plan::input::PlanInput;
 use crate::plan::plan;
-use crate::state::{AccountState, OwnedKey};
+use crate::state::AccountState;
 
 /// The manifest that asks for just what state says.
 pub fn as_applied(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> Manifest {
     let keys = states.values().flat_map(|state| {
         let account = manifest.accounts.get(&state.account);
         account.into_iter().flat_map(move |account| {
-            state
-                .keys
-                .iter()
-                .map(move |(address, owned)| (address.clone(), as_owned(manifest, account, address, owned)))
+            state.keys.iter().map(move |(address, owned)| {
+                (address.clone(), as_applied_key(manifest, account, address, owned))
+            })
         })
     });
     Manifest {
@@ -35,36 +33,6 @@ pub fn as_applied(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) ->
             ..Policy::default()
         },
         ..manifest.clone()
-    }
-}
-
-pub(crate) fn as_owned(
-    manifest: &Manifest,
-    account: &Account,
-    address: &Address,
-    owned: &OwnedKey,
-) -> WantedKey {
-    let wanted = manifest.keys.get(address);
-    let written = |scopes: &crate::access::Scopes| WantedScopes {
-        written: scopes.as_set().clone(),
-        ..WantedScopes::default()
-    };
-    WantedKey {
-        address: address.clone(),
-        account: account.name.clone(),
-        name: owned.name.clone(),
-        access: match &owned.access {
-            Access::Full => WantedAccess::Full,
-            Access::Restricted(scopes) => WantedAccess::Restricted(written(scopes)),
-            Access::Billing(scopes) => WantedAccess::Billing(written(scopes)),
-        },
-        sinks: owned.sinks.iter().map(|delivery| delivery.location.clone()).collect(),
-        owner: owned.owner.clone(),
-        description: None,
-        protect: owned.protect,
-        rotate: wanted.and_then(|wanted| wanted.rotate),
-        on_delete: owned.on_delete,
-        position: wanted.map_or_else(|| account.position.clone(), |wanted| wanted.position.clone()),
     }
 }
 

@@ -3,153 +3,306 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::Address;
+use crate::address::{Address, AddressPattern};
 use crate::finding::{Code, Finding};
 use crate::manifest::{Manifest, Moved, RemovedWhat};
 use crate::name::Name;
-use crate::plan::document::change::{Action, Change, Note, Reason};
-use crate::plan::document::step::Step;
-use crate::plan::findings::{Gates, blocks};
-use crate::plan::input::Selection;
-use crate::state::AccountState;
+use crate::plan::input::{Due, Selection};
+use crate::state::{AccountState, OwnedKey};
+use crate::text::pattern::matches_pattern;
 use crate::text::source::Position;
 
-/// The documents as they are once every move is carried out.
+/// The documents as they are once the moves of a run are carried out.
 #[derive(Clone, Debug)]
-pub struct AsMoved<'a> {
+pub struct WithMoves<'a> {
     pub states: Cow<'a, BTreeMap<Name, AccountState>>,
     /// By account: the new address, and the one before.
-    pub(crate) moves: BTreeMap<Name, BTreeMap<Address, Address>>,
-    /// Moves to an address that has a key already.
-    pub(crate) taken: Vec<Taken>,
+    moves: BTreeMap<Name, BTreeMap<Address, Address>>,
+    conflicts: Vec<MoveConflict>,
+    left: Vec<LeftMove>,
+    /// Addresses that are neither changed nor made anew: what is at them waits for a move that is not part of the run.
+    pub(crate) left_alone: BTreeSet<Address>,
 }
 
-/// A move to an address that has a key already.
+/// A move that cannot be.
 #[derive(Clone, Debug)]
-pub(crate) struct Taken {
+struct MoveConflict {
     account: Name,
     from: Address,
     to: Address,
     position: Position,
+    why: Conflict,
 }
 
-/// Where an address ends up: what was moved may have been moved again since.
-fn destination(moved: &[Moved], from: &Address) -> Option<(Address, Position)> {
-    let mut left: Vec<&Moved> = moved.iter().collect();
-    let mut last: Option<(Address, Position)> = None;
-    loop {
-        let at = last.as_ref().map_or(from, |(to, _)| to);
-        let next = left.iter().enumerate().find_map(|(index, entry)| {
-            Some((index, (entry.from.renamed(&entry.to, at)?, entry.position.clone())))
-        });
-        // An entry counts once, so that those that lead in a circle end.
-        match next.filter(|(_, (to, _))| to != from) {
-            Some((index, next)) => {
-                left.remove(index);
-                last = Some(next);
-            }
-            None => return last,
-        }
-    }
+#[derive(Clone, Copy, Debug)]
+enum Conflict {
+    /// The new address has a key already.
+    Taken,
+    /// The entries lead back to the address, and the manifest wants none of those on the way.
+    Circle,
 }
+
+/// A move that is not part of the run.
+#[derive(Clone, Debug)]
+struct LeftMove {
+    account: Name,
+    from: Address,
+    to: Address,
+    position: Position,
+    why: Left,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// One end is outside of what the run is about.
+    Selection,
+    /// The run does due work alone.
+    Due,
+    /// No plan file approves it.
+    NotApproved,
+}
+
+/// Moves that are left out because no plan file approves them: account and the address before.
+pub(crate) type Unapproved = BTreeSet<(Name, Address)>;
 
 /// Works out the moves that have something to do, and the documents after them.
-pub fn as_moved<'a>(
+pub fn with_moves<'a>(
     manifest: &Manifest,
     selection: &Selection,
     states: &'a BTreeMap<Name, AccountState>,
-) -> AsMoved<'a> {
-    let mut moved = AsMoved { states: Cow::Borrowed(states), moves: BTreeMap::new(), taken: Vec::new() };
+) -> WithMoves<'a> {
+    chosen(manifest, selection, Due::Include, &Unapproved::new(), states)
+}
+
+/// The same for a run that leaves some of them out.
+pub(crate) fn chosen<'a>(
+    manifest: &Manifest,
+    selection: &Selection,
+    due: Due,
+    unapproved: &Unapproved,
+    states: &'a BTreeMap<Name, AccountState>,
+) -> WithMoves<'a> {
+    let mut with = WithMoves {
+        states: Cow::Borrowed(states),
+        moves: BTreeMap::new(),
+        conflicts: Vec::new(),
+        left: Vec::new(),
+        left_alone: BTreeSet::new(),
+    };
     if manifest.moved.is_empty() {
-        return moved;
+        return with;
     }
     for (account, state) in states {
-        let mut known: BTreeSet<&Address> = state.keys.keys().collect();
-        known.extend(state.pending.values().map(|pending| &pending.address));
-        let moves: BTreeMap<&Address, (Address, Position)> = known
-            .iter()
-            .filter_map(|from| Some((*from, destination(&manifest.moved, from)?)))
-            .filter(|(from, (to, _))| *from != to && selection.has(manifest, to))
-            .collect();
-        let mut targets: BTreeSet<&Address> = BTreeSet::new();
-        let mut done: Vec<(Address, Address)> = Vec::new();
-        for (from, (to, position)) in &moves {
-            let stays = known.contains(to) && !moves.contains_key(to);
-            let elsewhere = states.iter().filter(|(other, _)| *other != account).any(|(_, other)| {
-                // Where a run broke off, one half of a key between two accounts has moved already.
-                let moves = state.keys.contains_key(*from);
-                moves && other.keys.get(to).is_some_and(|key| !state.is_half_of(from, key))
-            });
-            if stays || elsewhere || !targets.insert(to) {
-                moved.taken.push(Taken {
-                    account: account.clone(),
-                    from: (*from).clone(),
-                    to: to.clone(),
-                    position: position.clone(),
-                });
-            } else {
-                done.push(((*from).clone(), to.clone()));
+        let entries = Entries::new(manifest, account, state, states);
+        let mut done = Vec::new();
+        for (from, destination) in entries.destinations() {
+            let (to, position) = match destination {
+                Destination::Stays => continue,
+                Destination::To(to, position) => (to, position),
+                Destination::Circle(position) => {
+                    with.conflict(account, from, from, position, Conflict::Circle);
+                    continue;
+                }
+            };
+            let (selected, whole) = ends(manifest, selection, from, &to);
+            if !selected {
+                continue;
+            }
+            let why = match due {
+                _ if !whole => Some(Left::Selection),
+                _ if unapproved.contains(&(account.clone(), from.clone())) => Some(Left::NotApproved),
+                Due::Only => Some(Left::Due),
+                Due::Include | Due::Exclude => None,
+            };
+            match why {
+                Some(why) => with.leave(account, from, &to, position, why),
+                None if entries.is_taken(from, &to) => {
+                    with.conflict(account, from, &to, position, Conflict::Taken);
+                }
+                None => done.push((from.clone(), to)),
             }
         }
-        if !done.is_empty() {
-            if let Some(state) = moved.states.to_mut().get_mut(account) {
-                state.moved(&done);
-            }
-            let done = done.into_iter().map(|(from, to)| (to, from)).collect();
-            moved.moves.insert(account.clone(), done);
-        }
+        with.carry_out(account, done);
     }
-    moved
+    with
 }
 
-impl AsMoved<'_> {
-    pub(crate) fn report(&self, gates: &mut Gates<'_>) {
-        for Taken { account, from, to, position } in &self.taken {
-            gates.raise(Finding {
-                account: Some(account.clone()),
-                address: Some(to.clone()),
-                position: Some(position.clone()),
-                ..blocks(
-                    Code::MoveTaken,
-                    format!("`{from}` cannot become `{to}`, which has a key already"),
-                    format!("move or remove `{to}` first, or give `{from}` another address"),
-                )
+/// Whether a run is about one end of a move at least, and whether about both.
+fn ends(manifest: &Manifest, selection: &Selection, from: &Address, to: &Address) -> (bool, bool) {
+    // `--only` names a key by the address that it gets.
+    let only = selection.only.as_ref().is_none_or(|only| only.contains(to) || only.contains(from));
+    let has = |address: &Address| selection.has_environment(manifest, address.environment.as_ref());
+    (only && (has(from) || has(to)), only && has(from) && has(to))
+}
+
+/// The entries of a manifest, held against the keys of an account.
+struct Entries<'a> {
+    manifest: &'a Manifest,
+    account: &'a Name,
+    state: &'a AccountState,
+    states: &'a BTreeMap<Name, AccountState>,
+    /// Addresses with a key, or with one that was begun.
+    known: BTreeSet<&'a Address>,
+    targets: BTreeMap<Address, usize>,
+}
+
+/// Where a key goes.
+#[derive(Debug)]
+enum Destination {
+    Stays,
+    To(Address, Position),
+    Circle(Position),
+}
+
+impl<'a> Entries<'a> {
+    fn new(
+        manifest: &'a Manifest,
+        account: &'a Name,
+        state: &'a AccountState,
+        states: &'a BTreeMap<Name, AccountState>,
+    ) -> Self {
+        let begun = state.pending.values().map(|pending| &pending.address);
+        let known = state.keys.keys().chain(begun).collect();
+        let mut entries = Self { manifest, account, state, states, known, targets: BTreeMap::new() };
+        for (_, destination) in entries.destinations() {
+            if let Destination::To(to, _) = destination {
+                *entries.targets.entry(to).or_default() += 1;
+            }
+        }
+        entries
+    }
+
+    fn destinations(&self) -> Vec<(&'a Address, Destination)> {
+        self.known.iter().map(|from| (*from, self.destination(from))).collect()
+    }
+
+    /// Where an address ends up: what was moved may have been moved again since. An entry counts once.
+    fn destination(&self, from: &Address) -> Destination {
+        let mut entries: Vec<&Moved> = self.manifest.moved.iter().collect();
+        let mut path: Vec<(Address, Position)> = Vec::new();
+        loop {
+            let at = path.last().map_or(from, |(to, _)| to);
+            let next = entries.iter().enumerate().find_map(|(index, entry)| {
+                let to = entry.from.renamed(&entry.to, at).filter(|to| to != at)?;
+                Some((index, to, entry.position.clone()))
             });
+            match next {
+                None => break,
+                Some((_, to, position)) if &to == from => return self.circle(from, &path, position),
+                Some((index, to, position)) => {
+                    entries.remove(index);
+                    path.push((to, position));
+                }
+            }
+        }
+        path.pop().map_or(Destination::Stays, |(to, position)| Destination::To(to, position))
+    }
+
+    /// Entries that lead back to where they started: keys change places, once, where there is one at each address;
+    /// otherwise the key goes where the manifest wants it.
+    fn circle(&self, from: &Address, path: &[(Address, Position)], position: Position) -> Destination {
+        let Some((first, at)) = path.first() else { return Destination::Stays };
+        if path.iter().all(|(address, _)| self.known.contains(address)) {
+            let came = self.state.keys.get(from).and_then(|key| key.moved_from.as_ref());
+            let has_arrived = came.is_some_and(|came| path.last().is_some_and(|(last, _)| last == came));
+            return match has_arrived {
+                true => Destination::Stays,
+                false => Destination::To(first.clone(), at.clone()),
+            };
+        }
+        let wants = |address: &Address| self.manifest.keys.contains_key(address);
+        let free = path.iter().find(|(to, _)| wants(to) && !self.known.contains(to));
+        match free {
+            _ if wants(from) => Destination::Stays,
+            Some((to, position)) => Destination::To(to.clone(), position.clone()),
+            None => Destination::Circle(position),
         }
     }
 
-    /// Puts the moves of an account before everything else that is done at their addresses.
-    pub(crate) fn prepend(&self, account: &Name, changes: &mut Vec<Change>) {
-        for (to, from) in self.moves.get(account).into_iter().flatten() {
-            let known = changes.iter().position(|change| &change.address == to);
-            let at = known.unwrap_or_else(|| {
-                changes.push(moved_alone(account, to));
-                changes.len() - 1
-            });
-            let change = &mut changes[at];
-            if change.action == Action::Keep {
-                change.action = Action::Move;
-                change.reasons.clear();
-            }
-            change.reasons.push(Reason::Moved);
-            change.notes.push(Note::MovedFrom(from.clone()));
-            change.steps.insert(0, Step::Move { from: from.clone() });
-        }
+    /// Whether another key is at the new address, or goes there too.
+    fn is_taken(&self, from: &Address, to: &Address) -> bool {
+        let stays = self.known.contains(to) && !matches!(self.destination(to), Destination::To(..));
+        let elsewhere = self.states.iter().filter(|(other, _)| *other != self.account).any(|(_, other)| {
+            // Where a run broke off, one half of a key between two accounts has moved already.
+            let moves = self.state.keys.contains_key(from);
+            moves && other.keys.get(to).is_some_and(|key| !self.state.is_half_of(from, key))
+        });
+        stays || elsewhere || self.targets.get(to).is_some_and(|count| *count > 1)
     }
 }
 
-fn moved_alone(account: &Name, to: &Address) -> Change {
-    Change {
-        address: to.clone(),
-        account: account.clone(),
-        action: Action::Move,
-        reasons: Vec::new(),
-        before: None,
-        after: None,
-        notes: Vec::new(),
-        steps: Vec::new(),
-        rotation: None,
-        position: None,
+impl WithMoves<'_> {
+    fn carry_out(&mut self, account: &Name, done: Vec<(Address, Address)>) {
+        if done.is_empty() {
+            return;
+        }
+        if let Some(state) = self.states.to_mut().get_mut(account) {
+            state.moved(&done);
+        }
+        let done = done.into_iter().map(|(from, to)| (to, from)).collect();
+        self.moves.insert(account.clone(), done);
+    }
+
+    fn leave(&mut self, account: &Name, from: &Address, to: &Address, position: Position, why: Left) {
+        self.left_alone.extend([from.clone(), to.clone()]);
+        let (account, from, to) = (account.clone(), from.clone(), to.clone());
+        self.left.push(LeftMove { account, from, to, position, why });
+    }
+
+    fn conflict(&mut self, account: &Name, from: &Address, to: &Address, position: Position, why: Conflict) {
+        self.left_alone.insert(from.clone());
+        let (account, from, to) = (account.clone(), from.clone(), to.clone());
+        self.conflicts.push(MoveConflict { account, from, to, position, why });
+    }
+
+    /// The moves of an account: the new address, and the one before.
+    pub(crate) fn of(&self, account: &Name) -> impl Iterator<Item = (&Address, &Address)> {
+        self.moves.get(account).into_iter().flatten()
+    }
+
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let conflicts = self.conflicts.iter().map(MoveConflict::finding);
+        conflicts.chain(self.left.iter().map(LeftMove::finding)).collect()
+    }
+}
+
+impl MoveConflict {
+    fn finding(&self) -> Finding {
+        let Self { account, from, to, position, why } = self;
+        let finding = match why {
+            Conflict::Taken => Finding::blocks(
+                Code::MoveTaken,
+                format!("`{from}` cannot become `{to}`, which has a key already"),
+                format!("move or remove `{to}` first, or give `{from}` another address"),
+            ),
+            Conflict::Circle => Finding::blocks(
+                Code::MoveCycle,
+                format!(
+                    "the entries of `moved` lead `{from}` back to itself, and the manifest has no key on the way"
+                ),
+                "take out the entry that no longer holds",
+            ),
+        };
+        finding.in_account(account).at_address(to).at_position(Some(position))
+    }
+}
+
+impl LeftMove {
+    fn finding(&self) -> Finding {
+        let Self { account, from, to, position, why } = self;
+        let (because, help) = match why {
+            Left::Selection => (
+                "this run is about one of the two addresses alone",
+                "leave `--env` out, or name both environments",
+            ),
+            Left::Due => ("this run does due work alone", "`gridkey apply` carries the move out"),
+            Left::NotApproved => ("no plan file approves the move", "plan again and have that approved"),
+        };
+        let message = format!("`{from}` becomes `{to}` (`moved`), and {because}: both are left alone");
+        Finding::warns(Code::MoveLeft, message, help)
+            .in_account(account)
+            .at_address(to)
+            .at_position(Some(position))
     }
 }
 
@@ -177,8 +330,15 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
             .values()
             .flat_map(|state| state.keys.keys().chain(state.pending.values().map(|pending| &pending.address)))
     };
+    let keys = || states.values().flat_map(|state| &state.keys);
     for moved in &manifest.moved {
-        if !known().any(|address| moved.from.moves(address)) {
+        let left = known().any(|address| moved.from.moves(address));
+        let came = |(address, key): (&Address, &OwnedKey)| {
+            let from = key.moved_from.as_ref()?;
+            moved.from.renamed(&moved.to, from).filter(|to| to == address)
+        };
+        // Without a key that came by it, it may be an entry that never matched.
+        if !left && keys().any(|key| came(key).is_some()) {
             let entry = format!("moved: {{ from: {}, to: {} }}", moved.from, moved.to);
             finished.push(Finished { entry, position: moved.position.clone() });
         }
@@ -192,7 +352,8 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     for removed in &manifest.removed {
         let (entry, done) = match &removed.what {
             RemovedWhat::Address(pattern) => {
-                (format!("removed: {{ from: {pattern} }}"), !known().any(|address| pattern.matches(address)))
+                let meant = |address: &Address| pattern.matches(address) || is_near(pattern, address);
+                (format!("removed: {{ from: {pattern} }}"), !known().any(meant))
             }
             RemovedWhat::Account(account) => (
                 format!("removed: {{ account: {account} }}"),
@@ -207,34 +368,94 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     finished
 }
 
+/// Whether an entry that does not match an address was probably meant for it: it names the key, and not where it is.
+pub(crate) fn is_near(pattern: &AddressPattern, address: &Address) -> bool {
+    let key = pattern.as_str().rsplit('/').next().unwrap_or_default();
+    key != "*" && matches_pattern(key, address.key.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::AccountIdentity;
+    use crate::plan::document::step::Adopt;
+    use crate::state::{SecretStatus, Settings};
+
+    fn entries(pairs: &[(&str, &str)], wanted: &[&str]) -> Manifest {
+        let sources = crate::manifest::SourceFile { name: "gridkey.yaml".into(), bytes: text(pairs, wanted) };
+        crate::manifest::load(&[sources], &[]).expect("a manifest").manifest
+    }
+
+    fn text(pairs: &[(&str, &str)], wanted: &[&str]) -> Vec<u8> {
+        let mut text = "version: 1\naccounts: { acme: { api_key: { env: KEY } } }\nkeys:\n".to_string();
+        for key in wanted {
+            text.push_str(&format!("  {key}: {{ scopes: [mail.send] }}\n"));
+        }
+        text.push_str("moved:\n");
+        for (from, to) in pairs {
+            text.push_str(&format!("  - {{ from: \"{from}\", to: \"{to}\" }}\n"));
+        }
+        text.into_bytes()
+    }
+
+    fn states(owned: &[(&str, Option<&str>)]) -> BTreeMap<Name, AccountState> {
+        let acme = Name::new("acme").expect("a name");
+        let identity = AccountIdentity { parent: None, region: Default::default(), on_behalf_of: None };
+        let mut state = AccountState::new(acme.clone(), acme.clone(), identity, String::new());
+        for (address, moved_from) in owned {
+            let adopt = Adopt {
+                id: crate::key::KeyId::new(*address),
+                name: (*address).to_string(),
+                access: crate::access::Access::Full,
+                secret: SecretStatus::Unknown,
+                settings: Settings::default(),
+            };
+            let mut key = adopt.owned(String::new(), jiff::Timestamp::UNIX_EPOCH);
+            key.moved_from = moved_from.map(|from| from.parse().expect("an address"));
+            state.adopted(&address.parse().expect("an address"), key);
+        }
+        BTreeMap::from([(acme, state)])
+    }
+
+    /// Where keys end up, as `from>to`, with `from>?` for a circle.
+    fn ends(pairs: &[(&str, &str)], owned: &[(&str, Option<&str>)], wanted: &[&str]) -> Vec<String> {
+        let (manifest, states) = (entries(pairs, wanted), states(owned));
+        let with = with_moves(&manifest, &Selection::default(), &states);
+        let moves = with.moves.values().flatten().map(|(to, from)| format!("{from}>{to}"));
+        moves.chain(with.conflicts.iter().map(|conflict| format!("{}>?", conflict.from))).collect()
+    }
 
     #[test]
     fn what_was_moved_twice_ends_up_where_it_was_moved_last() {
-        let moved =
-            [("a", "b"), ("b", "c"), ("old/*", "new/*"), ("new/x", "new/y"), ("up", "down"), ("down", "up")];
-        let position = Position { file: "gridkey.yaml".to_string(), line: 1, column: 1 };
-        let moved = moved.map(|(from, to)| Moved {
-            from: from.parse().expect("a pattern"),
-            to: to.parse().expect("a pattern"),
-            position: position.clone(),
-        });
-        let ends = |from: &str| {
-            let from = from.parse().expect("an address");
-            destination(&moved, &from).map(|(to, _)| to.to_string())
-        };
+        let pairs = [("a", "b"), ("b", "c"), ("old/*", "new/*"), ("new/x", "new/y")];
         for (from, expected) in [
-            ("a", Some("c")),
-            ("b", Some("c")),
-            ("c", None),
-            ("old/x", Some("new/y")),
-            ("old/z", Some("new/z")),
-            ("up", Some("down")),
-            ("down", Some("up")),
+            ("a", vec!["a>c"]),
+            ("b", vec!["b>c"]),
+            ("c", vec![]),
+            ("old/x", vec!["old/x>new/y"]),
+            ("old/z", vec!["old/z>new/z"]),
         ] {
-            assert_eq!(ends(from).as_deref(), expected, "{from}");
+            assert_eq!(ends(&pairs, &[(from, None)], &["c"]), expected, "{from}");
         }
+    }
+
+    #[test]
+    fn keys_change_places_once() {
+        let pairs = [("up", "down"), ("down", "up")];
+        let both = ["up", "down"];
+        assert_eq!(
+            ends(&pairs, &[("up", None), ("down", None)], &both),
+            ["up>down", "down>up"].map(String::from).into_iter().rev().collect::<Vec<_>>()
+        );
+        assert!(ends(&pairs, &[("up", Some("down")), ("down", Some("up"))], &both).is_empty());
+    }
+
+    #[test]
+    fn a_move_there_and_back_ends_where_the_manifest_wants_the_key() {
+        let pairs = [("mail", "mailer"), ("mailer", "mail")];
+        assert!(ends(&pairs, &[("mail", None)], &["mail"]).is_empty());
+        assert!(ends(&pairs, &[("mail", Some("mailer"))], &["mail"]).is_empty());
+        assert_eq!(ends(&pairs, &[("mailer", Some("mail"))], &["mail"]), ["mailer>mail"]);
+        assert_eq!(ends(&pairs, &[("mail", None)], &["other"]), ["mail>?"]);
     }
 }

@@ -16,7 +16,7 @@ use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
-use crate::manifest::{OnDelete, Rotation};
+use crate::manifest::{Lifecycle, OnDelete};
 use crate::name::Name;
 use crate::sink::SinkLocation;
 
@@ -276,7 +276,7 @@ pub struct UncertainKey {
 }
 
 /// What state says of a key besides what SendGrid knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub owner: Option<String>,
@@ -290,16 +290,6 @@ pub struct Settings {
     pub overlap: Duration,
     #[serde(default)]
     pub lifecycle: Lifecycle,
-}
-
-/// How long a key is meant to live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Lifecycle {
-    /// When it is replaced by a new one; `None` for never.
-    pub rotate: Option<Rotation>,
-    /// How long after its first key the environment's keys are revoked.
-    pub ttl: Option<Duration>,
 }
 
 /// What becomes of the key that a new one replaces.
@@ -321,9 +311,6 @@ impl RevokeOld {
         *self == Self::AfterOverlap
     }
 }
-
-/// How long an older key goes on working where the manifest does not say.
-pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a marker that is no longer expected is remembered.
 pub const ABANDONED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);

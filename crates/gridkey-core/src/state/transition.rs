@@ -13,6 +13,7 @@ use crate::state::{
     ABANDONED_KEPT, AbandonedMarker, AccountState, Born, Delivery, OwnedKey, PendingKey, PendingPhase,
     RetiringKey, RetiringLocation, RetiringReason, RevokeOld, SecretStatus, Settings, UncertainKey,
 };
+use crate::time::later;
 
 /// A key that was made and delivered.
 #[derive(Clone, Debug)]
@@ -332,12 +333,4 @@ fn leaving(
         }
     }
     all
-}
-
-/// A time and a while later; the end of time where that is later still.
-fn later(at: Timestamp, duration: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(duration)
-        .ok()
-        .and_then(|duration| at.checked_add(duration).ok())
-        .unwrap_or(Timestamp::MAX)
 }

@@ -114,6 +114,7 @@ fn describe(key: &WantedKey, text: &mut String) {
         description,
         protect,
         rotate,
+        ttl: _,
         on_delete,
         position,
     } = key;

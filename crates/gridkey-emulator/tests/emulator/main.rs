@@ -94,6 +94,38 @@ fn scopes_left_out_or_empty_mean_full_access() {
 }
 
 #[test]
+fn names_are_cut_and_escaped_where_the_switches_say_so_and_answers_tell() {
+    let mut desk = Desk::new(Settings { name_length: Some(10), names_as_html: true, ..Settings::default() });
+    let (_, body) = desk.create(json!({ "name": "A & B", "scopes": ["mail.send"] }));
+    assert_eq!(body["name"], "A &amp; B");
+    let one = format!("/v3/api_keys/{}", body["api_key_id"].as_str().unwrap());
+    let long = json!({ "name": "Mailer of the shop", "scopes": ["mail.send"] });
+    for method in ["PATCH", "PUT"] {
+        let answer = desk.ask(method, &one, Some(long.clone())).unwrap().body.unwrap();
+        assert_eq!(answer["name"], "Mailer of ");
+    }
+    assert_eq!(desk.ask("GET", &one, None).unwrap().body.unwrap()["name"], "Mailer of ");
+}
+
+#[test]
+fn a_key_without_scopes_gets_what_its_maker_has_where_the_switch_says_so() {
+    for (inherits, expected) in [(false, None), (true, Some(2))] {
+        let mut desk = Desk::new(Settings { full_access_is_inherited: inherits, ..Settings::default() });
+        let narrow = desk.model.add_key("acme", "narrow", Some(&["api_keys.create", "mail.send"]), desk.now);
+        let whole = desk.model.add_key("acme", "whole", None, desk.now);
+        let mut made = |key: &str, name: &str| {
+            let body = Some(json!({ "name": name }));
+            assert_eq!(desk.ask_as(key, None, "POST", "/v3/api_keys", body).unwrap().status, 201);
+            let keys = desk.model.keys("acme");
+            let new = keys.iter().find(|key| key.name == name).unwrap();
+            new.scopes.as_ref().map(std::collections::BTreeSet::len)
+        };
+        assert_eq!(made(&narrow.secret, "a"), expected);
+        assert_eq!(made(&whole.secret, "b"), None);
+    }
+}
+
+#[test]
 fn scopes_that_cannot_be_given_are_a_server_error() {
     let mut desk = Desk::new(Settings::default());
     for scopes in

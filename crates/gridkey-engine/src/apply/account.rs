@@ -1,28 +1,24 @@
 //! One account's run: its changes in the order of their phases, and what every step needs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use gridkey_core::plan::{Change, Phase, Step};
+use gridkey_core::plan::{Change, Order, Phase, Step};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, KeyId, Name};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::commit::{CommitError, Committer};
-use super::{ApplyOptions, Cancel, Outcome};
+use super::progress::{Ledger, Progress};
+use super::{ApplyOptions, Cancel, LessThanFull, Outcome, unlocked};
 use crate::event::{Event, Failure, Observer};
 use crate::ports::{AccountWriter, Deleted, Lock, SinkWriter, StateWriter, Timer, WriteError};
 use crate::refresh::remaining;
 use crate::session::LockedAccount;
-
-/// How many keys of an account are worked on at once. Creations are asked for one after another all the
-/// same; this lets one key's delivery go on while the next is made.
-const CONCURRENT_KEYS: usize = 4;
 
 /// How often a revocation is tried whose outcome is unclear.
 const REVOKE_ATTEMPTS: u32 = 3;
@@ -41,6 +37,8 @@ pub(crate) struct Parts {
     pub events: Arc<dyn Observer>,
     pub cancel: Cancel,
     pub options: ApplyOptions,
+    /// Whether keys are made before others are revoked.
+    pub order: Order,
     /// SendGrid's clock when the account was observed.
     pub observed: Timestamp,
 }
@@ -56,6 +54,7 @@ pub(crate) struct AccountRun {
     pub events: Arc<dyn Observer>,
     pub cancel: Cancel,
     pub options: ApplyOptions,
+    order: Order,
     observed: Timestamp,
     started: Duration,
     /// Creations are asked for one after another.
@@ -64,6 +63,8 @@ pub(crate) struct AccountRun {
     stopped: AtomicBool,
     /// Set once SendGrid says that the account is full.
     pub full: AtomicBool,
+    /// Keys that were to get Full Access, and got less.
+    pub less_than_full: Mutex<Vec<LessThanFull>>,
 }
 
 /// A step that was not carried out to its end.
@@ -97,7 +98,8 @@ impl From<CommitError> for StepError {
 
 impl AccountRun {
     pub fn new(parts: Parts) -> Self {
-        let Parts { account, locked, store, writer, sinks, timer, events, cancel, options, observed } = parts;
+        let Parts { account, locked, store, writer, sinks, timer, events, cancel, options, order, observed } =
+            parts;
         let LockedAccount { lock, mut state, version } = locked;
         state.managing_key = writer.managing_key().or(state.managing_key);
         let committer = Committer::new(account.clone(), store, Arc::clone(&timer), state, version);
@@ -112,62 +114,81 @@ impl AccountRun {
             events,
             cancel,
             options,
+            order,
             observed,
             started,
             posting: AsyncMutex::new(()),
             stopped: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            less_than_full: Mutex::default(),
         }
     }
 
     /// Carries the changes out, phase by phase, and gives the lock back.
     pub async fn carry_out(self, changes: &[&Change]) -> Outcome {
-        let mut progress: BTreeMap<usize, Progress> = BTreeMap::new();
-        let mut phases: Vec<Phase> =
-            changes.iter().flat_map(|change| &change.steps).map(Step::phase).collect();
-        phases.sort();
-        phases.dedup();
-        let mut broken: BTreeSet<Address> = BTreeSet::new();
-        for (index, result) in self.move_all(changes).await {
-            broken.insert(changes[index].address.clone());
-            self.fail(changes[index], &result);
-            progress.insert(index, Progress::Failed(result));
+        let mut ledger = Ledger::new(changes);
+        for (index, error) in self.move_all(changes).await {
+            self.fail(changes[index], &error);
+            ledger.note(index, Phase::StateOnly, Progress::Failed(error));
         }
-        for phase in phases {
-            let concerned = changes
-                .iter()
-                .enumerate()
-                .filter(|(_, change)| change.steps.iter().any(|step| step.phase() == phase));
-            // What an earlier phase left undone at an address stands against going on there.
-            let (left, due): (Vec<_>, Vec<_>) =
-                concerned.partition(|(_, change)| broken.contains(&change.address));
-            for (index, _) in left {
-                let progress = progress.entry(index).or_insert(Progress::NotStarted);
-                if matches!(progress, Progress::Done) {
-                    *progress = Progress::NotStarted;
-                }
-            }
-            let run = &self;
-            let mut results = stream::iter(due)
-                .map(|(index, change)| async move { (index, run.phase_of(change, phase).await) })
-                .buffer_unordered(CONCURRENT_KEYS);
-            while let Some((index, result)) = results.next().await {
-                let change = changes[index];
-                let result = match result {
-                    Ok(true) => Progress::Done,
-                    Ok(false) => Progress::NotStarted,
-                    Err(error) => {
-                        self.fail(change, &error);
-                        Progress::Failed(error)
-                    }
-                };
-                if !matches!(result, Progress::Done) {
-                    broken.insert(change.address.clone());
-                }
-                progress.insert(index, result);
+        for phase in self.order.phases() {
+            match phase {
+                Phase::Replace => self.one_by_one(&mut ledger, phase).await,
+                Phase::StateOnly
+                | Phase::Recover
+                | Phase::Retire
+                | Phase::Delete
+                | Phase::Update
+                | Phase::Deliver
+                | Phase::Create
+                | Phase::Revoke => self.side_by_side(&mut ledger, phase).await,
             }
         }
-        self.outcome(changes, progress).await
+        self.outcome(ledger).await
+    }
+
+    /// A phase whose changes do not mind each other.
+    async fn side_by_side(&self, ledger: &mut Ledger<'_>, phase: Phase) {
+        let mut due = Vec::new();
+        for (index, change) in ledger.concerned(phase) {
+            match self.may_go_on(ledger, change, phase) {
+                true => due.push((index, change)),
+                false => ledger.note(index, phase, Progress::NotStarted),
+            }
+        }
+        let mut results = stream::iter(due)
+            .map(|(index, change)| async move { (index, self.phase_of(change, phase).await) })
+            .buffer_unordered(self.options.concurrency.keys.get());
+        while let Some((index, result)) = results.next().await {
+            ledger.note(index, phase, result);
+        }
+    }
+
+    /// A phase that revokes a key before its successor is there: one at a time, and none after a failure, so that no
+    /// more than one key is missing.
+    async fn one_by_one(&self, ledger: &mut Ledger<'_>, phase: Phase) {
+        for (index, change) in ledger.concerned(phase) {
+            let result = match ledger.may_replace() && self.may_go_on(ledger, change, phase) {
+                true => self.phase_of(change, phase).await,
+                false => Progress::NotStarted,
+            };
+            ledger.note(index, phase, result);
+        }
+    }
+
+    /// Whether nothing that was left undone before stands against a phase of a change.
+    fn may_go_on(&self, ledger: &Ledger<'_>, change: &Change, phase: Phase) -> bool {
+        if ledger.is_broken(&change.address) {
+            return false;
+        }
+        match ledger.missing_successor(change).filter(|_| phase == Phase::Delete) {
+            Some(successor) => {
+                let (account, address) = (self.account.clone(), change.address.clone());
+                self.events.event(Event::LeftForSuccessor { account, address, successor });
+                false
+            }
+            None => true,
+        }
     }
 
     /// All moves in one write, so that addresses may change places; says which changes are held up.
@@ -185,20 +206,20 @@ impl AccountRun {
         if moves.is_empty() || self.cancel.is_set() {
             return Vec::new();
         }
-        let taken = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let taken = Arc::new(Mutex::new(Vec::new()));
         let (pairs, found): (Vec<_>, _) =
             (moves.iter().map(|(_, pair)| pair.clone()).collect(), Arc::clone(&taken));
         let committed = self
             .commit(move |state, _| {
                 let stayed = state.moved(&pairs);
-                *found.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stayed;
+                *unlocked(&found) = stayed;
             })
             .await;
         if let Err(StepError { message, help }) = committed {
             let error = || StepError { message: message.clone(), help: help.clone() };
             return moves.into_iter().map(|(index, _)| (index, error())).collect();
         }
-        let taken = taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let taken = unlocked(&taken).clone();
         let mut held_up = Vec::new();
         for (index, (from, address)) in moves {
             if taken.contains(&address) {
@@ -212,11 +233,12 @@ impl AccountRun {
         held_up
     }
 
-    async fn outcome(self, changes: &[&Change], mut progress: BTreeMap<usize, Progress>) -> Outcome {
-        let mut outcome = Outcome::default();
-        for (index, change) in changes.iter().enumerate() {
+    async fn outcome(self, mut ledger: Ledger<'_>) -> Outcome {
+        let less_than_full = std::mem::take(&mut *unlocked(&self.less_than_full));
+        let mut outcome = Outcome { less_than_full, ..Outcome::default() };
+        for (index, change) in ledger.changes.iter().enumerate() {
             let entry = (self.account.clone(), change.address.clone(), change.action);
-            match progress.remove(&index) {
+            match ledger.take(index) {
                 Some(Progress::Done) => {
                     let (account, address, action) = entry.clone();
                     self.events.event(Event::Done { account, address, action });
@@ -234,12 +256,24 @@ impl AccountRun {
         outcome
     }
 
-    /// One change's steps of one phase; `false` where the run was told to stop before they were done.
-    async fn phase_of(&self, change: &Change, phase: Phase) -> Result<bool, StepError> {
-        let steps = change.steps.iter().filter(|step| step.phase() == phase);
+    /// One change's steps of one phase.
+    async fn phase_of(&self, change: &Change, phase: Phase) -> Progress {
+        match self.steps_of(change, phase).await {
+            Ok(true) => Progress::Done,
+            Ok(false) => Progress::NotStarted,
+            Err(error) => {
+                self.fail(change, &error);
+                Progress::Failed(error)
+            }
+        }
+    }
+
+    /// `false` where the run was told to stop before the steps were done.
+    async fn steps_of(&self, change: &Change, phase: Phase) -> Result<bool, StepError> {
+        let has = |phase: Phase| change.steps.iter().any(|step| step.phase() == phase);
         // It is said once that a change is begun: in the first of its phases.
-        let mut first = change.steps.iter().map(Step::phase).min() == Some(phase);
-        for step in steps {
+        let mut first = self.order.phases().into_iter().find(|phase| has(*phase)) == Some(phase);
+        for step in change.steps.iter().filter(|step| step.phase() == phase) {
             if self.cancel.is_set() || self.stopped.load(Ordering::Relaxed) {
                 return Ok(false);
             }
@@ -354,11 +388,4 @@ impl AccountRun {
             "the next run tries again",
         ))
     }
-}
-
-/// How far a change has come.
-enum Progress {
-    Done,
-    NotStarted,
-    Failed(StepError),
 }

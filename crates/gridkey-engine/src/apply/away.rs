@@ -8,7 +8,7 @@ use gridkey_core::inventory::UnreadableReason;
 use gridkey_core::{Access, KeyId, Scope, Scopes};
 
 use crate::ports::{
-    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
 
 /// Stands in for an account whose managing key nobody named.
@@ -30,7 +30,7 @@ impl AccountReader for NoAccount {
         Err(unreadable())
     }
 
-    async fn scopes_of(&self, _id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError> {
+    async fn held(&self, _id: &KeyId) -> Result<Option<HeldKey>, ReadError> {
         Err(unreadable())
     }
 
@@ -41,6 +41,10 @@ impl AccountReader for NoAccount {
     fn managing_key(&self) -> Option<KeyId> {
         None
     }
+
+    fn only_plans(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -49,7 +53,7 @@ impl AccountWriter for NoAccount {
         Err(CreateError::Refused(REASON.to_string()))
     }
 
-    async fn rename(&self, _id: &KeyId, _name: &str) -> Result<(), WriteError> {
+    async fn rename(&self, _id: &KeyId, _name: &str) -> Result<Option<String>, WriteError> {
         Err(refused())
     }
 

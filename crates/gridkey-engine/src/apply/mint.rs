@@ -92,7 +92,11 @@ impl AccountRun {
             uncertain: mint.uncertain.clone(),
         };
         self.record(minted).await?;
-        self.rename(address, &id, &mint.name).await
+        let named = self.name_new(address, &id, &mint.name).await;
+        if mint.access == Access::Full {
+            self.look_at_full(address, &id, at).await;
+        }
+        named
     }
 
     /// One state write makes the key owned, and drops the pending entry.

@@ -4,31 +4,29 @@
 mod account;
 mod away;
 mod commit;
+mod in_place;
 mod mint;
+mod progress;
 mod step;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
 use gridkey_core::plan::{Action, Change, CheckedPlan, Step};
-use gridkey_core::{Address, LocationId, Name, SinkLocation};
+use gridkey_core::{Address, KeyId, LocationId, Name, Scope, SinkLocation};
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::concurrency::Concurrency;
 use crate::event::{Failure, Observer};
 use crate::ports::{AccountWriter, SinkError, SinkWriter, StateWriter, Timer};
 use crate::session::Session;
 use account::AccountRun;
 use away::NoAccount;
-
-/// How many accounts are worked on at once.
-const CONCURRENT_ACCOUNTS: usize = 8;
-
-/// How many sinks are checked at once.
-const CONCURRENT_CHECKS: usize = 8;
 
 /// What a plan is carried out with.
 pub struct Apply<'a> {
@@ -50,6 +48,7 @@ pub struct ApplyOptions {
     pub read_lag: Duration,
     /// Who is at work: the pipeline's run, or user and host. State keeps it with each key.
     pub by: String,
+    pub concurrency: Concurrency,
 }
 
 /// Tells a run to start nothing new.
@@ -81,7 +80,24 @@ pub struct Outcome {
     pub failed: Vec<Failure>,
     /// Changes that were not started, as the run was interrupted or its account stopped.
     pub not_started: Vec<(Name, Address, Action)>,
+    /// Keys that were to get Full Access, and got less.
+    pub less_than_full: Vec<LessThanFull>,
     pub interrupted: bool,
+}
+
+/// A key that was to get Full Access, and did not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LessThanFull {
+    pub account: Name,
+    pub address: Address,
+    pub id: KeyId,
+    /// What it got instead, without automatic scopes.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// A thread that panicked while it held the list leaves nothing half done.
+fn unlocked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run that did not begin: nothing was changed.
@@ -102,7 +118,7 @@ pub enum ApplyError {
 pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let Apply { plan, session, store, writers, sinks, timer, events, cancel, options } = apply;
     let by_account = plan.by_account();
-    check_sinks(&by_account, sinks.as_ref()).await?;
+    check_sinks(&by_account, sinks.as_ref(), options.concurrency).await?;
     let mut runs = Vec::new();
     let mut locks = Vec::new();
     for (name, locked) in session.accounts {
@@ -112,7 +128,9 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
         };
         // An account that the manifest no longer has is let go of without being talked to.
         let writer = writers.get(&name).cloned().unwrap_or_else(|| Arc::new(NoAccount));
-        let observed = plan.plan().accounts.get(&name).and_then(|account| account.observed_at);
+        let planned = plan.plan().accounts.get(&name);
+        let order = planned.map(|account| account.order).unwrap_or_default();
+        let observed = planned.and_then(|account| account.observed_at);
         let run = AccountRun::new(account::Parts {
             account: name,
             locked,
@@ -123,13 +141,14 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
             events: Arc::clone(&events),
             cancel: cancel.clone(),
             options: options.clone(),
+            order,
             observed: observed.unwrap_or(Timestamp::UNIX_EPOCH),
         });
         runs.push((run, changes.clone()));
     }
     let outcomes: Vec<Outcome> = stream::iter(runs)
         .map(|(run, changes)| async move { run.carry_out(&changes).await })
-        .buffer_unordered(CONCURRENT_ACCOUNTS)
+        .buffer_unordered(options.concurrency.accounts.get())
         .collect()
         .await;
     for lock in locks {
@@ -143,9 +162,11 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
         all.done.extend(outcome.done);
         all.failed.extend(outcome.failed);
         all.not_started.extend(outcome.not_started);
+        all.less_than_full.extend(outcome.less_than_full);
     }
     all.done.sort();
     all.not_started.sort();
+    all.less_than_full.sort();
     all.failed.sort_by(|a, b| (&a.account, &a.address).cmp(&(&b.account, &b.address)));
     Ok(all)
 }
@@ -154,6 +175,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
 async fn check_sinks(
     by_account: &BTreeMap<&Name, Vec<&Change>>,
     sinks: &dyn SinkWriter,
+    concurrency: Concurrency,
 ) -> Result<(), ApplyError> {
     let steps = by_account.values().flatten().flat_map(|change| &change.steps);
     let locations: BTreeMap<LocationId, &SinkLocation> = steps
@@ -183,7 +205,7 @@ async fn check_sinks(
         .collect();
     let mut failed: Vec<_> = stream::iter(locations.into_values())
         .map(|location| async move { (location.clone(), sinks.check(location).await) })
-        .buffer_unordered(CONCURRENT_CHECKS)
+        .buffer_unordered(concurrency.checks.get())
         .filter_map(|(location, checked)| async move { checked.err().map(|error| (location, error)) })
         .collect()
         .await;

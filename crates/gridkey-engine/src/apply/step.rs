@@ -1,18 +1,17 @@
-//! The steps besides minting: recover, retire, delete, update, deliver, record.
+//! The steps besides minting and changes in place: recover, retire, delete, deliver, record.
 
 use std::collections::BTreeSet;
 
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::plan::{Change, Delete, FinishPending, Put, Step};
 use gridkey_core::state::PendingKey;
-use gridkey_core::state::transition::{Held, Minted};
-use gridkey_core::{Access, Address, KeyId, Marker, Scope, SinkLocation};
+use gridkey_core::state::transition::Minted;
+use gridkey_core::{Access, Address, KeyId, Marker, SinkLocation};
 use jiff::Timestamp;
 
 use super::account::{AccountRun, StepError};
 use crate::event::Event;
-use crate::ports::{PutError, SinkError, WriteError};
-use crate::refresh;
+use crate::ports::{PutError, SinkError};
 use crate::secret::Secret;
 
 impl AccountRun {
@@ -67,11 +66,7 @@ impl AccountRun {
                 self.commit(move |state, _| state.location_retired(&address, &location)).await
             }
             Step::Delete(delete) => self.delete(address, delete).await,
-            Step::Rename { id, name } => {
-                self.rename(address, id, name).await?;
-                let (address, name) = (address.clone(), name.clone());
-                self.commit(move |state, _| state.renamed(&address, &name, &name)).await
-            }
+            Step::Rename { id, name } => self.name(address, id, name).await,
             Step::Update { id, name, access, patterns } => {
                 self.update(address, id, name, access, patterns).await
             }
@@ -121,6 +116,7 @@ impl AccountRun {
                 return Err(undelivered.into());
             }
         }
+        let (is_full, born) = (pending.access == Access::Full, pending.at);
         let minted = Minted {
             address: address.clone(),
             marker: marker.clone(),
@@ -139,7 +135,11 @@ impl AccountRun {
             older: pending.older,
             uncertain: uncertain.clone(),
         };
-        self.record(minted).await
+        self.record(minted).await?;
+        if is_full {
+            self.look_at_full(address, id, born).await;
+        }
+        Ok(())
     }
 
     /// The secret of a key, from a location that has it.
@@ -161,7 +161,7 @@ impl AccountRun {
     ) -> Result<(), StepError> {
         let secret = self.read(id, source).await?;
         let mut failed = Vec::new();
-        for Put { location, replaces } in to {
+        for Put { location, replaces, foreign: _ } in to {
             self.may_start(self.sinks.deadline()).await?;
             match self.sinks.put(location, &secret, replaces).await {
                 Ok(()) => {
@@ -257,68 +257,6 @@ impl AccountRun {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Gives a key its final name. An unclear answer is asked again: the same name twice changes nothing.
-    pub(crate) async fn rename(&self, address: &Address, id: &KeyId, name: &str) -> Result<(), StepError> {
-        self.may_start(self.writer.deadline()).await?;
-        self.writer.rename(id, name).await.map_err(|error| {
-            let message = format!("key {id} could not be named `{name}`: {error}");
-            StepError::with_help(message, "the key works; the next run names it")
-        })?;
-        let (account, address) = (self.account.clone(), address.clone());
-        self.events.event(Event::Renamed { account, address, id: id.clone(), name: name.to_string() });
-        Ok(())
-    }
-
-    /// Replaces name and scopes, and reads back what SendGrid holds: its answer does not say.
-    async fn update(
-        &self,
-        address: &Address,
-        id: &KeyId,
-        name: &str,
-        access: &Access,
-        patterns: &BTreeSet<String>,
-    ) -> Result<(), StepError> {
-        let Some(scopes) = access.scopes() else {
-            return Err(StepError::new(format!(
-                "`{address}` has Full Access, which is not updated by scopes"
-            )));
-        };
-        self.may_start(self.writer.deadline()).await?;
-        let asked = self.now();
-        let written = self.writer.update(id, name, scopes).await;
-        if let Err(error @ (WriteError::Refused(_) | WriteError::NotFound)) = &written {
-            return Err(StepError::new(format!("key {id} could not be updated: {error}")));
-        }
-        let held = loop {
-            let held = self.writer.scopes_of(id).await;
-            let held = held.map_err(|error| {
-                let message = format!("key {id} was updated, and could not be read back: {error}");
-                StepError::with_help(message, "the next run looks again")
-            })?;
-            let held: BTreeSet<Scope> =
-                held.into_iter().flatten().filter(|scope| !scope.is_automatic()).collect();
-            match self.lag_left(asked) {
-                Some(remaining) if &held != scopes.as_set() && !self.cancel.is_set() => {
-                    self.timer.sleep(refresh::step(remaining, self.options.read_lag)).await;
-                }
-                _ => break held,
-            }
-        };
-        if let (Err(error), false) = (written, &held == scopes.as_set()) {
-            let message = format!("key {id} may not have been updated: {error}");
-            return Err(StepError::with_help(message, "the next run looks again"));
-        }
-        let (key, new, access, patterns) =
-            (address.clone(), name.to_string(), access.clone(), patterns.clone());
-        self.commit(move |state, _| {
-            state.updated(&key, &new, access, patterns, Held { name: None, scopes: held })
-        })
-        .await?;
-        let (account, address) = (self.account.clone(), address.clone());
-        self.events.event(Event::Updated { account, address, id: id.clone() });
         Ok(())
     }
 }

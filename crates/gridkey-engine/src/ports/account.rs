@@ -16,15 +16,17 @@ pub trait AccountReader: Send + Sync {
     /// The live keys. The answer may trail recent writes.
     async fn list(&self) -> Result<Listing, ReadError>;
 
-    /// A key's scopes, with those SendGrid adds by itself; `None` where SendGrid knows no such key, which
-    /// may trail a recent creation.
-    async fn scopes_of(&self, id: &KeyId) -> Result<Option<BTreeSet<Scope>>, ReadError>;
+    /// What SendGrid holds of a key; `None` where it knows no such key, which may trail a recent creation.
+    async fn held(&self, id: &KeyId) -> Result<Option<HeldKey>, ReadError>;
 
     /// The scopes that the managing key can give to keys of this account.
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError>;
 
     /// The id of the key that these requests are made with, where its format tells.
     fn managing_key(&self) -> Option<KeyId>;
+
+    /// Whether these requests are made with a key that only reads, and that is not the managing key.
+    fn only_plans(&self) -> bool;
 }
 
 /// Changes one account.
@@ -36,7 +38,9 @@ pub trait AccountWriter: AccountReader {
     /// Makes a key. Never repeated by the adapter unless SendGrid surely did nothing.
     async fn create(&self, name: &str, access: &Access) -> Result<CreatedKey, CreateError>;
 
-    async fn rename(&self, id: &KeyId, name: &str) -> Result<(), WriteError>;
+    /// Gives a key another name. Returns the name that the answer says SendGrid holds, where it says so: it may have
+    /// cut it, or spell it otherwise.
+    async fn rename(&self, id: &KeyId, name: &str) -> Result<Option<String>, WriteError>;
 
     /// Replaces name and scopes. SendGrid's answer does not show the scopes: read them back.
     async fn update(&self, id: &KeyId, name: &str, scopes: &Scopes) -> Result<(), WriteError>;
@@ -55,6 +59,15 @@ pub struct Listing {
     pub at: Timestamp,
     /// Id and name.
     pub keys: BTreeMap<KeyId, String>,
+}
+
+/// What SendGrid holds of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldKey {
+    /// `None` where it does not say.
+    pub name: Option<String>,
+    /// With those SendGrid adds by itself.
+    pub scopes: BTreeSet<Scope>,
 }
 
 /// A key that was just made; the only time its secret is shown.

@@ -6,7 +6,7 @@ pub mod store;
 pub mod time;
 
 pub use account::{
-    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, Listing, ReadError, WriteError,
+    AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
 pub use sink::{PutError, SinkError, SinkReader, SinkWriter};
 pub use store::{

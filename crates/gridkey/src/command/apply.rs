@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{
-    Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Requests, Seed, Selection, as_moved,
-    plan_approved,
+    Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Requests, Seed, Selection, plan_approved,
+    with_moves,
 };
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
@@ -92,7 +92,7 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
         let names = approval.selection().environments.into_iter().flatten();
         global.environments = names.map(EnvironmentChoice::Name).collect();
     }
-    let rotate = approval.iter().flat_map(Approval::rotations).collect();
+    let rotate = std::collections::BTreeMap::new();
     let asked = Asked {
         aim: Aim::Manifest,
         only: &arguments.run.narrowing.only,
@@ -216,7 +216,7 @@ async fn prepare(
     let mut states = project.states().await?;
     project.within_reach(&states)?;
     let names =
-        selection.accounts(project.manifest(), &as_moved(project.manifest(), selection, &states).states);
+        selection.accounts(project.manifest(), &with_moves(project.manifest(), selection, &states).states);
     let seed = Seed(rand::random());
     let session =
         open_session(project, &names, asked.confirm.lock_timeout, asked.aim.command(), timer, &seed, by)
@@ -238,6 +238,7 @@ async fn prepare(
         events: progress.as_ref(),
         settle: Some(Settle { timer: timer.as_ref(), read_lag: project.read_lag }),
         depth: Depth::Plan,
+        concurrency: project.concurrency,
     })
     .await;
     let input = PlanInput {
@@ -348,7 +349,7 @@ async fn carry_out(
         timer,
         events: Arc::clone(progress) as _,
         cancel,
-        options: ApplyOptions { read_lag: project.read_lag, by },
+        options: ApplyOptions { read_lag: project.read_lag, by, concurrency: project.concurrency },
     })
     .await;
     listening.abort();
@@ -405,7 +406,9 @@ fn say_paths(project: &Project, selection: &Selection) {
 
 fn exit(outcome: &Outcome, plan: &Plan, partly_blocked: bool) -> Exit {
     let waits = plan.effective().any(|change| change.steps.is_empty());
-    let left = !outcome.failed.is_empty() || !outcome.not_started.is_empty() || waits;
+    let undone = !outcome.failed.is_empty() || !outcome.not_started.is_empty() || waits;
+    // The change is done, and no plan shows it again: a pipeline has to notice now that the key got less.
+    let left = undone || !outcome.less_than_full.is_empty();
     match (outcome.interrupted, left, outcome.done.is_empty()) {
         (true, _, _) => Exit::Interrupted,
         (false, true, true) if !outcome.failed.is_empty() => Exit::Error,

@@ -38,6 +38,7 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
         events: progress.as_ref(),
         settle: None,
         depth: Depth::Everything,
+        concurrency: project.concurrency,
     })
     .await;
     progress.finish();

@@ -10,6 +10,7 @@ use gridkey_core::inventory::Grantable;
 use gridkey_core::manifest::Credential;
 use gridkey_core::manifest_from_account::{Draft, DraftAccount, Drafted, LiveKey, draft};
 use gridkey_core::{KeyId, OnBehalfOf, Region, SinkSettings};
+use gridkey_engine::Concurrency;
 use gridkey_engine::ports::{AccountReader, ReadError};
 use gridkey_sendgrid::{BaseUrl, Client, Limits};
 use gridkey_sinks::{Discovery, discover};
@@ -24,9 +25,6 @@ use crate::project::Waits;
 use crate::remote::Remote;
 use crate::view::words::{count, safe};
 
-/// How many keys are looked at at once; the client paces itself.
-const CONCURRENT_READS: usize = 8;
-
 pub async fn run(global: &Global, arguments: &InitArguments) -> Result<Exit, CommandError> {
     if global.emulator {
         return Err(CommandError::usage("`--from-account` reads an account, and `--emulator` has none yet")
@@ -39,7 +37,7 @@ pub async fn run(global: &Global, arguments: &InitArguments) -> Result<Exit, Com
     }
     let account = of(&arguments.source);
     let reader = open(global, &account, &arguments.source).await?;
-    let mut wanted = read(account, reader.as_ref()).await?;
+    let mut wanted = read(account, reader.as_ref(), global.concurrency()).await?;
     wanted.found = look(&arguments.source, &arguments.folder, &wanted.keys).await?;
     let drafted = draft(&wanted);
     init::write(&arguments.folder, &drafted.text)?;
@@ -80,7 +78,11 @@ async fn open(
 }
 
 /// One list, one look at each key, and what the managing key can grant.
-async fn read(account: DraftAccount, reader: &dyn AccountReader) -> Result<Draft, CommandError> {
+async fn read(
+    account: DraftAccount,
+    reader: &dyn AccountReader,
+    concurrency: Concurrency,
+) -> Result<Draft, CommandError> {
     let failed = |error: ReadError| {
         CommandError::new("the account cannot be read")
             .because(&error)
@@ -89,17 +91,17 @@ async fn read(account: DraftAccount, reader: &dyn AccountReader) -> Result<Draft
     let listing = reader.list().await.map_err(failed)?;
     let looks: Vec<(KeyId, String, Result<_, ReadError>)> = stream::iter(listing.keys)
         .map(|(id, name)| async move {
-            let scopes = reader.scopes_of(&id).await;
-            (id, name, scopes)
+            let held = reader.held(&id).await;
+            (id, name, held)
         })
-        .buffer_unordered(CONCURRENT_READS)
+        .buffer_unordered(concurrency.reads.get())
         .collect()
         .await;
     let mut keys = Vec::new();
-    for (id, name, scopes) in looks {
+    for (id, name, held) in looks {
         // One that was revoked in this moment is gone.
-        if let Some(scopes) = scopes.map_err(failed)? {
-            keys.push(LiveKey { id, name, scopes });
+        if let Some(held) = held.map_err(failed)? {
+            keys.push(LiveKey { id, name, scopes: held.scopes });
         }
     }
     let grantable = match reader.grantable().await {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gridkey_core::inventory::Inventory;
 use gridkey_core::manifest::Manifest;
-use gridkey_core::plan::{Options, Plan, PlanInput, Seed, Selection, Severity, as_moved, compare, plan};
+use gridkey_core::plan::{Options, Plan, PlanInput, Seed, Selection, Severity, compare, plan, with_moves};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
 use gridkey_engine::ports::SinkReader;
@@ -69,7 +69,7 @@ pub struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub async fn observe(&self, project: &Project, progress: &Arc<Progress>) -> Inventory {
-        let moved = as_moved(self.manifest, self.selection, self.states);
+        let moved = with_moves(self.manifest, self.selection, self.states);
         let names = self.selection.accounts(self.manifest, &moved.states);
         let accounts = project.accounts(&names, Rights::Read, progress).await;
         let sinks: &dyn SinkReader = project.sinks.as_ref();
@@ -83,6 +83,7 @@ impl<'a> Look<'a> {
             events: progress.as_ref(),
             settle: None,
             depth: Depth::Plan,
+            concurrency: project.concurrency,
         })
         .await;
         progress.finish();

@@ -7,7 +7,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::change;
 use super::style::{Style, Tone};
-use super::words::safe;
+use super::words::{duration, rotation, safe};
 
 /// The difference between what was approved and what is wanted now, as a unified diff.
 pub fn difference(approval: &Approval, wanted: &[Change], style: Style) -> String {
@@ -56,7 +56,7 @@ fn block(change: &Change) -> String {
     }
     for note in &change.notes {
         if let Note::Overwrites { location, holder } = note {
-            let held = holder.as_ref().map_or("a value that is no key".to_string(), ToString::to_string);
+            let held = holder.as_ref().map_or("a value that is not a key".to_string(), ToString::to_string);
             let _ = writeln!(text, "  overwrites: {held} in {}", safe(location.to_string()));
         }
     }
@@ -69,10 +69,25 @@ fn block(change: &Change) -> String {
 }
 
 fn write_values(values: &KeyValues, text: &mut String) {
-    let KeyValues { id, name, access, sinks, owner, protect, on_delete } = values;
+    let KeyValues {
+        address,
+        account,
+        id,
+        name,
+        access,
+        left_out: _,
+        sinks,
+        owner,
+        protect,
+        on_delete,
+        rotate,
+        ttl,
+    } = values;
     let mut line = |words: String| {
         let _ = writeln!(text, "    {words}");
     };
+    line(format!("address: {address}"));
+    line(format!("account: {account}"));
     line(id.as_ref().map_or("id: not made yet".to_string(), |id| format!("id: {id}")));
     line(format!("name: {}", safe(name)));
     line(format!("access: {}", access.kind()));
@@ -85,11 +100,13 @@ fn write_values(values: &KeyValues, text: &mut String) {
     line(format!("owner: {}", owner.as_ref().map_or("none".to_string(), safe)));
     line(format!("protect: {protect}"));
     line(format!("on_delete: {}", change::word(*on_delete)));
+    line(format!("rotate: {}", rotation(rotate.as_ref())));
+    line(format!("ttl: {}", ttl.map_or("none".to_string(), duration)));
 }
 
 /// What the plan files approve and this run does not do, and the other way round.
 pub fn notes(planned: &ApprovedPlan, style: Style) -> String {
-    let ApprovedPlan { plan: _, not_approved, left, noted } = planned;
+    let ApprovedPlan { plan: _, not_approved, left, resolved } = planned;
     let named = |changes: &[Change]| {
         changes
             .iter()
@@ -100,16 +117,16 @@ pub fn notes(planned: &ApprovedPlan, style: Style) -> String {
             .collect::<Vec<_>>()
     };
     let of = |done: bool| {
-        noted
+        resolved
             .iter()
-            .filter(|noted| noted.done == done)
-            .map(|noted| format!("{} {} {}", noted.action.sign(), noted.address, noted.action))
+            .filter(|resolved| resolved.done == done)
+            .map(|resolved| format!("{} {} {}", resolved.action.sign(), resolved.address, resolved.action))
             .collect::<Vec<_>>()
     };
     let parts = [
         ("Approved, and done already:", of(true)),
-        ("Approved, and wanted no more:", of(false)),
-        ("Left for a later run, as only the clock brought it:", named(left)),
+        ("Approved, no longer needed:", of(false)),
+        ("Left for a later run, as it is due work that no plan file approves:", named(left)),
         ("Not approved, and left alone:", named(not_approved)),
     ];
     let mut text = String::new();

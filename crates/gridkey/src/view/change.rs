@@ -14,7 +14,7 @@ use gridkey_core::{Access, LocationId, SinkLocation};
 
 use super::style::Tone;
 use super::table::Cell;
-use super::words::{access, count, duration, safe, time};
+use super::words::{access, count, duration, rotation, safe, time};
 
 /// A created key's scopes are named up to this many: a pattern can cover hundreds, and JSON has them all.
 pub(super) const SCOPES_NAMED: usize = 12;
@@ -25,6 +25,7 @@ pub(super) fn row(change: &Change) -> (Vec<Cell>, Vec<Cell>) {
         address,
         account: _,
         action,
+        cause: _,
         reasons,
         before,
         after,
@@ -55,22 +56,33 @@ pub(super) fn row(change: &Change) -> (Vec<Cell>, Vec<Cell>) {
 
 /// The key in a few words, and where its secret goes where that is one place.
 fn summary(action: Action, before: Option<&KeyValues>, after: Option<&KeyValues>) -> String {
-    let Some(KeyValues { id: _, name: _, access: may, sinks, owner: _, protect: _, on_delete: _ }) =
-        after.or(before)
-    else {
-        return String::new();
-    };
-    let may = access(may);
-    match (action, sinks.as_slice()) {
+    let Some(values) = after.or(before) else { return String::new() };
+    let may = access(&values.access);
+    match (action, &values.sinks[..]) {
         (Action::Create | Action::Rotate | Action::Adopt, [sink]) => format!("{may} → {}", place(sink)),
-        (Action::Create | Action::Rotate, [_, ..]) => format!("{may} → {}", count(sinks.len(), "location")),
+        (Action::Create | Action::Rotate, [_, ..]) => {
+            format!("{may} → {}", count(values.sinks.len(), "location"))
+        }
         _ => may,
     }
 }
 
 /// What a key that is not there yet will be.
 fn made(after: &KeyValues) -> Vec<Cell> {
-    let KeyValues { id: _, name, access, sinks, owner, protect, on_delete: _ } = after;
+    let KeyValues {
+        address: _,
+        account: _,
+        id: _,
+        name,
+        access,
+        left_out: _,
+        sinks,
+        owner,
+        protect,
+        on_delete: _,
+        rotate,
+        ttl,
+    } = after;
     let mut lines = vec![Cell::new(format!("name {}", quoted(name)))];
     if let Some(scopes) = access.scopes() {
         let named = scopes.iter().take(SCOPES_NAMED).map(|scope| safe(scope.as_str()));
@@ -87,6 +99,12 @@ fn made(after: &KeyValues) -> Vec<Cell> {
     if *protect {
         lines.push(Cell::new("protected"));
     }
+    if rotate.is_some() {
+        lines.push(Cell::new(format!("rotate {}", rotation(rotate.as_ref()))));
+    }
+    if let Some(ttl) = ttl {
+        lines.push(Cell::new(format!("ttl {}", duration(*ttl))));
+    }
     if sinks.len() > 1 {
         lines.extend(sinks.iter().map(|sink| Cell::new(format!("→ {}", place(sink)))));
     }
@@ -96,7 +114,21 @@ fn made(after: &KeyValues) -> Vec<Cell> {
 /// What differs between two states of a key.
 fn differences(before: &KeyValues, after: &KeyValues) -> Vec<Cell> {
     // Another id is what a rotation is about, and not worth a line.
-    let KeyValues { id: _, name, access, sinks, owner, protect, on_delete } = before;
+    let KeyValues {
+        // The notes say where the key was.
+        address: _,
+        account: _,
+        id: _,
+        name,
+        access,
+        left_out: _,
+        sinks,
+        owner,
+        protect,
+        on_delete,
+        rotate,
+        ttl,
+    } = before;
     let mut lines = Vec::new();
     if *name != after.name {
         lines.push(changed(format!("name {} → {}", quoted(name), quoted(&after.name))));
@@ -115,6 +147,14 @@ fn differences(before: &KeyValues, after: &KeyValues) -> Vec<Cell> {
     }
     if *on_delete != after.on_delete {
         lines.push(changed(format!("on_delete {} → {}", word(*on_delete), word(after.on_delete))));
+    }
+    if *rotate != after.rotate {
+        let (before, after) = (rotation(rotate.as_ref()), rotation(after.rotate.as_ref()));
+        lines.push(changed(format!("rotate {before} → {after}")));
+    }
+    if *ttl != after.ttl {
+        let words = |ttl: Option<std::time::Duration>| ttl.map_or_else(|| "none".to_string(), duration);
+        lines.push(changed(format!("ttl {} → {}", words(*ttl), words(after.ttl))));
     }
     lines
 }
@@ -168,7 +208,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
             vec![takes_away(format!("revokes key {id}, whose secret no sink has"))]
         }
         Step::DiscardPending { marker: _, id, clear } => {
-            let mut lines = vec![takes_away(format!("revokes key {id}, which is wanted no more"))];
+            let mut lines = vec![takes_away(format!("revokes key {id}, which is no longer wanted"))];
             lines.extend(cleared(clear));
             lines
         }
@@ -194,7 +234,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
         Step::RetireLocation { location, holding: _, kept_for: Some(user) } => {
             vec![Cell::new(format!("leaves {} to `{user}`", place(location)))]
         }
-        Step::Delete(Delete { keys, abandon, clear, look: _ }) => {
+        Step::Delete(Delete { keys, abandon, clear, look: _, successors: _ }) => {
             let keys = keys.iter().map(|DeleteKey { id, born: _ }| takes_away(format!("revokes key {id}")));
             let abandoned = abandon
                 .iter()
@@ -216,6 +256,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
             patterns: _,
             locations: _,
             overlap: _,
+            lifecycle: _,
         }) => Vec::new(),
     }
 }
@@ -227,6 +268,7 @@ fn finished(finish: &FinishPending) -> Vec<Cell> {
         source,
         puts,
         generation: _,
+        first_made: _,
         settings: _,
         overlap,
         retire: _,
@@ -249,6 +291,7 @@ fn minted(mint: &Mint) -> Vec<Cell> {
         access: _,
         puts,
         generation: _,
+        first_made: _,
         settings: _,
         overlap,
         retire,
@@ -270,7 +313,7 @@ fn minted(mint: &Mint) -> Vec<Cell> {
                 if matches!(what_then, RevokeOld::Now | RevokeOld::First) => {}
             Some(RetiringReason::Replaced | RetiringReason::Uncertain) if *what_then == RevokeOld::Hold => {
                 lines.push(Cell::new(format!(
-                    "older key {older} is kept until `gridkey retire` says otherwise"
+                    "older key {older} is held until released with `gridkey retire`"
                 )));
             }
             Some(RetiringReason::Replaced | RetiringReason::Uncertain) => {
@@ -308,7 +351,7 @@ fn note(note: &Note) -> String {
             format!("overwrites key {id} in {}", place(location))
         }
         Note::Overwrites { location, holder: None } => {
-            format!("overwrites a value that is no SendGrid key in {}", place(location))
+            format!("overwrites a value that is not a SendGrid key in {}", place(location))
         }
         Note::Creation { marker, id: Some(id) } => {
             format!("the creation marked `{}` made key {id}", safe(marker.as_str()))
@@ -319,8 +362,8 @@ fn note(note: &Note) -> String {
         Note::NotReadable(location) => {
             format!("{} cannot be read, so what it holds is not known", place(location))
         }
-        Note::HeldKey(id) => format!("older key {id} is kept until `gridkey retire` says otherwise"),
-        Note::SecretUnknown => "no sink proves that anybody has the secret".to_string(),
+        Note::HeldKey(id) => format!("older key {id} is held until released with `gridkey retire`"),
+        Note::SecretUnknown => "no sink proves that a program has the secret".to_string(),
         Note::MovedFrom(address) => format!("it was {address}"),
         Note::MovesFrom(account) => {
             format!("the older key, in account {account}, is revoked there once the overlap has passed")
@@ -328,7 +371,10 @@ fn note(note: &Note) -> String {
         Note::Expires(at) => format!("its environment's keys are revoked after {}", time(*at)),
         Note::LeftBehind(ids) => {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            format!("stays live, and is nobody's from then on: {}", ids.join(", "))
+            format!("stays live, no longer managed by gridkey: {}", ids.join(", "))
+        }
+        Note::NameNotHeld(name) => {
+            format!("SendGrid does not hold the name, and has {} instead", quoted(name))
         }
     };
     format!("note: {words}")
@@ -339,7 +385,7 @@ fn cleared(locations: &[SinkLocation]) -> impl Iterator<Item = Cell> {
 }
 
 fn places(puts: &[Put]) -> String {
-    let places = puts.iter().map(|Put { location, replaces: _ }| place(location));
+    let places = puts.iter().map(|Put { location, replaces: _, foreign: _ }| place(location));
     places.collect::<Vec<_>>().join(", ")
 }
 

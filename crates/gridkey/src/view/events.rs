@@ -1,8 +1,8 @@
 //! Events of the engine in words for standard error, and as lines of JSON.
 
-use gridkey_engine::{Event, Failure};
+use gridkey_engine::{Event, Failure, LessThanFull};
 
-use super::words::{doing, done, duration, safe};
+use super::words::{count, doing, done, duration, safe};
 
 /// An event as one line; `None` for those that only a machine cares about.
 pub fn line(event: &Event) -> Option<String> {
@@ -30,6 +30,15 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Renamed { account, address, id, name } => {
             format!("{account}: {address}: renamed key {id} to \"{}\"", safe(name))
         }
+        Event::NameNotHeld { account, address, id, asked, held } => format!(
+            "{account}: {address}: SendGrid names key {id} \"{}\" rather than \"{}\", and is not asked again",
+            safe(held),
+            safe(asked)
+        ),
+        Event::LessThanFull(LessThanFull { account, address, id, scopes }) => format!(
+            "{account}: {address}: key {id} did not get Full Access, but {}",
+            count(scopes.len(), "scope")
+        ),
         Event::Updated { account, address, id } => format!("{account}: {address}: updated key {id}"),
         Event::Adopted { account, address, id } => format!("{account}: {address}: owns key {id} from now on"),
         Event::Forgotten { account, address, id } => {
@@ -37,6 +46,9 @@ pub fn line(event: &Event) -> Option<String> {
         }
         Event::Moved { account, from, address } => format!("{account}: {from} is {address} from now on"),
         Event::Revoked { account, address, id } => format!("{account}: {address}: revoked key {id}"),
+        Event::LeftForSuccessor { account, address, successor } => {
+            format!("{account}: {address}: not revoked, as its successor {successor} was not made")
+        }
         Event::Cleared { address, location } => {
             format!("{address}: cleared {}", safe(location.to_string()))
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gridkey_core::plan::Action;
 use gridkey_core::{Address, Name};
-use gridkey_engine::{Failure, Outcome};
+use gridkey_engine::{Failure, LessThanFull, Outcome};
 
 use super::style::{Style, Tone};
 use super::table::{Cell, Table};
@@ -12,7 +12,7 @@ use super::words::{COUNTED, count, done as done_word, safe};
 
 /// Failures, what was not started, and one sentence that sums up.
 pub fn text(outcome: &Outcome, style: Style) -> String {
-    let Outcome { done: _, failed, not_started, interrupted: _ } = outcome;
+    let Outcome { done: _, failed, not_started, less_than_full, interrupted: _ } = outcome;
     let mut text = String::new();
     if !failed.is_empty() {
         let mut table = Table::new();
@@ -30,9 +30,40 @@ pub fn text(outcome: &Outcome, style: Style) -> String {
         }
         text.push_str(&section(style, Tone::Strong, "Not started:", &table));
     }
+    if !less_than_full.is_empty() {
+        text.push_str(&section(
+            style,
+            Tone::Bad,
+            "Without Full Access:",
+            &without_full_access(less_than_full),
+        ));
+    }
     text.push_str(&style.paint(Tone::Strong, summary(outcome)));
     text.push('\n');
     text
+}
+
+fn without_full_access(keys: &[LessThanFull]) -> Table {
+    let mut table = Table::new();
+    for LessThanFull { account, address, id, scopes } in keys {
+        let scopes: Vec<String> =
+            scopes.iter().map(|scope| format!("`{}`", safe(scope.to_string()))).collect();
+        let cells = vec![
+            Cell::toned(Tone::Bad, address.to_string()),
+            Cell::new(format!("key {id}")),
+            Cell::new(account.to_string()),
+        ];
+        let got = match scopes.is_empty() {
+            true => "it got no scopes".to_string(),
+            false => format!("it got {}", scopes.join(", ")),
+        };
+        let help = format!(
+            "help: SendGrid gave it what the managing key has: name one with Full Access in `api_key`, and then \
+             `gridkey rotate {address}`"
+        );
+        table.row(cells, vec![Cell::new(got), Cell::new(help)]);
+    }
+    table
 }
 
 fn section(style: Style, tone: Tone, title: &str, table: &Table) -> String {
@@ -49,8 +80,8 @@ fn cells(account: &Name, address: &Address, action: Action, tone: Tone) -> Vec<C
 
 /// The outcome in one sentence, without a line break.
 pub fn summary(outcome: &Outcome) -> String {
-    let Outcome { done, failed, not_started, interrupted } = outcome;
-    if *interrupted || !failed.is_empty() || !not_started.is_empty() {
+    let Outcome { done, failed, not_started, less_than_full, interrupted } = outcome;
+    if *interrupted || !failed.is_empty() || !not_started.is_empty() || !less_than_full.is_empty() {
         let word = if *interrupted { "Interrupted" } else { "Applied in part" };
         let mut parts = vec![format!("{} done", count(done.len(), "change"))];
         if !failed.is_empty() {
@@ -58,6 +89,9 @@ pub fn summary(outcome: &Outcome) -> String {
         }
         if !not_started.is_empty() {
             parts.push(format!("{} not started", not_started.len()));
+        }
+        if !less_than_full.is_empty() {
+            parts.push(format!("{} without Full Access", count(less_than_full.len(), "key")));
         }
         let again = match (failed.is_empty(), not_started.is_empty()) {
             (true, true) => "",
@@ -80,6 +114,8 @@ pub fn summary(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gridkey_core::{KeyId, Scope};
+
     use super::*;
 
     fn entry(address: &str, action: Action) -> (Name, Address, Action) {
@@ -98,6 +134,27 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_did_not_get_full_access_is_told_with_what_it_got() {
+        let (account, address, action) = entry("prod/breakglass", Action::Create);
+        let less = LessThanFull {
+            account: account.clone(),
+            address: address.clone(),
+            id: KeyId::new("K1"),
+            scopes: [Scope::new("api_keys.create"), Scope::new("mail.send")].into(),
+        };
+        let done = vec![(account, address, action)];
+        let outcome = Outcome { done, less_than_full: vec![less], ..Outcome::default() };
+        insta::assert_snapshot!(text(&outcome, Style::Plain), @"
+        Without Full Access:
+          prod/breakglass   key K1   acme
+              it got `api_keys.create`, `mail.send`
+              help: SendGrid gave it what the managing key has: name one with Full Access in `api_key`, and then `gridkey rotate prod/breakglass`
+
+        Applied in part: 1 change done, 1 key without Full Access.
+        ");
+    }
+
+    #[test]
     fn an_interrupted_outcome_says_what_is_left_and_how_to_go_on() {
         let (account, address, action) = entry("prod/b", Action::Update);
         let outcome = Outcome {
@@ -110,6 +167,7 @@ mod tests {
                 help: Some("grant them to the managing key".into()),
             }],
             not_started: vec![entry("prod/c", Action::Delete), entry("prod/long", Action::Rotate)],
+            less_than_full: Vec::new(),
             interrupted: true,
         };
         insta::assert_snapshot!(text(&outcome, Style::Plain), @"

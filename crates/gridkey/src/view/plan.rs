@@ -69,7 +69,7 @@ fn is_effective(change: &Change) -> bool {
 /// `acme: 97 → 99 of 100 keys, peak 100 (2 foreign)`.
 fn heading(account: &Name, planned: Option<&AccountPlan>) -> String {
     let capacity = planned.and_then(|planned| {
-        let AccountPlan { identity: _, lineage: _, serial: _, observed_at: _, capacity } = planned;
+        let AccountPlan { identity: _, lineage: _, serial: _, observed_at: _, order: _, capacity } = planned;
         capacity.as_ref()
     });
     let Some(Capacity { limit, max_keys, live, foreign, ours: _, after, peak }) = capacity else {

@@ -121,7 +121,12 @@ impl Progress {
                 self.print(&line);
                 self.bar.set_message("");
             }
-            Event::NotCleared { .. } | Event::AccountStopped { .. } | Event::Interrupted => self.print(&line),
+            Event::NotCleared { .. }
+            | Event::LeftForSuccessor { .. }
+            | Event::NameNotHeld { .. }
+            | Event::LessThanFull(_)
+            | Event::AccountStopped { .. }
+            | Event::Interrupted => self.print(&line),
             // These say by themselves how long they take, so that the bar can count it down.
             Event::Settling { account, remaining } => {
                 let what = format!("until SendGrid shows what an earlier run did in {account}");

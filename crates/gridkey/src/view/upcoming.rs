@@ -29,6 +29,7 @@ fn of_change(change: &Change, observed: Timestamp) -> Vec<(Timestamp, String)> {
         address,
         account: _,
         action,
+        cause: _,
         reasons: _,
         before: _,
         after: _,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gridkey_core::Access;
+use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::Action;
 use jiff::Timestamp;
 
@@ -33,6 +34,20 @@ pub fn duration(length: Duration) -> String {
     }
     parts.truncate(2);
     if parts.is_empty() { "0 s".to_string() } else { parts.join(" ") }
+}
+
+/// `every 30 d, overlap 1 d`, or `never`.
+pub fn rotation(rotation: Option<&Rotation>) -> String {
+    let Some(Rotation { every, overlap, warn_before, at_limit }) = rotation else {
+        return "never".to_string();
+    };
+    let warn = warn_before.map(|before| format!(", up to {} ahead", duration(before))).unwrap_or_default();
+    let limit = match at_limit {
+        AtLimit::Postpone => "",
+        AtLimit::Replace => ", replacing at the limit",
+        AtLimit::Block => ", blocking at the limit",
+    };
+    format!("every {}, overlap {}{warn}{limit}", duration(*every), duration(*overlap))
 }
 
 /// `restricted, 3 scopes`.

@@ -15,8 +15,8 @@ fn every_command_of_the_pages_about_incidents_is_run_by_a_scenario() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for (page, scenario) in PAGES {
         let text = std::fs::read_to_string(root.join(format!("docs/recovery/{page}.md"))).unwrap();
-        let told =
-            std::fs::read_to_string(root.join(format!("tests/scenarios/{scenario}/expected.txt"))).unwrap();
+        let told = root.join(format!("tests/scenarios/incidents/{scenario}/expected.txt"));
+        let told = std::fs::read_to_string(told).unwrap();
         let run: Vec<String> = told
             .lines()
             .filter_map(|line| line.strip_prefix("$ "))

@@ -8,11 +8,9 @@
 
 mod accounts;
 mod docs;
-mod forms;
 mod input;
 mod interruption;
 mod lives;
 mod quickstart;
 mod review;
-mod scenarios;
 mod support;

@@ -88,42 +88,6 @@ impl Place {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// Moves the end of every overlap that state has begun to count into the past.
-    pub fn let_overlaps_pass(&self) {
-        let mut moved = 0;
-        let just_now = Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(1)).unwrap().to_string();
-        for entry in std::fs::read_dir(self.path(".gridkey/state/default")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let mut state: serde_json::Value =
-                serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-            for (_, key) in state["keys"].as_object_mut().unwrap() {
-                for list in ["retiring", "retiring_locations"] {
-                    for retiring in key[list].as_array_mut().unwrap() {
-                        retiring["after"] = just_now.clone().into();
-                        moved += 1;
-                    }
-                }
-            }
-            std::fs::write(&path, state.to_string()).unwrap();
-        }
-        assert!(moved > 0, "no overlap had begun");
-    }
-
-    /// Moves every time that state knows so many days into the past.
-    pub fn let_days_pass(&self, days: i64) {
-        for entry in std::fs::read_dir(self.path(".gridkey/state/default")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                let mut state = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-                earlier(&mut state, days);
-                std::fs::write(&path, state.to_string()).unwrap();
-            }
-        }
-    }
-
     /// No secret that the emulator ever made stands in a text.
     #[track_caller]
     pub fn no_secrets(&self, what: &str, text: &str) {
@@ -171,9 +135,15 @@ impl Place {
 pub fn gridkey(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gridkey"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    for name in
-        ["CI", "GRIDKEY_ENV", "GRIDKEY_MANIFEST", "SENDGRID_API_KEY", "GITHUB_RUN_ID", "CI_PIPELINE_ID"]
-    {
+    for name in [
+        "CI",
+        "GRIDKEY_CONCURRENCY",
+        "GRIDKEY_ENV",
+        "GRIDKEY_MANIFEST",
+        "SENDGRID_API_KEY",
+        "GITHUB_RUN_ID",
+        "CI_PIPELINE_ID",
+    ] {
         command.env_remove(name);
     }
     command.env("NO_COLOR", "1");
@@ -205,19 +175,4 @@ pub fn many(count: usize) -> String {
 /// The secrets that a dotenv file holds.
 pub fn secrets(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| value.to_string()).collect()
-}
-
-/// Every time in a document, so many days earlier.
-fn earlier(value: &mut serde_json::Value, days: i64) {
-    match value {
-        serde_json::Value::String(text) => {
-            if let Ok(at) = text.parse::<Timestamp>() {
-                let earlier = at.checked_sub(jiff::SignedDuration::from_hours(24 * days)).unwrap();
-                *text = earlier.to_string();
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| earlier(item, days)),
-        serde_json::Value::Object(entries) => entries.values_mut().for_each(|value| earlier(value, days)),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-    }
 }

@@ -1,6 +1,7 @@
 //! Keys, the exceptions to them, and what they share with environments and defaults.
 
 use crate::access::AccessKind;
+use crate::manifest::DEFAULT_OVERLAP;
 use crate::manifest::check::block::{Block, Field};
 use crate::manifest::check::tagged::sink_uses;
 use crate::manifest::check::value::{length, name_pattern};
@@ -8,7 +9,6 @@ use crate::manifest::document::{ExceptionBlock, KeyBlock, Settings};
 use crate::manifest::model::{AtLimit, OnDelete, Rotation};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Value};
-use crate::state::DEFAULT_OVERLAP;
 
 /// What can be said at every level. A field that the block does not have is simply not there.
 pub(crate) fn settings(block: &Block<'_>, problems: &mut Problems) -> Settings {

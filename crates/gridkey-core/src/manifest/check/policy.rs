@@ -6,6 +6,8 @@ use jiff::civil::Date;
 
 use crate::access::Scope;
 use crate::catalogue::{Catalogue, ExpandError};
+use strum::VariantArray;
+
 use crate::finding::Code;
 use crate::manifest::check::block::{Block, Field, mapping, name_of};
 use crate::manifest::check::history::{Meant, address};
@@ -235,8 +237,8 @@ fn allowance(node: &Node, meant: &Meant, problems: &mut Problems) -> Option<Allo
 }
 
 fn code(text: &At<String>, problems: &mut Problems) -> Option<Code> {
-    let allowable = || Code::ALL.into_iter().filter(|code| code.is_allowable()).map(Code::as_str);
-    match Code::ALL.into_iter().find(|code| code.as_str() == text.value) {
+    let allowable = || Code::VARIANTS.iter().copied().filter(|code| code.is_allowable()).map(Code::as_str);
+    match Code::VARIANTS.iter().copied().find(|code| code.as_str() == text.value) {
         Some(code) if code.is_allowable() => Some(code),
         Some(code) => {
             problems

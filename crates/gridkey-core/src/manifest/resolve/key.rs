@@ -237,6 +237,7 @@ impl<'d> Keys<'d, '_> {
             description,
             protect,
             rotate,
+            ttl: place.block.and_then(|block| block.ttl),
             on_delete,
             position: self.problems.position(key.site),
             owner,

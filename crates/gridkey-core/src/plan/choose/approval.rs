@@ -4,7 +4,7 @@
 //! can be applied again after a crash, two of them in either order, and a forged one cannot make more
 //! happen than the manifest holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserialize;
@@ -14,12 +14,11 @@ use crate::address::Address;
 use crate::finding::Allow;
 use crate::identity::AccountIdentity;
 use crate::key::KeyId;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, RemovedWhat};
 use crate::name::Name;
-use crate::plan::document::change::{
-    Action, Change, FORMAT_VERSION, KeyValues, Note, Plan, PlanKind, Reason,
-};
-use crate::plan::document::step::Step;
+use crate::plan::document::change::{Action, Cause, Change, FORMAT_VERSION, KeyValues, Plan, PlanKind};
+use crate::plan::document::effect::Effect;
+use crate::plan::document::step::{Put, Step};
 use crate::plan::input::Selection;
 use crate::sink::{LocationId, SinkLocation};
 use crate::state::AccountState;
@@ -27,7 +26,7 @@ use crate::state::AccountState;
 /// Why a file is not a plan that can be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanFileError {
-    #[error("it is no plan document, or not a whole one: {0}")]
+    #[error("it is not a plan document, or not a whole one: {0}")]
     Unreadable(String),
     #[error("it has format {0}, and this gridkey reads format {FORMAT_VERSION}")]
     Version(u64),
@@ -59,6 +58,8 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub struct Approval {
     files: Vec<Plan>,
+    /// Where in the files each key's changes are: the file, and the change in it.
+    index: BTreeMap<(Name, Address), Vec<(usize, usize)>>,
     /// `--approved-only`: what is wanted and not approved is left alone, rather than stopping the run.
     only: bool,
 }
@@ -110,25 +111,13 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What the files let of a change be done.
-pub(crate) enum Judged {
-    /// All of it.
-    Approved,
-    /// All but what the clock brought.
-    WithoutClock,
-    /// Nothing of it.
-    Not,
-    /// It is about a key that no file is about.
-    Outside,
-}
-
 /// What became of an approved change that nothing is done for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Noted {
+pub struct AlreadyResolved {
     pub account: Name,
     pub address: Address,
     pub action: Action,
-    /// Whether it is as approved already; otherwise it is wanted no more.
+    /// Whether it is as approved already; otherwise it is no longer needed.
     pub done: bool,
 }
 
@@ -139,7 +128,16 @@ impl Approval {
         match files.iter().map(|file| file.kind).find(|kind| *kind != PlanKind::Plan) {
             Some(PlanKind::Drift) => Err(PlanFileError::Kind("report of drift")),
             Some(PlanKind::Comparison) => Err(PlanFileError::Kind("comparison of two manifests")),
-            Some(PlanKind::Plan) | None => Ok(Self { files, only }),
+            Some(PlanKind::Plan) | None => {
+                let mut index: BTreeMap<_, Vec<_>> = BTreeMap::new();
+                for (file, plan) in files.iter().enumerate() {
+                    for (at, change) in plan.changes.iter().enumerate() {
+                        let key = (change.account.clone(), change.address.clone());
+                        index.entry(key).or_default().push((file, at));
+                    }
+                }
+                Ok(Self { files, index, only })
+            }
         }
     }
 
@@ -186,7 +184,11 @@ impl Approval {
             for (name, planned) in &file.accounts {
                 let account = name.clone();
                 let Some(declared) = manifest.accounts.get(name) else {
-                    refusals.push(Refusal::Account { account });
+                    // One that is let go of has left the manifest on purpose.
+                    let removed = manifest.removed.iter().map(|removed| &removed.what);
+                    if !removed.into_iter().any(|what| *what == RemovedWhat::Account(account.clone())) {
+                        refusals.push(Refusal::Account { account });
+                    }
                     continue;
                 };
                 if planned.identity != declared.identity() {
@@ -217,77 +219,79 @@ impl Approval {
         })
     }
 
-    /// What of a change may be done.
-    pub(crate) fn judge(&self, manifest: &Manifest, change: &Change) -> Judged {
-        if change.action == Action::Keep {
-            return Judged::Approved;
-        }
-        if !self.is_about(manifest, &change.address) {
-            return Judged::Outside;
-        }
-        let (rest, clock) = change.clone().split();
-        let rest_approved = rest.action == Action::Keep
-            || tidies_up(&rest)
-            || self.of(change).any(|file| covers(file, &rest));
-        let clock_approved = clock.as_ref().is_none_or(|clock| {
-            let retired = retired(&clock.steps);
-            self.of(change).any(|file| self::retired(&file.steps).is_superset(&retired))
-        });
-        match (rest_approved, clock_approved) {
-            (true, true) => Judged::Approved,
-            (true, false) => Judged::WithoutClock,
-            // What the clock brought can wait for the run that does the rest.
-            (false, _) => Judged::Not,
-        }
+    /// Whether some file approves all that a change does.
+    pub(crate) fn approves(&self, change: &Change) -> bool {
+        only_cleans_up(change) || self.of(change).any(|file| covers(file, change))
     }
 
-    /// Whether some file approves a change that the clock brings.
-    pub(crate) fn covers_due(&self, change: &Change) -> bool {
-        self.of(change).any(|file| covers(file, change))
+    /// Whether some file approves what a change retires: the key stays what it is, so its values are not held against it.
+    pub(crate) fn approves_retirement(&self, change: &Change) -> bool {
+        self.of(change).any(|file| {
+            let allowed = Allowed::of(file, false);
+            effects_of(change).all(|effect| allowed.has(&effect))
+        })
     }
 
-    /// The rotations that the files ask for, and of which key: once it is another, they are done.
-    pub fn rotations(&self) -> impl Iterator<Item = (Address, Option<KeyId>)> {
-        let asked = self.changes().filter(|change| change.reasons.contains(&Reason::RotationRequested));
-        asked.filter_map(|change| Some((change.address.clone(), Some(change.before.as_ref()?.id.clone()?))))
+    /// The rotations that the files approve, and of which key: a file asks for none, and a run that is to make them says
+    /// so itself.
+    pub fn approved_rotations(&self) -> impl Iterator<Item = (&Address, &KeyId)> {
+        let asked = self.changes().filter(|change| change.cause == Cause::Requested);
+        asked.flat_map(|change| {
+            let effects = change.steps.iter().flat_map(Step::effects);
+            effects.filter_map(|effect| match effect {
+                Effect::Makes { access: _, replaces } => Some((&change.address, replaces?)),
+                Effect::Finishes(_)
+                | Effect::Changes(_)
+                | Effect::Revokes { .. }
+                | Effect::Delivers(_)
+                | Effect::Clears(_)
+                | Effect::Moves(_)
+                | Effect::Adopts(_)
+                | Effect::LetsGo(_) => None,
+            })
+        })
     }
 
     fn of<'a>(&'a self, change: &Change) -> impl Iterator<Item = &'a Change> {
-        let (account, address) = (change.account.clone(), change.address.clone());
-        self.changes().filter(move |file| file.account == account && file.address == address)
+        let known = self.index.get(&(change.account.clone(), change.address.clone()));
+        known.into_iter().flatten().map(|(file, at)| &self.files[*file].changes[*at])
     }
 
     /// What became of approved changes of an account that this run has nothing to do for.
     ///
-    /// `planned` is all that would be done there without the files.
-    pub(crate) fn noted(&self, account: &Name, planned: &[Change]) -> Vec<Noted> {
-        let mut noted: Vec<Noted> = Vec::new();
+    /// `wanted` is what would be done there without the files, as far as it is known.
+    pub(crate) fn resolved(
+        &self,
+        account: &Name,
+        wanted: &BTreeMap<Address, Vec<Change>>,
+    ) -> Vec<AlreadyResolved> {
+        let mut resolved: Vec<AlreadyResolved> = Vec::new();
         for file in self.changes().filter(|file| &file.account == account) {
-            let mut now =
-                planned.iter().filter(|now| now.account == file.account && now.address == file.address);
-            if now.clone().any(|now| now.action != Action::Keep) {
+            let now = wanted.get(&file.address).map(Vec::as_slice).unwrap_or_default();
+            if now.iter().any(|now| now.cause != Cause::InStep) {
                 continue;
             }
-            let kept = now.next().and_then(|kept| Some((kept, kept.after.as_ref()?)));
+            let kept = now.first().and_then(|kept| kept.after.as_ref());
             let older = file.before.as_ref().and_then(|before| before.id.as_ref());
-            let is_older = kept.is_some_and(|(_, kept)| older.is_some() && kept.id.as_ref() == older);
-            if file.action == Action::Rotate && is_older {
-                // It waits for a slot or a sink, and a finding says so.
+            let is_older = kept.is_some_and(|kept| older.is_some() && kept.id.as_ref() == older);
+            let makes = effects_of(file).any(|effect| matches!(effect, Effect::Makes { .. }));
+            if makes && is_older {
+                // It waits for a slot or a sink, or was not asked for, and a finding says so.
                 continue;
             }
             let done = match (&file.after, kept) {
-                (Some(after), Some((change, kept))) => is_as_approved(after, kept, &left_out(change)),
-                (None, Some(_)) => file.action == Action::Recover,
+                (Some(after), Some(kept)) => is_as_approved(after, kept),
+                (None, Some(_)) => file.cause == Cause::Recovery,
                 (after, None) => after.is_none(),
             };
             let (account, address) = (file.account.clone(), file.address.clone());
-            let note = Noted { account, address, action: file.action, done };
-            if !noted.contains(&note) {
-                noted.push(note);
+            let note = AlreadyResolved { account, address, action: file.action, done };
+            if !resolved.contains(&note) {
+                resolved.push(note);
             }
         }
-        noted.sort_by(|a, b| (&a.account, a.action, &a.address).cmp(&(&b.account, b.action, &b.address)));
-        noted
+        resolved.sort_by(|a, b| (&a.account, a.action, &a.address).cmp(&(&b.account, b.action, &b.address)));
+        resolved
     }
 }
 
@@ -300,101 +304,168 @@ fn widen<T: Clone + Ord>(all: &mut Option<BTreeSet<T>>, one: Option<&BTreeSet<T>
     }
 }
 
-/// Whether a change only takes back what a run that broke off had begun, and that no sink has: it makes
-/// nothing and takes nothing from anybody, so it needs no approval of its own.
-fn tidies_up(change: &Change) -> bool {
-    change.action == Action::Recover
-        && change.steps.iter().all(|step| {
-            matches!(
-                step,
-                Step::RevokePending { .. } | Step::AbandonPending { .. } | Step::RevokeAbandoned { .. }
-            )
+fn effects_of(change: &Change) -> impl Iterator<Item = Effect<'_>> {
+    change.steps.iter().flat_map(Step::effects)
+}
+
+/// Whether a change only takes back what a run that broke off had begun, and that no sink has: it makes nothing and
+/// takes nothing from anybody, so it needs no approval of its own.
+fn only_cleans_up(change: &Change) -> bool {
+    change.cause == Cause::Recovery
+        && effects_of(change).all(|effect| match effect {
+            Effect::Revokes { id: _, when } => !when.may_break_a_consumer(),
+            Effect::Makes { .. }
+            | Effect::Finishes(_)
+            | Effect::Changes(_)
+            | Effect::Delivers(_)
+            | Effect::Clears(_)
+            | Effect::Moves(_)
+            | Effect::Adopts(_)
+            | Effect::LetsGo(_) => false,
         })
 }
 
-/// Whether an approved change covers one that is wanted now.
+/// Whether an approved change covers one that is wanted now: it does nothing that the approved one does not, and the key
+/// was, and will be, what was approved.
 fn covers(approved: &Change, wanted: &Change) -> bool {
-    let makes = |action| matches!(action, Action::Create | Action::Rotate | Action::Recover);
     // What an earlier run of the same file began, and did not finish.
-    let goes_on = wanted.reasons.iter().all(|reason| reason.is_recovery())
-        && (makes(approved.action) || approved.action == Action::Update);
-    // A key that was taken over, and not yet made what it was to be.
-    let taken_over =
-        approved.action == Action::Adopt && matches!(wanted.action, Action::Update | Action::Deliver);
-    if approved.action != wanted.action && !goes_on && !taken_over {
+    let goes_on = wanted.cause == Cause::Recovery && effects_of(approved).any(|effect| is_of_a_key(&effect));
+    let allowed = Allowed::of(approved, goes_on);
+    if !effects_of(wanted).all(|effect| allowed.has(&effect)) {
         return false;
     }
-    // A key in place of one that was made since is another key than the one that was approved.
-    let mints = matches!(wanted.action, Action::Create | Action::Rotate);
-    if mints && approved.before.is_none() && wanted.before.is_some() {
-        return false;
-    }
-    // State may only be told what was approved, and a key only be revoked at once that was to be.
-    if !told(wanted).is_subset(&told(approved)) {
-        return false;
-    }
-    // What was let pass for one value in a location was not let pass for another.
-    if !overwritten(wanted).is_subset(&overwritten(approved)) {
-        return false;
-    }
-    let (after, wanted_after) = match (&approved.after, &wanted.after) {
+    match (&approved.after, &wanted.after) {
         (None, None) => {
-            let same_steps = wanted.action != Action::Recover || approved.steps == wanted.steps;
-            return same_steps && before_is_as_approved(approved, wanted.before.as_ref(), false);
+            let recovered = approved.before.is_none() && wanted.before.is_none();
+            recovered || before_is_as_approved(approved, wanted.before.as_ref(), false)
         }
-        (Some(after), Some(wanted)) => (after, wanted),
-        (None, Some(_)) | (Some(_), None) => return false,
-    };
-    is_as_approved(after, wanted_after, &left_out(wanted))
-        && before_is_as_approved(approved, wanted.before.as_ref(), goes_on)
+        (Some(after), Some(wanted_after)) => {
+            is_as_approved(after, wanted_after)
+                && before_is_as_approved(approved, wanted.before.as_ref(), goes_on)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    }
 }
 
-/// What a change tells state alone or revokes at once: the address that moves, or the key concerned.
-fn told(change: &Change) -> BTreeSet<(&'static str, String)> {
-    let told = change.steps.iter().filter_map(|step| match step {
-        Step::Move { from } => Some(("move", from.to_string())),
-        Step::Adopt(adopt) => Some(("adopt", adopt.id.to_string())),
-        Step::Forget { id } => Some(("forget", id.to_string())),
-        Step::RevokeFirst { id, .. } | Step::RevokeOlder { id, .. } => Some(("revoke", id.to_string())),
-        _ => None,
-    });
-    told.collect()
+/// Whether a run that breaks off in the middle of an effect leaves something that goes on as the same change.
+fn is_of_a_key(effect: &Effect<'_>) -> bool {
+    match effect {
+        Effect::Makes { .. } | Effect::Finishes(_) | Effect::Changes(_) => true,
+        Effect::Revokes { .. }
+        | Effect::Delivers(_)
+        | Effect::Clears(_)
+        | Effect::Moves(_)
+        | Effect::Adopts(_)
+        | Effect::LetsGo(_) => false,
+    }
 }
 
-/// The values that are not gridkey's and that a change overwrites, by location.
-fn overwritten(change: &Change) -> BTreeSet<(LocationId, Option<&KeyId>)> {
-    let overwritten = change.notes.iter().filter_map(|note| match note {
-        Note::Overwrites { location, holder } => Some((location.id(), holder.as_ref())),
-        _ => None,
-    });
-    overwritten.collect()
+/// What an approved change lets be done.
+struct Allowed<'a> {
+    effects: Vec<Effect<'a>>,
+    goes_on: bool,
+    /// Locations that the key may be given, and those that it may lose.
+    given: BTreeSet<LocationId>,
+    cleared: BTreeSet<LocationId>,
 }
 
-/// Scopes of patterns that turned out not to be grantable.
-fn left_out(change: &Change) -> BTreeSet<Scope> {
-    let left_out = change.notes.iter().filter_map(|note| match note {
-        Note::LeftOut(scopes) => Some(scopes),
-        _ => None,
-    });
-    left_out.flatten().cloned().collect()
+impl<'a> Allowed<'a> {
+    fn of(change: &'a Change, goes_on: bool) -> Self {
+        let effects: Vec<Effect<'a>> = effects_of(change).collect();
+        let given = change.after.as_ref().map(|after| ids(&after.sinks)).unwrap_or_default();
+        let cleared = effects.iter().filter_map(|effect| match effect {
+            Effect::Clears(location) => Some(location.id()),
+            Effect::Makes { .. }
+            | Effect::Finishes(_)
+            | Effect::Changes(_)
+            | Effect::Revokes { .. }
+            | Effect::Delivers(_)
+            | Effect::Moves(_)
+            | Effect::Adopts(_)
+            | Effect::LetsGo(_) => None,
+        });
+        let cleared = cleared.collect();
+        Self { effects, goes_on, given, cleared }
+    }
+
+    fn has(&self, effect: &Effect<'_>) -> bool {
+        match effect {
+            // What the key may do is held against the values.
+            Effect::Makes { access: _, replaces } => self.effects.iter().any(|approved| {
+                matches!(approved, Effect::Makes { access: _, replaces: older } if older == replaces)
+            }),
+            Effect::Finishes(_) => self.goes_on,
+            Effect::Changes(id) => {
+                self.effects.iter().any(|approved| matches!(approved, Effect::Changes(known) if known == id))
+                    // A key that was made or taken over, and that is not yet what it was to be.
+                    || self.goes_on
+                    || self.effects.contains(&Effect::Adopts(id))
+            }
+            Effect::Delivers(put) => {
+                let delivers = self.effects.iter().any(|approved| {
+                    matches!(approved, Effect::Delivers(_) | Effect::Makes { .. } | Effect::Adopts(_) | Effect::Finishes(_))
+                });
+                delivers && self.given.contains(&put.location.id()) && self.overwrites(put)
+            }
+            Effect::Clears(location) => self.cleared.contains(&location.id()),
+            Effect::Revokes { .. } | Effect::Moves(_) | Effect::Adopts(_) | Effect::LetsGo(_) => {
+                self.effects.contains(effect)
+            }
+        }
+    }
+
+    /// What was let pass for one value in a location was not let pass for another.
+    fn overwrites(&self, put: &Put) -> bool {
+        let Some(foreign) = put.overwrites() else { return true };
+        self.effects.iter().any(|approved| match approved {
+            Effect::Delivers(known) => {
+                known.location.id() == put.location.id() && known.overwrites() == Some(foreign)
+            }
+            Effect::Makes { .. }
+            | Effect::Finishes(_)
+            | Effect::Changes(_)
+            | Effect::Revokes { .. }
+            | Effect::Clears(_)
+            | Effect::Moves(_)
+            | Effect::Adopts(_)
+            | Effect::LetsGo(_) => false,
+        })
+    }
 }
 
-/// Whether a key would be just what was approved. Scopes that turned out not to be grantable may be missing:
-/// that is less than was approved, and is said.
-fn is_as_approved(approved: &KeyValues, wanted: &KeyValues, left_out: &BTreeSet<Scope>) -> bool {
-    let KeyValues { id, name, access, sinks, owner, protect, on_delete } = wanted;
+/// Whether a key would be just what was approved. Scopes that turned out not to be grantable may be missing: that is
+/// less than was approved, and is said.
+fn is_as_approved(approved: &KeyValues, wanted: &KeyValues) -> bool {
+    let KeyValues {
+        address,
+        account,
+        id,
+        name,
+        access,
+        left_out,
+        sinks,
+        owner,
+        protect,
+        on_delete,
+        rotate,
+        ttl,
+    } = wanted;
     let same_id = match (&approved.id, id) {
         (Some(approved), Some(wanted)) => approved == wanted,
         // A key that is not made yet has no id.
         (None, _) | (_, None) => true,
     };
     same_id
+        && approved.address == *address
+        && approved.account == *account
         && approved.name == *name
         && is_same_access(&approved.access, access, left_out)
         && ids(&approved.sinks) == ids(sinks)
         && approved.owner == *owner
         && approved.protect == *protect
         && approved.on_delete == *on_delete
+        && approved.rotate == *rotate
+        && approved.ttl == *ttl
 }
 
 fn is_same_access(approved: &Access, wanted: &Access, left_out: &BTreeSet<Scope>) -> bool {
@@ -406,19 +477,31 @@ fn is_same_access(approved: &Access, wanted: &Access, left_out: &BTreeSet<Scope>
             fewer.as_set().is_subset(all.as_set())
                 && all.as_set().difference(fewer.as_set()).all(|scope| left_out.contains(scope))
         }
-        _ => false,
+        (Some(_), Some(_)) | (None, _) | (_, None) => false,
     }
 }
 
-/// Whether each value that a key has is the one it had when the change was approved, or the one that was
-/// approved.
+/// Whether each value that a key has is the one it had when the change was approved, or the one that was approved.
 ///
-/// Where an earlier run of the file `made` the key, nobody could know its id before.
+/// Where an earlier run of the file `made` the key, its id could not be known before.
 fn before_is_as_approved(approved: &Change, now: Option<&KeyValues>, made: bool) -> bool {
     let Some(now) = now else { return approved.before.is_none() };
     let (before, after) = (approved.before.as_ref(), approved.after.as_ref());
     let either = |is: &dyn Fn(&KeyValues) -> bool| before.is_some_and(is) || after.is_some_and(is);
-    let KeyValues { id, name, access, sinks, owner, protect, on_delete } = now;
+    let KeyValues {
+        address,
+        account,
+        id,
+        name,
+        access,
+        left_out: _,
+        sinks,
+        owner,
+        protect,
+        on_delete,
+        rotate,
+        ttl,
+    } = now;
     // Locations are reached one by one, so between the two there are sets of some of them.
     let known: BTreeSet<LocationId> =
         [before, after].into_iter().flatten().flat_map(|values| ids(&values.sinks)).collect();
@@ -429,6 +512,8 @@ fn before_is_as_approved(approved: &Change, now: Option<&KeyValues>, made: bool)
     };
     let held = ids(sinks);
     either(&|values| values.id == *id || ((made || before.is_none()) && values.id.is_none()))
+        && either(&|values| values.address == *address)
+        && either(&|values| values.account == *account)
         && either(&|values| values.name == *name)
         && either(&|values| values.access == *access)
         && held.is_subset(&known)
@@ -436,72 +521,26 @@ fn before_is_as_approved(approved: &Change, now: Option<&KeyValues>, made: bool)
         && either(&|values| values.owner == *owner)
         && either(&|values| values.protect == *protect)
         && either(&|values| values.on_delete == *on_delete)
+        && either(&|values| values.rotate == *rotate)
+        && either(&|values| values.ttl == *ttl)
 }
 
 fn ids(sinks: &[SinkLocation]) -> BTreeSet<LocationId> {
     sinks.iter().map(SinkLocation::id).collect()
 }
 
-/// What a change retires: older keys and older locations.
-fn retired(steps: &[Step]) -> BTreeSet<(Option<&KeyId>, Option<LocationId>)> {
-    let retired = steps.iter().flat_map(|step| match step {
-        Step::RetireKey { id, .. } => vec![(Some(id), None)],
-        Step::RetireLocation { location, .. } => vec![(None, Some(location.id()))],
-        Step::Delete(delete) => delete.keys.iter().map(|key| (Some(&key.id), None)).collect(),
-        _ => Vec::new(),
-    });
-    retired.collect()
-}
-
-impl Change {
-    /// The change without what only the clock brought, and that part by itself.
-    pub(crate) fn split(self) -> (Self, Option<Self>) {
-        if self.is_by_clock() && self.after.is_none() {
-            // A key whose successor lives in another account goes whole.
-            let kept = Self {
-                action: Action::Keep,
-                reasons: vec![Reason::InStep],
-                after: self.before.clone(),
-                steps: Vec::new(),
-                ..self.clone()
-            };
-            return (kept, Some(self));
-        }
-        let (clock, steps): (Vec<Step>, Vec<Step>) = self
-            .steps
-            .into_iter()
-            .partition(|step| matches!(step, Step::RetireKey { .. } | Step::RetireLocation { .. }));
-        if clock.is_empty() {
-            return (Self { steps, ..self }, None);
-        }
-        let part = Self {
-            action: Action::Retire,
-            reasons: vec![Reason::OverlapPassed],
-            after: self.before.clone(),
-            before: self.before.clone(),
-            address: self.address.clone(),
-            account: self.account.clone(),
-            notes: Vec::new(),
-            steps: clock,
-            rotation: self.rotation,
-            position: self.position.clone(),
-        };
-        let mut reasons: Vec<Reason> = self.reasons.into_iter().filter(|reason| !reason.is_clock()).collect();
-        let mut action = self.action;
-        if reasons.is_empty() {
-            reasons.push(Reason::InStep);
-            action = Action::Keep;
-        }
-        (Self { action, reasons, steps, ..self }, Some(part))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::access::Scopes;
-    use crate::manifest::OnDelete;
+    use crate::inventory::SinkContent;
+    use crate::manifest::{AtLimit, OnDelete, Rotation};
+    use crate::plan::document::change::Reason;
+    use crate::plan::document::step::{Delete, DeleteKey, Mint};
     use crate::sink::{DotenvSettings, SinkSettings};
+    use crate::state::{Purpose, RevokeOld, Settings};
+    use jiff::Timestamp;
+    use std::time::Duration;
 
     fn name(text: &str) -> Name {
         Name::new(text).expect("a name")
@@ -518,14 +557,49 @@ mod tests {
 
     fn values(scopes: &[&str], sinks: &[&str]) -> KeyValues {
         KeyValues {
+            address: "prod/mailer".parse().expect("an address"),
+            account: name("acme"),
             id: Some(KeyId::new("id")),
             name: "Mailer".into(),
             access: restricted(scopes),
+            left_out: BTreeSet::new(),
             sinks: sinks.iter().map(|variable| location(variable)).collect(),
             owner: Some("growth".into()),
             protect: false,
             on_delete: OnDelete::Clear,
+            rotate: None,
+            ttl: None,
         }
+    }
+
+    fn put(variable: &str, replaces: SinkContent, foreign: bool) -> Put {
+        Put { location: location(variable), replaces, foreign }
+    }
+
+    fn deliver(put: Put) -> Step {
+        Step::Deliver { id: KeyId::new("id"), source: location("A"), to: vec![put] }
+    }
+
+    fn update_step() -> Step {
+        let access = restricted(&["mail.send", "stats.read"]);
+        Step::Update { id: KeyId::new("id"), name: "Mailer".into(), access, patterns: BTreeSet::new() }
+    }
+
+    fn mint(replaces: Option<&str>, older: RevokeOld) -> Step {
+        Step::Mint(Mint {
+            markers: Vec::new(),
+            purpose: replaces.map_or(Purpose::Create, |id| Purpose::Replace(KeyId::new(id))),
+            name: "Mailer".into(),
+            access: restricted(&["mail.send", "stats.read"]),
+            puts: Vec::new(),
+            generation: 1,
+            first_made: None,
+            settings: Settings::default(),
+            overlap: Duration::ZERO,
+            retire: None,
+            older,
+            uncertain: Vec::new(),
+        })
     }
 
     /// Adds a scope and a location.
@@ -534,11 +608,12 @@ mod tests {
             address: "prod/mailer".parse().expect("an address"),
             account: name("acme"),
             action: Action::Update,
+            cause: Cause::Edited,
             reasons: vec![Reason::ScopesEdited],
             before: Some(values(&["mail.send"], &["A"])),
             after: Some(values(&["mail.send", "stats.read"], &["A", "B"])),
             notes: Vec::new(),
-            steps: Vec::new(),
+            steps: vec![update_step(), deliver(put("B", SinkContent::Empty, false))],
             rotation: None,
             position: None,
         }
@@ -558,6 +633,11 @@ mod tests {
         with(|change| edit(change.after.as_mut().expect("it has one")))
     }
 
+    fn rotation() -> Rotation {
+        let every = Duration::from_secs(60);
+        Rotation { every, overlap: Duration::ZERO, warn_before: None, at_limit: AtLimit::Postpone }
+    }
+
     #[test]
     fn what_was_approved_and_what_is_half_done_is_covered() {
         let approved = update();
@@ -566,11 +646,14 @@ mod tests {
             before(|values| values.access = restricted(&["mail.send", "stats.read"])),
             before(|values| values.sinks.push(location("B"))),
             // Scopes that cannot be granted after all are left out, and said.
-            with(|change| {
-                change.after.as_mut().expect("it has one").access = restricted(&["mail.send"]);
-                change.notes.push(Note::LeftOut([Scope::new("stats.read")].into()));
+            after(|values| {
+                values.access = restricted(&["mail.send"]);
+                values.left_out = [Scope::new("stats.read")].into();
             }),
             with(|change| change.position = None),
+            with(|change| change.steps.truncate(1)),
+            // What people are told is not what is approved.
+            with(|change| (change.action, change.reasons) = (Action::Rotate, vec![Reason::RotationDue])),
         ] {
             assert!(covers(&approved, &wanted), "{wanted:?}");
         }
@@ -580,6 +663,8 @@ mod tests {
     fn every_value_that_differs_needs_an_approval_of_its_own() {
         let approved = update();
         for wanted in [
+            after(|values| values.address = "prod/other".parse().expect("an address")),
+            after(|values| values.account = name("other")),
             after(|values| values.name = "Other".into()),
             after(|values| values.id = Some(KeyId::new("other"))),
             after(|values| values.access = Access::Full),
@@ -590,6 +675,10 @@ mod tests {
             after(|values| values.owner = None),
             after(|values| values.protect = true),
             after(|values| values.on_delete = OnDelete::Keep),
+            after(|values| values.rotate = Some(rotation())),
+            after(|values| values.ttl = Some(Duration::ZERO)),
+            before(|values| values.address = "prod/other".parse().expect("an address")),
+            before(|values| values.account = name("other")),
             before(|values| values.name = "Other".into()),
             before(|values| values.id = Some(KeyId::new("other"))),
             before(|values| values.access = restricted(&["mail.send", "api_keys.create"])),
@@ -598,69 +687,93 @@ mod tests {
             before(|values| values.owner = None),
             before(|values| values.protect = true),
             before(|values| values.on_delete = OnDelete::Keep),
+            before(|values| values.rotate = Some(rotation())),
+            before(|values| values.ttl = Some(Duration::ZERO)),
             with(|change| change.before = None),
             with(|change| change.after = None),
-            with(|change| change.action = Action::Delete),
-            with(|change| change.action = Action::Rotate),
         ] {
             assert!(!covers(&approved, &wanted), "{wanted:?}");
         }
     }
 
     #[test]
+    fn every_effect_needs_an_approval_of_its_own() {
+        let approved = update();
+        let (id, born) = (KeyId::new("id"), Timestamp::UNIX_EPOCH);
+        let keys = vec![DeleteKey { id: id.clone(), born }];
+        let delete =
+            Delete { keys, abandon: Vec::new(), clear: Vec::new(), look: Vec::new(), successors: Vec::new() };
+        let holding = BTreeSet::new();
+        for step in [
+            Step::Move { from: "staging/mailer".parse().expect("an address") },
+            Step::Forget { id: id.clone() },
+            Step::RetireKey { id: id.clone(), born, look: Vec::new() },
+            Step::RetireLocation { location: location("A"), holding, kept_for: None },
+            Step::RevokeFirst { id: id.clone(), born },
+            Step::RevokeOlder { id: id.clone(), born },
+            Step::Rename { id: KeyId::new("other"), name: "Mailer".into() },
+            Step::Delete(delete),
+            mint(None, RevokeOld::AfterOverlap),
+            mint(Some("id"), RevokeOld::AfterOverlap),
+            deliver(put("C", SinkContent::Empty, false)),
+        ] {
+            let wanted = with(|change| change.steps.push(step.clone()));
+            assert!(!covers(&approved, &wanted), "{step:?}");
+            let approved = with(|change| change.steps.push(step.clone()));
+            let given = matches!(step, Step::Deliver { .. });
+            assert!(covers(&approved, &wanted) || given, "{step:?}");
+        }
+    }
+
+    #[test]
     fn another_value_in_a_location_is_another_thing_to_overwrite() {
-        let overwrites = |holder: Option<&str>| {
-            with(|change| {
-                let holder = holder.map(KeyId::new);
-                change.notes.push(Note::Overwrites { location: location("B"), holder });
-            })
-        };
-        assert!(covers(&overwrites(Some("by hand")), &overwrites(Some("by hand"))));
-        assert!(covers(&overwrites(Some("by hand")), &update()), "it is gone by now");
-        assert!(!covers(&overwrites(Some("by hand")), &overwrites(Some("somebody else's"))));
-        assert!(!covers(&overwrites(Some("by hand")), &overwrites(None)));
-        assert!(!covers(&update(), &overwrites(None)));
+        let overwrites =
+            |content: SinkContent| with(|change| change.steps = vec![deliver(put("B", content, true))]);
+        let by_hand = || overwrites(SinkContent::Key(KeyId::new("by hand")));
+        let nothing = || with(|change| change.steps = vec![deliver(put("B", SinkContent::Empty, false))]);
+        assert!(covers(&by_hand(), &by_hand()));
+        assert!(covers(&by_hand(), &nothing()), "it is gone by now");
+        assert!(!covers(&by_hand(), &overwrites(SinkContent::Key(KeyId::new("another")))));
+        assert!(!covers(&by_hand(), &overwrites(SinkContent::Other)));
+        assert!(!covers(&nothing(), &overwrites(SinkContent::Other)));
     }
 
     #[test]
     fn a_creation_is_covered_until_it_is_whole_and_not_again() {
         let create = with(|change| {
-            (change.action, change.reasons) = (Action::Create, vec![Reason::New]);
             change.before = None;
             change.after.as_mut().expect("it has one").id = None;
+            change.steps = vec![mint(None, RevokeOld::AfterOverlap)];
         });
         let unfinished = with(|change| {
-            change.reasons = vec![Reason::NameUnfinished];
+            change.cause = Cause::Recovery;
             change.before.clone_from(&change.after);
+            change.steps = vec![Step::Rename { id: KeyId::new("id"), name: "Mailer".into() }];
         });
         assert!(covers(&create, &unfinished));
         let successor = with(|change| {
-            (change.action, change.reasons) = (Action::Create, vec![Reason::Vanished]);
+            change.cause = Cause::Vanished;
             change.before.clone_from(&change.after);
             change.after.as_mut().expect("it has one").id = None;
+            change.steps = vec![mint(Some("id"), RevokeOld::AfterOverlap)];
         });
         assert!(!covers(&create, &successor), "the key that was approved was made, and is gone");
     }
 
     #[test]
-    fn what_the_clock_brought_is_told_from_the_rest() {
-        let retire =
-            Step::RetireKey { id: KeyId::new("older"), born: jiff::Timestamp::UNIX_EPOCH, look: Vec::new() };
-        let rename = Step::Rename { id: KeyId::new("id"), name: "Mailer".into() };
-        let both = with(|change| {
-            change.reasons.push(Reason::OverlapPassed);
-            change.steps = vec![retire.clone(), rename.clone()];
-        });
-        let (rest, clock) = both.split();
-        assert_eq!((rest.steps, rest.reasons), (vec![rename], vec![Reason::ScopesEdited]));
-        assert_eq!(
-            clock.map(|clock| (clock.action, clock.steps)),
-            Some((Action::Retire, vec![retire.clone()]))
-        );
-        let alone = with(|change| {
-            (change.action, change.reasons) = (Action::Retire, vec![Reason::OverlapPassed]);
-            change.steps = vec![retire];
-        });
-        assert_eq!(alone.split().0.action, Action::Keep);
+    fn an_overlap_that_was_approved_is_no_approval_to_revoke_first() {
+        let rotate = |older| {
+            with(|change| {
+                change.after.as_mut().expect("it has one").id = None;
+                change.steps = vec![mint(Some("id"), older)];
+                if older == RevokeOld::First {
+                    let step = Step::RevokeFirst { id: KeyId::new("id"), born: Timestamp::UNIX_EPOCH };
+                    change.steps.insert(0, step);
+                }
+            })
+        };
+        assert!(covers(&rotate(RevokeOld::AfterOverlap), &rotate(RevokeOld::AfterOverlap)));
+        assert!(!covers(&rotate(RevokeOld::AfterOverlap), &rotate(RevokeOld::First)));
+        assert!(covers(&rotate(RevokeOld::First), &rotate(RevokeOld::AfterOverlap)));
     }
 }

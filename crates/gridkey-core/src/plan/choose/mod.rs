@@ -1,4 +1,7 @@
-//! Choosing: which of what was decided is done in this run.
+//! Choosing: which parts of what was decided are done in this run. After this nothing is added or replaced.
 
 pub(crate) mod approval;
+pub(crate) mod capacity;
+pub(crate) mod order;
+pub(crate) mod parts;
 pub(crate) mod schedule;

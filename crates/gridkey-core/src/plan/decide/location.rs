@@ -5,17 +5,16 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::address::Address;
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::inventory::{SinkContent, SinkObservation};
 use crate::key::KeyId;
 use crate::manifest::WantedKey;
 use crate::plan::account::{Account, overlap_of};
-use crate::plan::choose::schedule::later;
 use crate::plan::document::change::Note;
 use crate::plan::document::step::Put;
-use crate::plan::findings::Gates;
+use crate::plan::findings::{Findings, about};
 use crate::sink::SinkLocation;
-use crate::state::OwnedKey;
+use crate::time::later;
 
 impl Account<'_> {
     /// Plans to write a location of a wanted key, and reports what stands against it.
@@ -27,20 +26,13 @@ impl Account<'_> {
         location: &SinkLocation,
         ours: &BTreeSet<&KeyId>,
         notes: &mut Vec<Note>,
-        gates: &mut Gates<'_>,
+        findings: &mut Findings<'_>,
     ) -> Put {
         let kind = location.at.kind();
-        let finding = |code, message, help: String| Finding {
-            severity: Severity::Blocks,
-            code,
-            account: Some(self.name().clone()),
-            address: Some(wanted.address.clone()),
-            message,
-            help: Some(help),
-            position: Some(wanted.position.clone()),
-        };
+        let finding =
+            |code, message: String, help: String| about(Finding::blocks(code, message, help), wanted);
         if self.input.options.missing_sinks.contains(&kind) {
-            gates.raise(finding(
+            findings.raise(finding(
                 Code::NotSupported,
                 format!("this build of gridkey has no `{kind}` sink, which `{}` is", location.sink),
                 "use another sink, or `--emulator`, which stands in for every kind".to_string(),
@@ -48,8 +40,8 @@ impl Account<'_> {
         }
         let owner = self.giver(&wanted.address, location);
         let leaving = self.leaver(&wanted.address, location);
-        if let Some((other, Some(after))) = &leaving {
-            gates.raise(finding(
+        if let Some((other, Some(after))) = leaving {
+            findings.raise(finding(
                 Code::LocationTaken,
                 format!(
                     "{location} keeps the secret of `{other}` until {}, for those who still read it there",
@@ -58,7 +50,7 @@ impl Account<'_> {
                 format!("apply again after that, or give `{}` another location", wanted.address),
             ));
         } else if let Some(owner) = &owner {
-            gates.raise(finding(
+            findings.raise(finding(
                 Code::LocationTaken,
                 format!("{location} belongs to `{owner}`, whose key is there"),
                 format!(
@@ -68,11 +60,12 @@ impl Account<'_> {
                 ),
             ));
         }
+        let mut foreign = false;
         let replaces = match self.observed(location) {
             SinkObservation::WriteOnly => SinkContent::Empty,
             SinkObservation::Unreadable(_) if !self.input.options.sinks => SinkContent::Empty,
             SinkObservation::Unreadable(reason) => {
-                gates.raise(finding(
+                findings.raise(finding(
                     Code::SinkUnreadable,
                     format!("{location} cannot be read: {reason}"),
                     "make the sink reachable; a secret is only made where it can be stored".to_string(),
@@ -80,15 +73,17 @@ impl Account<'_> {
                 SinkContent::Empty
             }
             SinkObservation::Holds(content) => {
-                let left = leaving.as_ref().map(|(other, _)| self.own_ids(other)).unwrap_or_default();
-                let foreign = match &content {
+                let left =
+                    leaving.map(|(other, _)| self.index.own_ids(other, self.name())).unwrap_or_default();
+                let is_foreign = match &content {
                     SinkContent::Empty => false,
                     SinkContent::Key(id) => !ours.contains(id) && !left.contains(id),
                     SinkContent::Other => true,
                 };
-                if foreign && owner.is_none() {
+                foreign = is_foreign && owner.is_none();
+                if foreign {
                     let (message, help) = self.foreign_value(wanted, location, &content);
-                    gates.raise(finding(Code::ForeignValue, message, help));
+                    findings.raise(finding(Code::ForeignValue, message, help));
                     let holder = match &content {
                         SinkContent::Key(id) => Some(id.clone()),
                         SinkContent::Empty | SinkContent::Other => None,
@@ -98,36 +93,32 @@ impl Account<'_> {
                 content
             }
         };
-        Put { location: location.clone(), replaces }
+        Put { location: location.clone(), replaces, foreign }
     }
 
     /// The other address that state gives a location to.
-    fn giver(&self, address: &Address, location: &SinkLocation) -> Option<Address> {
-        let given = |key: &OwnedKey| key.sinks.iter().any(|delivery| delivery.location.id() == location.id());
-        self.others(address)
-            .find(|(other, key)| given(key) && self.newer(other, key).is_none())
-            .map(|(other, _)| other.clone())
+    fn giver(&self, address: &Address, location: &SinkLocation) -> Option<&Address> {
+        let given = self.index.given(&location.id()).iter().filter(|given| given.address != address);
+        given
+            .filter(|given| given.leaving.is_none() && self.newer(given.address, given.key).is_none())
+            .map(|given| given.address)
+            .min()
     }
 
     /// The other address that used a location before, and the time until which it keeps it, where that is to come.
     fn leaver(&self, address: &Address, location: &SinkLocation) -> Option<(&Address, Option<Timestamp>)> {
-        let id = location.id();
-        self.others(address).find_map(|(other, key)| {
-            let leaving = key.retiring_locations.iter().find(|leaving| leaving.location.id() == id);
-            let after = leaving.map(|leaving| leaving.after).or_else(|| {
+        let given = self.index.given(&location.id()).iter().filter(|given| given.address != address);
+        let leaving = given.filter_map(|given| {
+            let after = given.leaving.map(|leaving| leaving.after).or_else(|| {
                 // The key went to another account, and was given other locations there.
-                let given = key.sinks.iter().any(|delivery| delivery.location.id() == id);
-                let newer = self.newer(other, key).filter(|_| given)?;
-                Some(later(newer.delivered(), overlap_of(self.input.manifest, other)))
+                let newer = self.newer(given.address, given.key)?;
+                Some(later(newer.delivered(), overlap_of(self.input.manifest, given.address)))
             })?;
-            Some((other, Some(after).filter(|after| *after > self.at())))
-        })
-    }
-
-    /// The keys of other addresses, in any account.
-    fn others(&self, address: &Address) -> impl Iterator<Item = (&Address, &OwnedKey)> {
-        let keys = self.input.states.values().flat_map(|state| &state.keys);
-        keys.filter(move |(other, _)| *other != address)
+            Some((given.address, after))
+        });
+        // The one that keeps it longest is the one to wait for.
+        let (other, after) = leaving.max_by_key(|(_, after)| *after)?;
+        Some((other, Some(after).filter(|after| *after > self.at())))
     }
 
     fn foreign_value(
@@ -156,8 +147,8 @@ impl Account<'_> {
                 ),
             },
             SinkContent::Empty | SinkContent::Other => (
-                format!("{location} holds a value that is no SendGrid key"),
-                format!("it may be somebody else's; {allow}"),
+                format!("{location} holds a value that is not a SendGrid key"),
+                format!("it may belong to another program; {allow}"),
             ),
         }
     }

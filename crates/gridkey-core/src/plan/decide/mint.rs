@@ -1,195 +1,162 @@
-//! Keys that are wanted and not there: new ones, and those that vanished.
+//! Keys that are made: new ones, successors, and those in the place of keys that vanished.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::access::Scopes;
-use crate::finding::{Code, Finding, Severity};
-use crate::inventory::SinkObservation;
+use crate::access::{Access, Scope, Scopes};
+use crate::finding::{Code, Finding};
 use crate::manifest::WantedKey;
-use crate::plan::account::{Account, Presence, overlap, values_of};
-use crate::plan::choose::schedule as clock;
+use crate::plan::account::{Account, values_with};
+use crate::plan::decide::decision::{Decision, Part};
 use crate::plan::decide::location::readable_first;
-use crate::plan::decide::recover::{Recovered, retiring_reason};
-use crate::plan::decide::scopes::effective;
-use crate::plan::document::change::{Action, Change, KeyValues, Note, Reason};
+use crate::plan::decide::recover::Recovered;
+use crate::plan::decide::scopes::{effective, full_by_restricted};
+use crate::plan::document::change::{Action, Cause, KeyValues, Note, Reason};
 use crate::plan::document::step::{Mint, Step};
-use crate::plan::{findings::Gates, judge as gate};
-use crate::state::RevokeOld;
-use crate::state::{OwnedKey, Purpose};
+use crate::plan::findings::{Findings, about};
+use crate::state::{OwnedKey, Purpose, RevokeOld};
 
-pub(crate) fn changes(account: &Account<'_>, recovered: &Recovered, gates: &mut Gates<'_>) -> Vec<Change> {
-    let manifest = account.input.manifest;
-    let mut changes = Vec::new();
-    for address in manifest.keys.keys() {
-        let Some(wanted) = account.wanted(address) else { continue };
-        if recovered.finished.contains(address) || recovered.waiting.contains(address) {
-            continue;
-        }
-        match account.owned(address) {
-            // What is past its time is not completed.
-            None if clock::has_expired(account, address) => {}
-            None => changes.extend(new(account, wanted, recovered, gates)),
-            Some(owned) if account.presence(owned) == Presence::Gone => {
-                changes.extend(vanished(account, wanted, owned, recovered, gates));
-            }
-            // The key is there, but a sink may serve one that a broken run left behind: only a successor
-            // delivered everywhere makes sure that nobody reads a key that is about to retire.
-            Some(owned) if recovered.uncertain.contains_key(address) => {
-                let older = Older::Here(owned, RevokeOld::AfterOverlap);
-                let reason = Reason::SecretUncertain;
-                changes.extend(mint(account, wanted, older, Action::Rotate, reason, recovered, gates));
-            }
-            Some(_) => {}
-        }
-    }
-    changes
+/// The key that a new one takes the place of.
+#[derive(Clone, Copy)]
+pub(crate) enum Predecessor<'a> {
+    None,
+    Here(&'a OwnedKey, RevokeOld),
+    /// It lives in another account, whose own decisions retire it.
+    Elsewhere(&'a OwnedKey),
 }
 
-fn new(
-    account: &Account<'_>,
-    wanted: &WantedKey,
-    recovered: &Recovered,
-    gates: &mut Gates<'_>,
-) -> Option<Change> {
-    if let Some((other, owned)) = account.elsewhere(&wanted.address) {
-        let older = Older::Elsewhere(owned);
-        let mut change =
-            mint(account, wanted, older, Action::Rotate, Reason::AccountChanged, recovered, gates)?;
-        change.notes.push(Note::MovesFrom(other.clone()));
-        return Some(change);
-    }
-    mint(account, wanted, Older::None, Action::Create, Reason::New, recovered, gates)
+/// A key to be made.
+#[derive(Clone, Copy)]
+pub(crate) struct Minting<'a> {
+    pub account: &'a Account<'a>,
+    pub wanted: &'a WantedKey,
+    pub older: Predecessor<'a>,
+    pub recovered: &'a Recovered,
 }
 
-fn vanished(
+/// A key that is wanted, and not in state.
+pub(crate) fn new(account: &Account<'_>, wanted: &WantedKey, recovered: &Recovered) -> Option<Decision> {
+    let address = &wanted.address;
+    let Some((other, owned)) = account.elsewhere(address) else {
+        let minting = Minting { account, wanted, older: Predecessor::None, recovered };
+        let part = minting.part(Action::Create, Cause::Edited, Reason::New)?;
+        return Some(minting.decision(None, part));
+    };
+    let minting = Minting { account, wanted, older: Predecessor::Elsewhere(owned), recovered };
+    let mut part = minting.part(Action::Rotate, Cause::Edited, Reason::AccountChanged)?;
+    part.notes.push(Note::MovesFrom(other.clone()));
+    let before = crate::plan::account::values_of(other, address, owned);
+    Some(minting.decision(Some(before), part))
+}
+
+/// A key that is in state, and of which something is to be said by a new one only.
+pub(crate) fn successor(
     account: &Account<'_>,
     wanted: &WantedKey,
     owned: &OwnedKey,
     recovered: &Recovered,
-    gates: &mut Gates<'_>,
-) -> Option<Change> {
-    gate::vanished(account, wanted, &owned.name, &owned.id, gates);
-    let older = Older::Here(owned, RevokeOld::AfterOverlap);
-    mint(account, wanted, older, Action::Create, Reason::Vanished, recovered, gates)
+    (action, cause, reason): (Action, Cause, Reason),
+) -> Option<Decision> {
+    let older = Predecessor::Here(owned, RevokeOld::AfterOverlap);
+    let minting = Minting { account, wanted, older, recovered };
+    let part = minting.part(action, cause, reason)?;
+    Some(minting.decision(Some(account.values_of(&wanted.address, owned)), part))
 }
 
-/// The key that a new one takes the place of.
-#[derive(Clone, Copy)]
-pub(crate) enum Older<'a> {
-    None,
-    Here(&'a OwnedKey, RevokeOld),
-    /// It lives in another account, whose own plan retires it.
-    Elsewhere(&'a OwnedKey),
-}
+impl Minting<'_> {
+    fn decision(&self, before: Option<KeyValues>, edit: Part) -> Decision {
+        Decision {
+            position: Some(self.wanted.position.clone()),
+            ..Decision::new(&self.wanted.address, self.account.name(), before, edit)
+        }
+    }
 
-/// Plans a new key; `None` where there is nothing it could be given.
-pub(crate) fn mint(
-    account: &Account<'_>,
-    wanted: &WantedKey,
-    older: Older<'_>,
-    action: Action,
-    reason: Reason,
-    recovered: &Recovered,
-    gates: &mut Gates<'_>,
-) -> Option<Change> {
-    let (owned, before, revoke_old) = match older {
-        Older::None => (None, None, RevokeOld::AfterOverlap),
-        Older::Here(owned, revoke_old) => (Some(owned), Some(owned), revoke_old),
-        Older::Elsewhere(owned) => (None, Some(owned), RevokeOld::AfterOverlap),
-    };
-    // What the older key was given needs no new look at what can be granted.
-    let held = owned.map(|owned| scope_set(&owned.access)).unwrap_or_default();
-    let effective = effective(wanted, &held, &account.read.grantable, gates);
-    let access = effective.access?;
-    if wanted.sinks.is_empty() {
-        gates.raise(no_sink(wanted, action));
-    }
-    gate::full_access(account, wanted, gates);
-    let uncertain = recovered.uncertain.get(&wanted.address).cloned().unwrap_or_default();
-    let mut notes = Vec::new();
-    if !effective.left_out.is_empty() {
-        notes.push(Note::LeftOut(effective.left_out));
-    }
-    let mut ours = account.own_ids(&wanted.address);
-    ours.extend(uncertain.iter().map(|key| &key.id));
-    let mut puts: Vec<_> =
-        wanted.sinks.iter().map(|location| account.put(wanted, location, &ours, &mut notes, gates)).collect();
-    readable_first(&mut puts);
-    let settings = account.settings(wanted);
-    let mint = Mint {
-        markers: account.input.seed.markers(account.name(), &wanted.address),
-        purpose: match older {
-            Older::None => Purpose::Create,
-            Older::Here(owned, _) => Purpose::Replace(owned.id.clone()),
-            Older::Elsewhere(owned) => Purpose::Follow(owned.id.clone()),
-        },
-        name: wanted.name.clone(),
-        access: access.clone(),
-        puts,
-        generation: account.next_generation(&wanted.address),
-        first_made: account.elsewhere(&wanted.address).map(|(_, owned)| owned.since()),
-        settings: settings.clone(),
-        overlap: if revoke_old == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
-        older: revoke_old,
-        retire: owned.map(|owned| retiring_reason(account, owned)),
-        uncertain,
-    };
-    let mut reasons = vec![reason];
-    let now = owned.filter(|_| revoke_old == RevokeOld::Now);
-    let now = now.map(|owned| Step::RevokeOlder { id: owned.id.clone(), born: owned.born.at() });
-    if !mint.uncertain.is_empty() && reason != Reason::SecretUncertain {
-        reasons.push(Reason::SecretUncertain);
-    }
-    let mut steps = vec![Step::Mint(mint)];
-    steps.extend(now);
-    Some(Change {
-        address: wanted.address.clone(),
-        account: account.name().clone(),
-        action,
-        reasons,
-        before: before.map(values_of),
-        after: Some(KeyValues {
-            id: None,
+    /// Plans the key; `None` where there is nothing it could be given.
+    pub fn part(&self, action: Action, cause: Cause, reason: Reason) -> Option<Part> {
+        let Self { account, wanted, older, recovered } = *self;
+        let mut findings = Findings::new(account.input);
+        let mut notes = Vec::new();
+        let held = self.replaced().map(|owned| scope_set(&owned.access)).unwrap_or_default();
+        // What the older key was given needs no new look at what can be granted.
+        let effective = effective(wanted, &held, &account.read.grantable, &mut findings);
+        let access = effective.access?;
+        full_by_restricted(wanted, &account.read.grantable, &mut findings);
+        if wanted.sinks.is_empty() {
+            findings.raise(no_sink(wanted, action));
+        }
+        if !effective.left_out.is_empty() {
+            notes.push(Note::LeftOut(effective.left_out.clone()));
+        }
+        let uncertain = recovered.uncertain.get(&wanted.address).cloned().unwrap_or_default();
+        let mut ours = account.index.own_ids(&wanted.address, account.name());
+        ours.extend(uncertain.iter().map(|key| &key.id));
+        let puts = wanted.sinks.iter();
+        let mut puts: Vec<_> =
+            puts.map(|location| account.put(wanted, location, &ours, &mut notes, &mut findings)).collect();
+        readable_first(&mut puts);
+        let mut said = vec![(action, reason)];
+        if !uncertain.is_empty() && reason != Reason::SecretUncertain {
+            said.push((action, Reason::SecretUncertain));
+        }
+        let settings = account.settings(wanted);
+        let mut after = values_with(wanted, None, wanted.name.clone(), access.clone(), &settings);
+        after.left_out = effective.left_out;
+        let revoke_old = self.revoke_old();
+        let mint = Mint {
+            markers: account.input.seed.markers(account.name(), &wanted.address),
+            purpose: self.purpose(),
             name: wanted.name.clone(),
             access,
-            sinks: settings.locations,
-            owner: settings.owner,
-            protect: settings.protect,
-            on_delete: settings.on_delete,
-        }),
-        notes,
-        steps,
-        rotation: None,
-        position: Some(wanted.position.clone()),
-    })
+            puts,
+            generation: account.next_generation(&wanted.address),
+            first_made: account.elsewhere(&wanted.address).map(|(_, owned)| owned.since()),
+            settings,
+            overlap: if revoke_old == RevokeOld::Now { Duration::ZERO } else { wanted.overlap() },
+            retire: self.replaced().map(|owned| account.retiring_reason(owned)),
+            older: revoke_old,
+            uncertain,
+        };
+        let mut steps = vec![Step::Mint(mint)];
+        if let Predecessor::Here(owned, RevokeOld::Now) = older {
+            steps.push(Step::RevokeOlder { id: owned.id.clone(), born: owned.born.at() });
+        }
+        Some(Part { cause, said, notes, steps, after: Some(after), findings: findings.into_list() })
+    }
+
+    /// The key of this account that is replaced.
+    fn replaced(&self) -> Option<&OwnedKey> {
+        match self.older {
+            Predecessor::Here(owned, _) => Some(owned),
+            Predecessor::None | Predecessor::Elsewhere(_) => None,
+        }
+    }
+
+    fn revoke_old(&self) -> RevokeOld {
+        match self.older {
+            Predecessor::Here(_, revoke_old) => revoke_old,
+            Predecessor::None | Predecessor::Elsewhere(_) => RevokeOld::AfterOverlap,
+        }
+    }
+
+    fn purpose(&self) -> Purpose {
+        match self.older {
+            Predecessor::None => Purpose::Create,
+            Predecessor::Here(owned, _) => Purpose::Replace(owned.id.clone()),
+            Predecessor::Elsewhere(owned) => Purpose::Follow(owned.id.clone()),
+        }
+    }
 }
 
 fn no_sink(wanted: &WantedKey, action: Action) -> Finding {
-    Finding {
-        severity: Severity::Blocks,
-        code: Code::NoSink,
-        account: Some(wanted.account.clone()),
-        address: Some(wanted.address.clone()),
-        message: format!(
-            "`{}` has no sink, so the secret of a new key would be lost, and it cannot be {}",
-            wanted.address,
-            if action == Action::Rotate { "rotated" } else { "made" }
-        ),
-        help: Some("give it `sinks`: SendGrid shows a secret once".to_string()),
-        position: Some(wanted.position.clone()),
-    }
-}
-
-/// Whether a location cannot be read just now.
-pub(crate) fn is_unreadable(observation: &SinkObservation) -> bool {
-    match observation {
-        SinkObservation::Unreadable(_) => true,
-        SinkObservation::Holds(_) | SinkObservation::WriteOnly => false,
-    }
+    let message = format!(
+        "`{}` has no sink, so the secret of a new key would be lost, and it cannot be {}",
+        wanted.address,
+        if action == Action::Rotate { "rotated" } else { "made" }
+    );
+    about(Finding::blocks(Code::NoSink, message, "give it `sinks`: SendGrid shows a secret once"), wanted)
 }
 
 /// The scopes of an access, as a set; none for Full Access.
-pub(crate) fn scope_set(access: &crate::access::Access) -> BTreeSet<crate::access::Scope> {
+pub(crate) fn scope_set(access: &Access) -> BTreeSet<Scope> {
     access.scopes().map(Scopes::as_set).cloned().unwrap_or_default()
 }

@@ -7,33 +7,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::inventory::SinkObservation;
 use crate::key::{KeyId, Marker};
 use crate::manifest::WantedKey;
-use crate::plan::account::{Account, overlap};
+use crate::plan::account::{Account, values_of, values_with};
+use crate::plan::decide::decision::{Decision, Part};
 use crate::plan::decide::handover;
 use crate::plan::decide::location::readable_first;
-use crate::plan::document::change::{Action, Change, KeyValues, Note, Reason};
+use crate::plan::document::change::{Action, Cause, Note, Reason};
 use crate::plan::document::step::{FinishPending, Put, Step};
-use crate::plan::findings::Gates;
+use crate::plan::findings::{Findings, about};
 use crate::sink::SinkLocation;
-use crate::state::RevokeOld;
-use crate::state::UncertainKey;
-use crate::state::{PendingKey, PendingPhase, RetiringReason};
+use crate::state::{PendingKey, PendingPhase, RevokeOld, UncertainKey};
 
 /// What recovery came to, for the decisions about the same addresses that follow.
 #[derive(Default)]
 pub(crate) struct Recovered {
-    pub changes: Vec<Change>,
+    pub decisions: Vec<Decision>,
     /// Addresses whose key is there once recovery is done.
     pub finished: BTreeSet<Address>,
     /// Addresses of which nothing can be decided yet.
     pub waiting: BTreeSet<Address>,
     /// Keys that a write-only sink may have, by address.
     pub uncertain: BTreeMap<Address, Vec<UncertainKey>>,
-    /// Creations that may still turn up; each takes a slot.
-    pub unresolved: u32,
 }
 
 /// A pending creation, and the live key that came of it.
@@ -43,7 +40,7 @@ struct Seen<'a> {
     id: KeyId,
 }
 
-pub(crate) fn recover(account: &Account<'_>, gates: &mut Gates<'_>) -> Recovered {
+pub(crate) fn recover(account: &Account<'_>, findings: &mut Findings<'_>) -> Recovered {
     let mut recovered = Recovered::default();
     let Some(state) = account.state else { return recovered };
     let owned = state.owned_ids();
@@ -64,15 +61,15 @@ pub(crate) fn recover(account: &Account<'_>, gates: &mut Gates<'_>) -> Recovered
         }
     }
     for (address, keys) in seen {
-        if account.is_selected(address) {
-            resolve(account, address, keys, &mut recovered, gates);
+        if account.index.is_recovered(address) {
+            resolve(account, address, keys, &mut recovered, findings);
         }
     }
     for (marker, abandoned) in &state.abandoned {
         for id in marked.remove(marker).unwrap_or_default() {
             let step = Step::RevokeAbandoned { id: id.clone() };
             let note = Note::Creation { marker: marker.clone(), id: Some(id.clone()) };
-            recovered.changes.push(change(
+            recovered.decisions.push(decision(
                 account,
                 &abandoned.address,
                 Reason::LateEffect,
@@ -87,14 +84,11 @@ pub(crate) fn recover(account: &Account<'_>, gates: &mut Gates<'_>) -> Recovered
 /// SendGrid shows no key of this creation: it never will, or not yet.
 fn never_seen(account: &Account<'_>, marker: &Marker, pending: &PendingKey, recovered: &mut Recovered) {
     let recent = account.is_recent(pending.at);
-    if recent || !account.is_selected(&pending.address) {
-        recovered.unresolved += 1;
-    }
-    if !account.is_selected(&pending.address) {
+    if !account.index.is_recovered(&pending.address) {
         return;
     }
     // A delete gives up the pending creations of its address itself.
-    if account.wanted(&pending.address).is_none() && account.owned(&pending.address).is_some() {
+    if account.wanted_to_recover(&pending.address).is_none() && account.owned(&pending.address).is_some() {
         return;
     }
     let note = Note::Creation { marker: marker.clone(), id: None };
@@ -104,7 +98,7 @@ fn never_seen(account: &Account<'_>, marker: &Marker, pending: &PendingKey, reco
     } else {
         (Reason::NeverMade, vec![Step::AbandonPending { marker: marker.clone() }])
     };
-    recovered.changes.push(change(account, &pending.address, reason, vec![note], steps));
+    recovered.decisions.push(decision(account, &pending.address, reason, vec![note], steps));
 }
 
 /// Decides about the live keys that came of an address's pending creations.
@@ -113,17 +107,17 @@ fn resolve(
     address: &Address,
     mut keys: Vec<Seen<'_>>,
     recovered: &mut Recovered,
-    gates: &mut Gates<'_>,
+    findings: &mut Findings<'_>,
 ) {
     // The newest creation is what people wanted last.
     keys.sort_by(|a, b| b.pending.at.cmp(&a.pending.at).then_with(|| a.marker.cmp(b.marker)));
-    let Some(wanted) = account.wanted(address) else {
+    let Some(wanted) = account.wanted_to_recover(address) else {
         if account.owned(address).is_none() {
             let changes = keys.iter().map(|key| match account.wanted_elsewhere(address) {
                 Some(wanted) => followed(account, wanted, key),
                 None => discard(account, address, key),
             });
-            recovered.changes.extend(changes);
+            recovered.decisions.extend(changes);
         }
         return;
     };
@@ -139,14 +133,20 @@ fn resolve(
         match (holder, unreadable) {
             (Some(holder), _) if finisher.is_none() => finisher = Some((key, holder.clone())),
             (Some(_), _) => recovered.uncertain.entry(address.clone()).or_default().push(uncertain),
-            (None, Some(location)) => wait(account, &key, location, recovered, gates),
-            (None, None) if maybe && !may_revoke(account, wanted, &key, gates) => {
+            (None, Some(location)) => wait(account, &key, location, recovered, findings),
+            (None, None) if maybe && !may_revoke(wanted, &key, findings) => {
                 recovered.uncertain.entry(address.clone()).or_default().push(uncertain);
             }
             (None, None) => {
                 let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
                 let step = Step::RevokePending { marker: key.marker.clone(), id: key.id };
-                recovered.changes.push(change(account, address, Reason::SecretLost, vec![note], vec![step]));
+                recovered.decisions.push(decision(
+                    account,
+                    address,
+                    Reason::SecretLost,
+                    vec![note],
+                    vec![step],
+                ));
             }
         }
     }
@@ -154,26 +154,20 @@ fn resolve(
         // What is still unclear about another attempt does not stand against finishing this one.
         recovered.waiting.remove(address);
         let uncertain = recovered.uncertain.remove(address).unwrap_or_default();
-        let finish = finish(account, wanted, &key, source, uncertain, gates);
-        recovered.changes.push(finish);
+        let finish = finish(account, wanted, &key, source, uncertain, findings);
+        recovered.decisions.push(finish);
         recovered.finished.insert(address.clone());
     }
 }
 
 /// Whether a person has said that an uncertain key may be revoked at once.
-fn may_revoke(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>, gates: &mut Gates<'_>) -> bool {
-    if !gates.is_allowed(Code::UncertainKey, Some(&wanted.address)) {
+fn may_revoke(wanted: &WantedKey, key: &Seen<'_>, findings: &mut Findings<'_>) -> bool {
+    if !findings.is_allowed(Code::UncertainKey, Some(&wanted.address)) {
         return false;
     }
-    gates.raise(Finding {
-        severity: Severity::Blocks,
-        code: Code::UncertainKey,
-        account: Some(account.name().clone()),
-        address: Some(wanted.address.clone()),
-        message: format!("a write-only sink may have the key {}, which is revoked at once", key.id),
-        help: None,
-        position: Some(wanted.position.clone()),
-    });
+    let message = format!("a write-only sink may have the key {}, which is revoked at once", key.id);
+    let finding = Finding { help: None, ..Finding::blocks(Code::UncertainKey, message, String::new()) };
+    findings.raise(about(finding, wanted));
     true
 }
 
@@ -182,24 +176,17 @@ fn wait(
     key: &Seen<'_>,
     location: &SinkLocation,
     recovered: &mut Recovered,
-    gates: &mut Gates<'_>,
+    findings: &mut Findings<'_>,
 ) {
     let address = &key.pending.address;
     recovered.waiting.insert(address.clone());
     let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
-    recovered.changes.push(change(account, address, Reason::Unresolved, vec![note], Vec::new()));
-    gates.raise(Finding {
-        severity: Severity::Warns,
-        code: Code::RecoverWaits,
-        account: Some(account.name().clone()),
-        address: Some(address.clone()),
-        message: format!(
-            "{location} may hold the key {} of an earlier run, and cannot be read just now",
-            key.id
-        ),
-        help: Some("make the sink readable and run again; until then the key stays as it is".to_string()),
-        position: None,
-    });
+    recovered.decisions.push(decision(account, address, Reason::Unresolved, vec![note], Vec::new()));
+    let message =
+        format!("{location} may hold the key {} of an earlier run, and cannot be read just now", key.id);
+    let help = "make the sink readable and run again; until then the key stays as it is";
+    let finding = Finding::warns(Code::RecoverWaits, message, help);
+    findings.raise(finding.in_account(account.name()).at_address(address));
 }
 
 /// The locations that may have been given a pending key: those of its time, and those of now.
@@ -215,33 +202,31 @@ fn finish(
     key: &Seen<'_>,
     source: SinkLocation,
     uncertain: Vec<UncertainKey>,
-    gates: &mut Gates<'_>,
-) -> Change {
+    findings: &mut Findings<'_>,
+) -> Decision {
     let owned = account.owned(&wanted.address);
     let elsewhere = account.elsewhere(&wanted.address).filter(|_| owned.is_none());
-    let before = owned.or(elsewhere.map(|(_, owned)| owned));
+    let address = &wanted.address;
+    let before = match (owned, elsewhere) {
+        (Some(owned), _) => Some(account.values_of(address, owned)),
+        (None, Some((other, owned))) => Some(values_of(other, address, owned)),
+        (None, None) => None,
+    };
     let mut notes = vec![Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) }];
     notes.extend(elsewhere.map(|(other, _)| Note::MovesFrom(other.clone())));
-    let mut ours: BTreeSet<&KeyId> = account.own_ids(&wanted.address);
+    let mut ours: BTreeSet<&KeyId> = account.index.own_ids(address, account.name());
     ours.extend(uncertain.iter().map(|uncertain| &uncertain.id));
     ours.insert(&key.id);
     let mut puts: Vec<Put> = wanted
         .sinks
         .iter()
         .filter(|location| !account.holds(location, &key.id))
-        .map(|location| account.put(wanted, location, &ours, &mut notes, gates))
+        .map(|location| account.put(wanted, location, &ours, &mut notes, findings))
         .collect();
     readable_first(&mut puts);
     let settings = account.settings(wanted);
-    let after = KeyValues {
-        id: Some(key.id.clone()),
-        name: key.pending.name.clone(),
-        access: key.pending.access.clone(),
-        sinks: settings.locations.clone(),
-        owner: settings.owner.clone(),
-        protect: settings.protect,
-        on_delete: settings.on_delete,
-    };
+    let (name, access) = (key.pending.name.clone(), key.pending.access.clone());
+    let after = values_with(wanted, Some(key.id.clone()), name, access, &settings);
     let finish = FinishPending {
         marker: key.marker.clone(),
         id: key.id.clone(),
@@ -250,33 +235,24 @@ fn finish(
         generation: account.next_generation(&wanted.address),
         first_made: account.elsewhere(&wanted.address).map(|(_, owned)| owned.since()),
         settings,
-        overlap: if key.pending.older == RevokeOld::Now { Duration::ZERO } else { overlap(wanted) },
-        retire: owned.map(|owned| retiring_reason(account, owned)),
+        overlap: if key.pending.older == RevokeOld::Now { Duration::ZERO } else { wanted.overlap() },
+        retire: owned.map(|owned| account.retiring_reason(owned)),
         uncertain,
     };
     let mut steps = vec![Step::FinishPending(finish)];
     if account.read.live.get(&key.id) != Some(&key.pending.name) {
         steps.push(Step::Rename { id: key.id.clone(), name: key.pending.name.clone() });
     }
-    let mut change = change(account, &wanted.address, Reason::SecretSurvived, notes, steps);
-    change.before = before.map(crate::plan::account::values_of);
-    change.after = Some(after);
-    change.position = Some(wanted.position.clone());
-    change
-}
-
-pub(crate) fn retiring_reason(account: &Account<'_>, owned: &crate::state::OwnedKey) -> RetiringReason {
-    match account.presence(owned) {
-        crate::plan::account::Presence::Gone => RetiringReason::Vanished,
-        crate::plan::account::Presence::Live | crate::plan::account::Presence::Unsure => {
-            RetiringReason::Replaced
-        }
-    }
+    let mut decision = decision(account, address, Reason::SecretSurvived, notes, steps);
+    decision.before = before;
+    decision.edit.after = Some(after);
+    decision.position = Some(wanted.position.clone());
+    decision
 }
 
 /// What becomes of a creation whose address is wanted in another account by now: while somebody may read its key,
 /// that one goes on working until another has been there for an overlap.
-fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Change {
+fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Decision {
     let address = &wanted.address;
     let locations = locations(key.pending, wanted);
     let may_serve = |location: &&SinkLocation| {
@@ -292,26 +268,26 @@ fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Change
         return discard(account, address, key);
     }
     let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
-    change(account, address, Reason::Unresolved, vec![note], Vec::new())
+    decision(account, address, Reason::Unresolved, vec![note], Vec::new())
 }
 
-fn discard(account: &Account<'_>, address: &Address, key: &Seen<'_>) -> Change {
+fn discard(account: &Account<'_>, address: &Address, key: &Seen<'_>) -> Decision {
     let clear = key
         .pending
         .locations
         .iter()
-        .filter(|location| account.user(&location.id()).is_none())
+        .filter(|location| account.index.user(&location.id()).is_none())
         .filter(|location| !account.is_given_elsewhere(address, &location.id()))
         .filter(|location| may_hold(account, location, key))
         .cloned()
         .collect();
     let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
     let step = Step::DiscardPending { marker: key.marker.clone(), id: key.id.clone(), clear };
-    change(account, address, Reason::NotWanted, vec![note], vec![step])
+    decision(account, address, Reason::NotWanted, vec![note], vec![step])
 }
 
 /// Whether a location has, or may have, the key. A write-only one may once delivery to such had begun;
-/// before that, what it holds is somebody else's.
+/// before that, what it holds is not gridkey's.
 fn may_hold(account: &Account<'_>, location: &SinkLocation, key: &Seen<'_>) -> bool {
     match account.observed(location) {
         SinkObservation::Holds(_) => account.holds(location, &key.id),
@@ -320,23 +296,19 @@ fn may_hold(account: &Account<'_>, location: &SinkLocation, key: &Seen<'_>) -> b
     }
 }
 
-fn change(
+fn decision(
     account: &Account<'_>,
     address: &Address,
     reason: Reason,
     notes: Vec<Note>,
     steps: Vec<Step>,
-) -> Change {
-    Change {
-        address: address.clone(),
-        account: account.name().clone(),
-        action: Action::Recover,
-        reasons: vec![reason],
-        before: None,
-        after: None,
+) -> Decision {
+    let edit = Part {
+        cause: Cause::Recovery,
+        said: vec![(Action::Recover, reason)],
         notes,
         steps,
-        rotation: None,
-        position: None,
-    }
+        ..Part::nothing(None)
+    };
+    Decision::new(address, account.name(), None, edit)
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::{Access, Scope, Scopes};
-use crate::finding::{Code, Finding, Severity};
-use crate::inventory::{Grantable, KeyDetail, ReadAccount};
+use crate::access::{Access, AccessKind, Scope, Scopes};
+use crate::finding::{Code, Finding};
+use crate::inventory::{Grantable, KeyDetail, ReadAccount, may_be_full};
 use crate::manifest::{Manifest, WantedAccess, WantedKey, WantedScopes};
 use crate::name::Name;
-use crate::plan::findings::Gates;
+use crate::plan::findings::{Findings, about};
 use crate::plan::input::Selection;
 use crate::state::AccountState;
 
@@ -26,7 +26,7 @@ pub(crate) fn effective(
     wanted: &WantedKey,
     held: &BTreeSet<Scope>,
     grantable: &Grantable,
-    gates: &mut Gates<'_>,
+    findings: &mut Findings<'_>,
 ) -> Effective {
     let (scopes, variant): (&WantedScopes, fn(Scopes) -> Access) = match &wanted.access {
         WantedAccess::Full => return Effective { access: Some(Access::Full), left_out: BTreeSet::new() },
@@ -51,7 +51,7 @@ pub(crate) fn effective(
     }
     let refused: Vec<_> = scopes.written.iter().filter(|scope| !can_give(scope)).collect();
     if !refused.is_empty() {
-        gates.raise(finding(
+        findings.raise(finding(
             Code::UngrantableScope,
             wanted,
             format!("the managing key of account `{}` cannot grant {}", wanted.account, list(refused)),
@@ -59,21 +59,30 @@ pub(crate) fn effective(
              request with a server error",
         ));
     }
-    unknown(wanted, scopes, held, granted, &mut chosen, gates);
+    unknown(wanted, scopes, held, granted, &mut chosen, findings);
     if let Grantable::Unknown(reason) = grantable
         && chosen.iter().any(|scope| !held.contains(scope) && !scope.is_billing())
     {
-        gates.raise(Finding {
-            severity: Severity::Warns,
-            ..finding(
-                Code::NotChecked,
-                wanted,
-                format!("whether the managing key can grant the scopes is not known: {reason}"),
-                "apply finds out; SendGrid answers with a server error where it cannot",
-            )
-        });
+        let message = format!("whether the managing key can grant the scopes is not known: {reason}");
+        let help = "apply finds out; SendGrid answers with a server error where it cannot";
+        findings.raise(about(Finding::warns(Code::NotChecked, message, help), wanted));
     }
     Effective { access: Scopes::new(chosen).ok().map(variant), left_out }
+}
+
+/// A managing key that is itself restricted may give no more than it has; what SendGrid does then is not known.
+pub(crate) fn full_by_restricted(wanted: &WantedKey, grantable: &Grantable, findings: &mut Findings<'_>) {
+    let Grantable::Known(granted) = grantable else { return };
+    if wanted.access.kind() != AccessKind::Full || may_be_full(granted, &Grantable::NotAsked) {
+        return;
+    }
+    let message = format!(
+        "the managing key of account `{}` is restricted ({} scopes), so a key that it makes may get less than Full Access",
+        wanted.account,
+        granted.len()
+    );
+    let help = "work with a managing key that has Full Access, or name the scopes that the key needs";
+    findings.raise(finding(Code::UngrantableScope, wanted, message, help));
 }
 
 /// Scopes that are not in the catalogue: right where the live list has them, else reported.
@@ -83,7 +92,7 @@ fn unknown(
     held: &BTreeSet<Scope>,
     granted: Option<&BTreeSet<Scope>>,
     chosen: &mut BTreeSet<Scope>,
-    gates: &mut Gates<'_>,
+    findings: &mut Findings<'_>,
 ) {
     for (scope, meant) in &scopes.unknown {
         chosen.insert(scope.clone());
@@ -91,7 +100,7 @@ fn unknown(
             continue;
         }
         let meant = meant.as_ref().map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
-        gates.raise(finding(
+        findings.raise(finding(
             Code::UnknownScope,
             wanted,
             format!("unknown scope `{scope}`{meant}"),
@@ -101,15 +110,7 @@ fn unknown(
 }
 
 fn finding(code: Code, wanted: &WantedKey, message: String, help: &str) -> Finding {
-    Finding {
-        severity: Severity::Blocks,
-        code,
-        account: Some(wanted.account.clone()),
-        address: Some(wanted.address.clone()),
-        message,
-        help: Some(help.to_string()),
-        position: Some(wanted.position.clone()),
-    }
+    about(Finding::blocks(code, message, help), wanted)
 }
 
 pub(crate) fn list<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> String {

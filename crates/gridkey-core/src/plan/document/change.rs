@@ -10,13 +10,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::finding::{Allow, Finding};
 use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
-use crate::manifest::OnDelete;
+use crate::manifest::{OnDelete, Rotation};
 use crate::name::Name;
 use crate::plan::document::step::{Order, Step};
 use crate::plan::input::Due;
@@ -24,7 +25,7 @@ use crate::sink::SinkLocation;
 use crate::text::source::{Position, SourceDigest};
 
 /// The version of the document that this gridkey writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The JSON Schema of the document, draft 2020-12.
 pub fn plan_schema() -> serde_json::Value {
@@ -129,7 +130,9 @@ pub struct Change {
     pub address: Address,
     pub account: Name,
     pub action: Action,
-    /// At least one; the first is the one that people are shown.
+    /// What brought it about, for what has to be decided about it.
+    pub cause: Cause,
+    /// At least one; the first is the one that people are shown. Nothing is decided by them.
     pub reasons: Vec<Reason>,
     pub before: Option<KeyValues>,
     pub after: Option<KeyValues>,
@@ -156,8 +159,22 @@ pub struct RotationDates {
 }
 
 /// What is decided about a key, in the order in which changes are carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Action {
     /// A creation of an earlier run is finished, taken back, or given up.
     Recover,
@@ -181,20 +198,6 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 11] = [
-        Self::Recover,
-        Self::Move,
-        Self::Adopt,
-        Self::Forget,
-        Self::Retire,
-        Self::Delete,
-        Self::Update,
-        Self::Deliver,
-        Self::Create,
-        Self::Rotate,
-        Self::Keep,
-    ];
-
     /// The sign by which people know the action; one character, or none for [`Action::Keep`].
     pub fn sign(self) -> &'static str {
         match self {
@@ -212,19 +215,7 @@ impl Action {
     }
 
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Recover => "recover",
-            Self::Move => "move",
-            Self::Adopt => "adopt",
-            Self::Forget => "forget",
-            Self::Retire => "retire",
-            Self::Delete => "delete",
-            Self::Update => "update",
-            Self::Deliver => "deliver",
-            Self::Create => "create",
-            Self::Rotate => "rotate",
-            Self::Keep => "keep",
-        }
+        self.into()
     }
 }
 
@@ -234,7 +225,33 @@ impl fmt::Display for Action {
     }
 }
 
-/// Why an action was chosen.
+/// What brings a change about. Rules and limits go by it; people are told the reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// There is nothing to do.
+    InStep,
+    /// The manifest, or what it is expanded with, was edited.
+    Edited,
+    /// SendGrid or a sink has something else than was last applied.
+    Drifted,
+    /// The key is gone from its account.
+    Vanished,
+    /// No sink has the key's secret any more, or one may have another.
+    SecretLost,
+    /// A rotation has come due, or an overlap has passed.
+    Due,
+    /// The environment's `ttl` has passed, as it was last applied.
+    Expired,
+    /// A person asked for it on the command line.
+    Requested,
+    /// A successor of the key is in another account.
+    HandedOver,
+    /// An earlier run broke off.
+    Recovery,
+}
+
+/// Why an action was chosen, in people's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -250,6 +267,8 @@ pub enum Reason {
     ScopesEdited,
     /// The scopes differ at SendGrid from what was last written.
     ScopesDrifted,
+    /// SendGrid holds fewer scopes than it was asked for.
+    ScopesMissing,
     /// A pattern in the manifest now covers more, or less.
     CatalogueChanged,
     /// The manifest's name was edited.
@@ -322,6 +341,7 @@ impl Reason {
             Self::NotWanted => "no longer wanted",
             Self::ScopesEdited => "scopes edited",
             Self::ScopesDrifted => "scopes changed outside of gridkey",
+            Self::ScopesMissing => "scopes missing at SendGrid, which dropped them or had them removed",
             Self::CatalogueChanged => "a scope pattern covers other scopes now",
             Self::NameEdited => "name edited",
             Self::NameDrifted => "name changed outside of gridkey",
@@ -360,14 +380,25 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyValues {
+    pub address: Address,
+    pub account: Name,
     /// `None` before the key is made.
     pub id: Option<KeyId>,
     pub name: String,
     pub access: Access,
+    /// Scopes that a pattern covers, and that the managing key cannot grant.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<Scope>,
     pub sinks: Vec<SinkLocation>,
     pub owner: Option<String>,
     pub protect: bool,
     pub on_delete: OnDelete,
+    /// When it is replaced by a new one; `null` for never.
+    #[serde(default)]
+    pub rotate: Option<Rotation>,
+    /// How long after its first key the environment's keys are revoked.
+    #[serde(default)]
+    pub ttl: Option<Duration>,
 }
 
 /// Something worth knowing about a change, which blocks nothing.
@@ -410,83 +441,10 @@ pub enum Note {
     MovesFrom(Name),
     /// The environment's keys are revoked after that.
     Expires(#[schemars(with = "String")] Timestamp),
-    /// Keys that stay live and are nobody's from now on.
+    /// Keys that stay live, no longer managed by gridkey.
     LeftBehind(BTreeSet<KeyId>),
-}
-
-impl Change {
-    /// Whether only the clock brought it: nobody edited anything, and nothing went wrong.
-    pub fn is_by_clock(&self) -> bool {
-        !self.reasons.is_empty() && self.reasons.iter().all(|reason| reason.is_clock())
-    }
-
-    /// Whether it carries out what somebody wrote into the manifest, rather than putting something right.
-    pub fn is_asked_for(&self) -> bool {
-        self.reasons.iter().any(|reason| reason.is_edit())
-    }
-}
-
-impl Reason {
-    /// Whether time alone brings it about.
-    pub fn is_clock(self) -> bool {
-        matches!(self, Self::OverlapPassed | Self::RotationDue | Self::RotationEarly | Self::TtlPassed)
-    }
-
-    /// Whether a run that broke off brings it about.
-    pub fn is_recovery(self) -> bool {
-        matches!(
-            self,
-            Self::NameUnfinished
-                | Self::SecretSurvived
-                | Self::SecretLost
-                | Self::SecretUncertain
-                | Self::NeverMade
-                | Self::Unresolved
-                | Self::LateEffect
-        )
-    }
-
-    /// Whether an edit of the manifest, or of what it is expanded with, brings it about.
-    pub fn is_edit(self) -> bool {
-        match self {
-            Self::New
-            | Self::NotWanted
-            | Self::ScopesEdited
-            | Self::CatalogueChanged
-            | Self::NameEdited
-            | Self::SettingsEdited
-            | Self::LocationAdded
-            | Self::LocationRemoved
-            | Self::AccessChanged
-            | Self::AccountChanged
-            | Self::Imported => true,
-            Self::InStep
-            | Self::Vanished
-            | Self::ScopesDrifted
-            | Self::NameDrifted
-            | Self::NameUnfinished
-            | Self::LocationLost
-            | Self::OverlapPassed
-            | Self::OlderKeyInUse
-            | Self::SecretSurvived
-            | Self::SecretLost
-            | Self::SecretUncertain
-            | Self::NeverMade
-            | Self::Unresolved
-            | Self::LateEffect
-            | Self::RotationDue
-            | Self::RotationEarly
-            | Self::RotationRequested
-            | Self::SecretGone
-            | Self::TtlPassed
-            | Self::FoundInSink
-            | Self::SecretFound
-            | Self::Moved
-            | Self::LetGo
-            | Self::RetirementRequested
-            | Self::HoldRequested => false,
-        }
-    }
+    /// SendGrid holds this name, and not the one it was asked for.
+    NameNotHeld(String),
 }
 
 impl Plan {

@@ -125,6 +125,9 @@ pub struct Adopt {
 pub struct Put {
     pub location: SinkLocation,
     pub replaces: SinkContent,
+    /// Whether what it replaces is not gridkey's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
 }
 
 /// Make a key and deliver its secret.
@@ -257,7 +260,7 @@ impl Step {
             Self::Rename { .. } | Self::Update { .. } => Phase::Update,
             // State says where a secret is only after it was put there.
             Self::Deliver { .. } | Self::Record(_) => Phase::Deliver,
-            Self::Mint(mint) if mint.older == RevokeOld::First => Phase::Replace,
+            Self::Mint(mint) if mint.is_revoke_first() => Phase::Replace,
             Self::RevokeFirst { .. } => Phase::Replace,
             Self::Mint(_) => Phase::Create,
             Self::RevokeOlder { .. } => Phase::Revoke,

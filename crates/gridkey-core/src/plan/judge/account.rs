@@ -1,30 +1,43 @@
 //! Whether an account could be read, and is the one that state is about.
 
 use crate::finding::{Code, Finding, Severity};
-use crate::inventory::{ReadAccount, Unreadable, UnreadableReason};
+use crate::inventory::{AccountInventory, ReadAccount, Unreadable, UnreadableReason};
 use crate::manifest;
 use crate::name::Name;
-use crate::plan::findings::{Gates, blocks};
+use crate::plan::findings::Findings;
 use crate::plan::input::PlanInput;
 use crate::state::AccountState;
 
+/// Whether an account was read, and can be the one that state is about.
+pub(crate) fn is_right(input: &PlanInput<'_>, name: &Name, findings: &mut Findings<'_>) -> bool {
+    let Some(declared) = input.manifest.accounts.get(name) else { return false };
+    match input.inventory.accounts.get(name) {
+        Some(AccountInventory::Read(read)) => {
+            is_the_one_of_state(input, declared, input.states.get(name), read, findings)
+        }
+        Some(AccountInventory::Unreadable(why)) => {
+            unreadable(name, why, findings);
+            false
+        }
+        None => false,
+    }
+}
+
 /// Whether what answered can be the account that state is about.
-pub(crate) fn is_right_account(
+fn is_the_one_of_state(
     input: &PlanInput<'_>,
     declared: &manifest::Account,
     state: Option<&AccountState>,
     read: &ReadAccount,
-    gates: &mut Gates<'_>,
+    findings: &mut Findings<'_>,
 ) -> bool {
     let name = &declared.name;
-    let finding = |code, message, help: String| Finding {
-        severity: Severity::BlocksAccount,
-        account: Some(name.clone()),
-        position: Some(declared.position.clone()),
-        ..blocks(code, message, help)
+    let finding = |code, message: String, help: String| {
+        let finding = Finding::blocks(code, message, help).with_severity(Severity::BlocksAccount);
+        finding.in_account(name).at_position(Some(&declared.position))
     };
     if let Some(state) = state.filter(|state| state.identity != declared.identity()) {
-        gates.raise(finding(
+        findings.raise(finding(
             Code::AccountIdentity,
             format!("account `{name}` was {} when its state was written", state.identity),
             format!(
@@ -36,7 +49,7 @@ pub(crate) fn is_right_account(
         return false;
     }
     let Some(doubt) = doubt(input, declared, state, read) else { return true };
-    gates.raise(finding(
+    findings.raise(finding(
         Code::AccountMismatch,
         doubt,
         format!(
@@ -44,7 +57,7 @@ pub(crate) fn is_right_account(
             Code::AccountMismatch
         ),
     ));
-    gates.is_allowed(Code::AccountMismatch, None)
+    findings.is_allowed(Code::AccountMismatch, None)
 }
 
 /// What makes an answer look like another account's.
@@ -74,14 +87,15 @@ fn doubt(
             "state owns {owned} keys in account `{name}`, and only {live} of them are live"
         ));
     }
-    let other_key = state.managing_key.is_some() && state.managing_key != read.managing_key;
+    let other_key =
+        !read.only_plans && state.managing_key.is_some() && state.managing_key != read.managing_key;
     (owned > 0 && live == 0 && other_key).then(|| {
         let keys = if owned == 1 { "its one key".to_string() } else { format!("its {owned} keys") };
         format!("the managing key of account `{name}` is another than last time, and of {keys} none is live")
     })
 }
 
-pub(crate) fn unreadable(account: &Name, unreadable: &Unreadable, gates: &mut Gates<'_>) {
+fn unreadable(account: &Name, unreadable: &Unreadable, findings: &mut Findings<'_>) {
     let help = match unreadable.reason {
         UnreadableReason::Credential => "see that the managing key can be found where the manifest says",
         UnreadableReason::Unauthorized => {
@@ -94,13 +108,7 @@ pub(crate) fn unreadable(account: &Name, unreadable: &Unreadable, gates: &mut Ga
         UnreadableReason::DataResidency => "the account lives in another region: set `region`",
         UnreadableReason::Unavailable => "run again once SendGrid can be reached",
     };
-    gates.raise(Finding {
-        severity: Severity::BlocksAccount,
-        account: Some(account.clone()),
-        ..blocks(
-            Code::AccountUnreadable,
-            format!("account `{account}` could not be read: {}", unreadable.message),
-            help,
-        )
-    });
+    let message = format!("account `{account}` could not be read: {}", unreadable.message);
+    let finding = Finding::blocks(Code::AccountUnreadable, message, help);
+    findings.raise(finding.with_severity(Severity::BlocksAccount).in_account(account));
 }

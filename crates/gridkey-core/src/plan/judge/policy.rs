@@ -5,113 +5,158 @@ use std::time::Duration;
 
 use crate::access::{Access, Scope};
 use crate::finding::{Code, Finding, Severity};
+use crate::inventory::KeyDetail;
 use crate::key::KeyId;
-use crate::manifest::{Policy, RequiredRotation, Rule, Vanished, Verdict, WantedKey};
+use crate::manifest::{Policy, RequiredRotation, Rule, Vanished, Verdict};
 use crate::plan::account::Account;
 use crate::plan::decide::scopes::list;
-use crate::plan::document::change::Change;
-use crate::plan::findings::{Gates, Origin};
+use crate::plan::document::change::{Cause, Change, KeyValues};
+use crate::plan::findings::{Findings, RuleSource};
+use crate::plan::input::PlanInput;
+use crate::plan::judge::key::Older;
 use crate::text::pattern::matches_pattern;
 
-/// A policy and whose it is.
+/// A policy and where it comes from.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     policy: &'a Policy,
-    origin: Origin,
+    rules: RuleSource,
 }
 
 impl Source<'_> {
     /// How a message names it.
     fn name(self) -> &'static str {
-        match self.origin {
-            Origin::Manifest => "the manifest's policy",
-            Origin::PolicyFile => "the policy file",
+        match self.rules {
+            RuleSource::Manifest => "the manifest's policy",
+            RuleSource::PolicyFile => "the policy file",
         }
     }
 
     /// How to let a finding pass once.
-    fn help(self, way_out: &str, code: Code, wanted: &WantedKey) -> String {
-        let exception = match self.origin {
-            Origin::Manifest => "",
-            Origin::PolicyFile => "; an exception in the manifest does not count against the policy file",
+    fn help(self, way_out: &str, code: Code, key: &KeyValues) -> String {
+        let exception = match self.rules {
+            RuleSource::Manifest => "",
+            RuleSource::PolicyFile => "; an exception in the manifest does not count against the policy file",
         };
-        format!("{way_out}; `--allow {code}:{}` lets it pass once{exception}", wanted.address)
+        format!("{way_out}; `--allow {code}:{}` lets it pass once{exception}", key.address)
     }
 }
 
 /// Both policies, as far as there are both.
-fn sources<'a>(account: &Account<'a>) -> impl Iterator<Item = Source<'a>> {
-    let own = Source { policy: &account.input.manifest.policy, origin: Origin::Manifest };
-    let file = account.input.policy;
-    let file = file.map(|file| Source { policy: &file.policy, origin: Origin::PolicyFile });
+fn sources<'a>(input: &PlanInput<'a>) -> impl Iterator<Item = Source<'a>> {
+    let own = Source { policy: &input.manifest.policy, rules: RuleSource::Manifest };
+    let file = input.policy.map(|file| Source { policy: &file.policy, rules: RuleSource::PolicyFile });
     std::iter::once(own).chain(file)
 }
 
-fn finding(severity: Severity, code: Code, wanted: &WantedKey, message: String, help: String) -> Finding {
-    Finding {
-        severity,
-        code,
-        account: Some(wanted.account.clone()),
-        address: Some(wanted.address.clone()),
-        message,
-        help: Some(help),
-        position: Some(wanted.position.clone()),
+/// A rule that a key breaks.
+struct Broken {
+    code: Code,
+    message: String,
+    way_out: String,
+    /// By what it breaks it, where there can be more than one thing.
+    by: BTreeSet<String>,
+}
+
+impl Broken {
+    fn new(code: Code, message: String, way_out: impl Into<String>) -> Self {
+        Self { code, message, way_out: way_out.into(), by: BTreeSet::new() }
+    }
+
+    fn by(self, by: impl IntoIterator<Item = String>) -> Self {
+        Self { by: by.into_iter().collect(), ..self }
     }
 }
 
-/// Rules over what single keys are, or would be.
+/// A rule, looked at in what a key is.
+type Check = fn(Source<'_>, &KeyValues) -> Option<Broken>;
+
+/// Every rule over what a key is.
+const CHECKS: [Check; 6] = [forbidden, full_access, rotation, sinks, owner, name];
+
+/// Rules over what a single key will be.
 ///
-/// They block what a person asks for now. A key that breaks a rule already, or that is only put right, is
-/// warned of: a rule that is new must not stand in the way of repairs.
-pub(crate) fn policy(account: &Account<'_>, changes: &[Change], gates: &mut Gates<'_>) {
-    for change in changes {
-        let Some(wanted) = account.wanted(&change.address) else { continue };
-        let Some(after) = &change.after else { continue };
-        let severity = if change.is_asked_for() { Severity::Blocks } else { Severity::Warns };
-        for source in sources(account) {
-            let broken = [
-                forbidden(source, wanted, &after.access),
-                rotation(source, wanted),
-                sinks(source, wanted),
-                owner(source, wanted),
-                name(source, wanted),
-            ];
-            for (code, message, way_out) in broken.into_iter().flatten() {
-                let help = source.help(&way_out, code, wanted);
-                gates.raise_by(source.origin, finding(severity, code, wanted, message, help));
-            }
+/// One that the key breaks from now on blocks, whatever brings it about. One that it breaks already is warned of: a rule
+/// that is new must not stand in the way of repairs.
+pub(crate) fn policy(input: &PlanInput<'_>, older: &Older<'_>, change: &Change, findings: &mut Findings<'_>) {
+    let wanted = input.manifest.keys.get(&change.address).filter(|key| key.account == change.account);
+    let Some(after) = change.after.as_ref().filter(|_| wanted.is_some()) else { return };
+    let finding = |finding: Finding| {
+        finding.in_account(&change.account).at_address(&change.address).at_position(change.position.as_ref())
+    };
+    for source in sources(input) {
+        for check in CHECKS {
+            let Some(Broken { code, message, way_out, by }) = check(source, after) else { continue };
+            let already = older.any(|before| {
+                let all = code == Code::ForbiddenScope && before.access == Access::Full;
+                check(source, before).is_some_and(|broken| all || broken.by.is_superset(&by))
+            });
+            let severity = if already { Severity::Warns } else { Severity::Blocks };
+            let help = source.help(&way_out, code, after);
+            let broken = Finding::blocks(code, message, help).with_severity(severity);
+            findings.raise_for(source.rules, finding(broken));
+        }
+        if change.cause == Cause::Vanished
+            && let Some(broken) = vanished(source, change)
+        {
+            findings.raise_for(source.rules, finding(broken));
         }
     }
+    let had = older.any(|before| before.access == Access::Full);
+    if after.access == Access::Full && !had && !is_full_access_ruled(input, after) {
+        findings.raise(finding(gets_full_access(after)));
+    }
 }
 
-type Broken = (Code, String, String);
-
-fn rule<'p, T>(rule: &'p Rule<T>, wanted: &WantedKey) -> Option<&'p T> {
-    rule.of_key(&wanted.address, &wanted.account)
+/// Whether a policy allows or denies Full Access in so many words.
+fn is_full_access_ruled(input: &PlanInput<'_>, key: &KeyValues) -> bool {
+    let verdicts = sources(input).filter_map(|source| rule(&source.policy.full_access, key).copied());
+    verdicts.into_iter().any(|verdict| match verdict {
+        Verdict::Allow | Verdict::Deny => true,
+        Verdict::Warn => false,
+    })
 }
 
-fn forbidden(source: Source<'_>, wanted: &WantedKey, access: &Access) -> Option<Broken> {
-    let forbidden = rule(&source.policy.forbid_scopes, wanted)?;
+/// Full Access is never given quietly.
+fn gets_full_access(key: &KeyValues) -> Finding {
+    let address = &key.address;
+    Finding::warns(
+        Code::FullAccess,
+        format!("`{address}` gets Full Access: everything but billing, and other keys too"),
+        format!("name the scopes it needs, or say `policy: {{ full_access: {{ {address}: allow }} }}`"),
+    )
+}
+
+fn rule<'p, T>(rule: &'p Rule<T>, key: &KeyValues) -> Option<&'p T> {
+    rule.of_key(&key.address, &key.account)
+}
+
+fn full_access(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
+    let denied = rule(&source.policy.full_access, key) == Some(&Verdict::Deny);
+    (denied && key.access == Access::Full).then(|| {
+        let message = format!("`{}` has Full Access, and {} denies it", key.address, source.name());
+        Broken::new(Code::FullAccess, message, "name the scopes it needs")
+    })
+}
+
+fn forbidden(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
+    let forbidden = rule(&source.policy.forbid_scopes, key)?;
     if forbidden.is_empty() {
         return None;
     }
     let all = |scope: &&Scope| forbidden.iter().any(|forbidden| forbidden.covers(scope));
     let listed: Vec<String> = forbidden.iter().map(|forbidden| format!("`{}`", forbidden.0)).collect();
-    let what = match access.scopes() {
-        None => "Full Access, which covers them".to_string(),
+    let (what, by) = match key.access.scopes() {
+        None => ("Full Access, which covers them".to_string(), vec!["full".to_string()]),
         Some(scopes) => {
             let held: Vec<&Scope> = scopes.iter().filter(all).collect();
-            if held.is_empty() {
-                return None;
-            }
-            few(held)
+            let by = held.iter().map(ToString::to_string).collect();
+            (few(held), by)
         }
     };
-    Some((
-        Code::ForbiddenScope,
-        format!("`{}` has {what}, and {} forbids {}", wanted.address, source.name(), listed.join(", ")),
-        "take these scopes out".to_string(),
-    ))
+    let message =
+        format!("`{}` has {what}, and {} forbids {}", key.address, source.name(), listed.join(", "));
+    (!by.is_empty()).then(|| Broken::new(Code::ForbiddenScope, message, "take these scopes out").by(by))
 }
 
 /// The first few scopes, and how many there are besides.
@@ -124,19 +169,16 @@ fn few(scopes: Vec<&Scope>) -> String {
     }
 }
 
-fn rotation(source: Source<'_>, wanted: &WantedKey) -> Option<Broken> {
-    let RequiredRotation::Every(most) = *rule(&source.policy.require_rotation, wanted)? else { return None };
-    let is = match wanted.rotate {
+fn rotation(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
+    let RequiredRotation::Every(most) = *rule(&source.policy.require_rotation, key)? else { return None };
+    let is = match key.rotate {
         None => "is never rotated".to_string(),
         Some(rotation) if rotation.every > most => format!("is rotated every {}", length(rotation.every)),
         Some(_) => return None,
     };
     let most = length(most);
-    Some((
-        Code::MissingRotation,
-        format!("`{}` {is}, and {} requires a rotation every {most}", wanted.address, source.name()),
-        format!("say `rotate: {{ every: {most} }}`"),
-    ))
+    let message = format!("`{}` {is}, and {} requires a rotation every {most}", key.address, source.name());
+    Some(Broken::new(Code::MissingRotation, message, format!("say `rotate: {{ every: {most} }}`")))
 }
 
 /// A length of time as a manifest writes it.
@@ -147,124 +189,89 @@ fn length(length: Duration) -> String {
     whole.map_or(format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }
 
-fn sinks(source: Source<'_>, wanted: &WantedKey) -> Option<Broken> {
-    let required = rule(&source.policy.require_sink, wanted)?;
-    let given: BTreeSet<_> = wanted.sinks.iter().map(|location| &location.sink).collect();
+fn sinks(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
+    let required = rule(&source.policy.require_sink, key)?;
+    let given: BTreeSet<_> = key.sinks.iter().map(|location| &location.sink).collect();
     let missing: Vec<String> =
         required.iter().filter(|name| !given.contains(name)).map(|name| format!("`{name}`")).collect();
     if missing.is_empty() {
         return None;
     }
-    let missing = missing.join(", ");
-    Some((
-        Code::MissingSink,
+    let listed = missing.join(", ");
+    let message =
+        format!("the secret of `{}` does not go to {listed}, and {} requires it", key.address, source.name());
+    Some(Broken::new(Code::MissingSink, message, format!("add {listed} to its `sinks`")).by(missing))
+}
+
+fn owner(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
+    let required = *rule(&source.policy.require_owner, key)?;
+    (required && key.owner.is_none()).then(|| {
+        let message = format!("`{}` has no owner, and {} requires one", key.address, source.name());
+        Broken::new(Code::MissingOwner, message, "say who answers for it: `owner: …`")
+    })
+}
+
+fn name(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
+    let pattern = rule(&source.policy.name_pattern, key)?;
+    (!matches_pattern(pattern, &key.name)).then(|| {
+        let message =
+            format!("`{}` is named `{}`, and {} asks for `{pattern}`", key.address, key.name, source.name());
+        Broken::new(Code::NamePattern, message, "give it a `name` that fits")
+    })
+}
+
+/// A key that is gone from its account is made again, unless a policy says that a person has to look first.
+fn vanished(source: Source<'_>, change: &Change) -> Option<Finding> {
+    let before = change.before.as_ref()?;
+    match rule(&source.policy.vanished, before)? {
+        Vanished::Recreate => return None,
+        Vanished::Block => {}
+    }
+    let code = Code::Vanished;
+    let id = before.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+    Some(Finding::blocks(
+        code,
+        format!("the key `{}`{id} is gone from account `{}`", before.name, before.account),
         format!(
-            "the secret of `{}` does not go to {missing}, and {} requires it",
-            wanted.address,
-            source.name()
+            "{} says `vanished: block`; `--allow {code}:{}` makes a new one",
+            source.name(),
+            change.address
         ),
-        format!("add {missing} to its `sinks`"),
     ))
 }
 
-fn owner(source: Source<'_>, wanted: &WantedKey) -> Option<Broken> {
-    let required = *rule(&source.policy.require_owner, wanted)?;
-    (required && wanted.owner.is_none()).then(|| {
-        (
-            Code::MissingOwner,
-            format!("`{}` has no owner, and {} requires one", wanted.address, source.name()),
-            "say who answers for it: `owner: …`".to_string(),
-        )
-    })
-}
-
-fn name(source: Source<'_>, wanted: &WantedKey) -> Option<Broken> {
-    let pattern = rule(&source.policy.name_pattern, wanted)?;
-    (!matches_pattern(pattern, &wanted.name)).then(|| {
-        (
-            Code::NamePattern,
-            format!(
-                "`{}` is named `{}`, and {} asks for `{pattern}`",
-                wanted.address,
-                wanted.name,
-                source.name()
-            ),
-            "give it a `name` that fits".to_string(),
-        )
-    })
-}
-
-/// Full Access is never given quietly.
-pub(crate) fn full_access(account: &Account<'_>, wanted: &WantedKey, gates: &mut Gates<'_>) {
-    if wanted.access.scopes().is_some() {
-        return;
-    }
-    let mut silent = true;
-    for source in sources(account) {
-        let Some(verdict) = rule(&source.policy.full_access, wanted) else { continue };
-        silent = false;
-        let severity = match verdict {
-            Verdict::Allow => continue,
-            Verdict::Warn => Severity::Warns,
-            Verdict::Deny => Severity::Blocks,
-        };
-        let denied = match verdict {
-            Verdict::Deny => format!(", and {} denies it", source.name()),
-            Verdict::Allow | Verdict::Warn => String::new(),
-        };
-        gates.raise_by(source.origin, full_access_finding(severity, source.origin, wanted, &denied));
-    }
-    if silent {
-        gates.raise(full_access_finding(Severity::Warns, Origin::Manifest, wanted, ""));
-    }
-}
-
-fn full_access_finding(severity: Severity, origin: Origin, wanted: &WantedKey, denied: &str) -> Finding {
-    let code = Code::FullAccess;
-    let address = &wanted.address;
-    let message = format!("`{address}` gets Full Access: everything but billing, and other keys too{denied}");
-    let lasting = match origin {
-        Origin::Manifest => format!(", or say `policy: {{ full_access: {{ {address}: allow }} }}`"),
-        Origin::PolicyFile => String::new(),
-    };
-    let once = match severity {
-        Severity::Blocks | Severity::BlocksAccount => {
-            format!("; `--allow {code}:{address}` lets it pass once")
+/// Older keys are live until they are revoked: one that was given what is forbidden is told.
+pub(crate) fn retiring(account: &Account<'_>, findings: &mut Findings<'_>) {
+    for (address, owned) in account.keys().filter(|(address, _)| account.is_selected(address)) {
+        for older in &owned.retiring {
+            let Some(KeyDetail::Scopes(live)) = account.read.details.get(&older.id) else { continue };
+            for source in sources(account.input) {
+                let rule = source.policy.forbid_scopes.of_key(address, account.name());
+                let forbidden = rule.map(Vec::as_slice).unwrap_or_default();
+                let held: Vec<&Scope> =
+                    live.iter().filter(|scope| forbidden.iter().any(|rule| rule.covers(scope))).collect();
+                if held.is_empty() {
+                    continue;
+                }
+                let message = format!(
+                    "the older key {} of `{address}` has {}, which {} forbids",
+                    older.id,
+                    few(held),
+                    source.name()
+                );
+                let help = format!("`gridkey retire {address} --now` revokes it at once");
+                let finding = Finding::warns(Code::ForbiddenScope, message, help);
+                findings.raise_for(source.rules, finding.in_account(account.name()).at_address(address));
+            }
         }
-        Severity::Allowed | Severity::Warns => String::new(),
-    };
-    let help = format!("name the scopes it needs{lasting}{once}");
-    finding(severity, code, wanted, message, help)
-}
-
-/// A key that is gone from its account is made again, unless a policy says that somebody has to look first.
-pub(crate) fn vanished(
-    account: &Account<'_>,
-    wanted: &WantedKey,
-    name: &str,
-    id: &KeyId,
-    gates: &mut Gates<'_>,
-) {
-    for source in sources(account) {
-        match rule(&source.policy.vanished, wanted) {
-            None | Some(Vanished::Recreate) => continue,
-            Some(Vanished::Block) => {}
-        }
-        let code = Code::Vanished;
-        let message = format!("the key `{name}` ({id}) is gone from account `{}`", account.name());
-        let help = format!(
-            "{} says `vanished: block`; `--allow {code}:{}` makes a new one",
-            source.name(),
-            wanted.address
-        );
-        gates.raise_by(source.origin, finding(Severity::Blocks, code, wanted, message, help));
     }
 }
 
 /// Live keys that no state owns, under `policy.foreign`.
-pub(crate) fn foreign(account: &Account<'_>, ours: &BTreeSet<KeyId>, gates: &mut Gates<'_>) {
-    let managing = account.read.managing_key.as_ref();
-    for source in sources(account) {
+pub(crate) fn foreign(account: &Account<'_>, ours: &BTreeSet<KeyId>, findings: &mut Findings<'_>) {
+    let recorded = account.state.and_then(|state| state.managing_key.as_ref());
+    let managing = account.read.known_managing_key().or(recorded);
+    for source in sources(account.input) {
         let Some(rule) = source.policy.foreign.of_account(account.name()) else { continue };
         let severity = match rule.others {
             Verdict::Allow => continue,
@@ -274,39 +281,27 @@ pub(crate) fn foreign(account: &Account<'_>, ours: &BTreeSet<KeyId>, gates: &mut
         let is_known = |id: &KeyId, name: &str| {
             rule.known.iter().any(|known| known == id.as_str() || matches_pattern(known, name))
         };
-        let foreign = account
-            .read
-            .live
-            .iter()
-            .filter(|(id, name)| !ours.contains(*id) && managing != Some(*id) && !is_known(id, name));
-        let foreign: Vec<String> = foreign.map(|(id, name)| format!("`{name}` ({id})")).collect();
+        let live = account.read.live.iter();
+        let foreign = live
+            .filter(|(id, name)| !ours.contains(*id) && managing != Some(*id) && !is_known(id, name))
+            .map(|(id, name)| format!("`{name}` ({id})"))
+            .collect::<Vec<String>>();
         if foreign.is_empty() {
             continue;
         }
-        gates.raise_by(
-            source.origin,
-            Finding {
-                severity,
-                code: Code::ForeignKey,
-                account: Some(account.name().clone()),
-                address: None,
-                message: format!(
-                    "account `{}` has {} that neither gridkey nor {} knows: {}",
-                    account.name(),
-                    if foreign.len() == 1 {
-                        "1 live key".to_string()
-                    } else {
-                        format!("{} live keys", foreign.len())
-                    },
-                    source.name(),
-                    foreign.join(", "),
-                ),
-                help: Some(
-                    "adopt it, revoke it if nobody uses it, or add its id or name to `policy.foreign.known`"
-                        .to_string(),
-                ),
-                position: Some(account.declared.position.clone()),
-            },
+        let count = match foreign.len() {
+            1 => "1 live key".to_string(),
+            count => format!("{count} live keys"),
+        };
+        let message = format!(
+            "account `{}` has {count} that neither gridkey nor {} knows: {}",
+            account.name(),
+            source.name(),
+            foreign.join(", "),
         );
+        let help = "adopt it, revoke it if nothing uses it, or add its id or name to `policy.foreign.known`";
+        let finding = Finding::blocks(Code::ForeignKey, message, help).with_severity(severity);
+        let position = Some(&account.declared.position);
+        findings.raise_for(source.rules, finding.in_account(account.name()).at_position(position));
     }
 }

@@ -2,100 +2,126 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Code, Finding};
 use crate::inventory::{SinkContent, SinkObservation};
 use crate::manifest::RemovedWhat;
 use crate::name::Name;
-use crate::plan::findings::{Gates, blocks};
+use crate::plan::document::change::Change;
+use crate::plan::findings::Findings;
 use crate::plan::input::PlanInput;
+use crate::plan::judge::limits;
+use crate::plan::moves::is_near;
+use crate::state::AccountState;
 
 /// What concerns the project as a whole.
-pub(crate) fn project(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+pub(crate) fn project(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
     if input.options.ephemeral_state {
-        gates.raise(blocks(
+        findings.raise(Finding::blocks(
             Code::EphemeralState,
-            "there is no state yet, it would be kept in a local folder, and this looks like a CI runner that is \
-             thrown away"
-                .to_string(),
+            "there is no state yet, it would be kept in a local folder, and this looks like a CI runner that is thrown \
+             away",
             format!(
                 "keep the folder between runs or use a shared store; `--allow {}` goes on",
                 Code::EphemeralState
             ),
         ));
     }
-    ended_allowances(input, gates);
+    ended_allowances(input, findings);
     if !input.options.sinks {
-        gates.raise(Finding {
-            severity: Severity::Warns,
-            ..blocks(
-                Code::NotChecked,
-                "the sinks were not looked at, so nobody knows whether they have lost a value, or hold one that is \
-                 not gridkey's"
-                    .to_string(),
-                "apply looks, and stops before it overwrites anything",
-            )
-        });
-    }
-    left_accounts(input, gates);
-    emptied_sinks(input, gates);
-}
-
-/// Accounts that state still owns keys in, and that the manifest no longer has.
-fn left_accounts(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
-    if input.selection.environments.is_some() {
-        return;
+        findings.raise(Finding::warns(
+            Code::NotChecked,
+            "the sinks were not looked at, so whether they have lost a value, or hold one that is not gridkey's, is not \
+             known",
+            "apply looks, and stops before it overwrites anything",
+        ));
     }
     for (name, state) in input.states {
-        let count = state.keys.len() + state.pending.len();
-        if count == 0 || input.manifest.accounts.contains_key(name) {
+        left_account(input, name, state, findings);
+    }
+    limits::environments(input, findings);
+    emptied_sinks(input, findings);
+}
+
+/// An account that state still owns keys in, and that the manifest no longer has.
+fn left_account(input: &PlanInput<'_>, name: &Name, state: &AccountState, findings: &mut Findings<'_>) {
+    let begun = state.pending.values().map(|pending| &pending.address);
+    let concerned = state.keys.keys().chain(begun);
+    // With `--env`, keys of other environments are another run's business.
+    let concerned = concerned.filter(|address| {
+        input.selection.environments.is_none()
+            || input.selection.has_environment(input.manifest, address.environment.as_ref())
+    });
+    let count = concerned.count();
+    if count == 0 || input.manifest.accounts.contains_key(name) {
+        return;
+    }
+    let removed =
+        input.manifest.removed.iter().find(|removed| removed.what == RemovedWhat::Account(name.clone()));
+    let Some(removed) = removed else {
+        let keys = if count == 1 { "1 key".to_string() } else { format!("{count} keys") };
+        let message = format!("account `{name}` is no longer in the manifest, and state owns {keys} there");
+        let help = format!(
+            "put the block of account `{name}` back and remove its keys first; or let go of them, as they are: \
+             `removed: [{{ account: {name}, revoke: false }}]`"
+        );
+        return findings.raise(Finding::blocks(Code::AccountLeft, message, help).in_account(name));
+    };
+    let (why, help) = match (removed.revoke, state.pending.is_empty()) {
+        (false, true) => return,
+        (true, _) => (
+            "revoking its keys takes its managing key",
+            "put its block back with `removed`, apply, and then take both out",
+        ),
+        (false, false) => (
+            "an earlier run began keys there that have to be settled first",
+            "put its block back, apply, and then let go of it",
+        ),
+    };
+    let message = format!("account `{name}` is no longer in the manifest, and {why}");
+    let finding = Finding::blocks(Code::AccountLeft, message, help);
+    findings.raise(finding.in_account(name).at_position(Some(&removed.position)));
+}
+
+/// Entries of `moved` and `removed` that match nothing, where a key would be revoked that was probably meant.
+pub(crate) fn unmatched_entries(
+    input: &PlanInput<'_>,
+    before: &BTreeMap<Name, AccountState>,
+    deleted: &[&Change],
+    findings: &mut Findings<'_>,
+) {
+    let known = || {
+        before
+            .values()
+            .flat_map(|state| state.keys.keys().chain(state.pending.values().map(|pending| &pending.address)))
+    };
+    let moved = input.manifest.moved.iter().map(|moved| {
+        let matches = known().any(|address| moved.from.moves(address));
+        ("moved", &moved.from, matches, &moved.position)
+    });
+    let removed = input.manifest.removed.iter().filter_map(|removed| match &removed.what {
+        RemovedWhat::Address(pattern) => {
+            let matches = known().any(|address| pattern.matches(address));
+            Some(("removed", pattern, matches, &removed.position))
+        }
+        RemovedWhat::Account(_) => None,
+    });
+    for (field, from, matches, position) in moved.chain(removed) {
+        if matches {
             continue;
         }
-        let removed =
-            input.manifest.removed.iter().find(|removed| removed.what == RemovedWhat::Account(name.clone()));
-        match removed {
-            Some(removed) if !removed.revoke && state.pending.is_empty() => continue,
-            Some(removed) => {
-                let (why, help) = if removed.revoke {
-                    (
-                        "revoking its keys takes its managing key",
-                        "put its block back with `removed`, apply, and then take both out",
-                    )
-                } else {
-                    (
-                        "an earlier run began keys there that have to be settled first",
-                        "put its block back, apply, and then let go of it",
-                    )
-                };
-                gates.raise(Finding {
-                    account: Some(name.clone()),
-                    position: Some(removed.position.clone()),
-                    ..blocks(
-                        Code::AccountLeft,
-                        format!("account `{name}` is no longer in the manifest, and {why}"),
-                        help,
-                    )
-                });
-                continue;
-            }
-            None => {}
-        }
-        let keys = if count == 1 { "1 key".to_string() } else { format!("{count} keys") };
-        gates.raise(Finding {
-            account: Some(name.clone()),
-            ..blocks(
-                Code::AccountLeft,
-                format!("account `{name}` is no longer in the manifest, and state owns {keys} there"),
-                format!(
-                    "put the block of account `{name}` back and remove its keys first; or let go of them, as they \
-                     are: `removed: [{{ account: {name}, revoke: false }}]`"
-                ),
-            )
-        });
+        let Some(meant) = deleted.iter().find(|change| is_near(from, &change.address)) else { continue };
+        let address = &meant.address;
+        let message = format!(
+            "the entry `{field}: {{ from: {from} }}` matches no key, and `{address}` would be revoked"
+        );
+        let help = format!("say `from: {address}` if that key is meant; else take the entry out");
+        let finding = Finding::blocks(Code::EntryUnmatched, message, help);
+        findings.raise(finding.in_account(&meant.account).at_address(address).at_position(Some(position)));
     }
 }
 
 /// Sinks whose every location is empty: more likely the wrong folder, mount or namespace than a loss.
-fn emptied_sinks(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+fn emptied_sinks(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
     let mut by_sink: BTreeMap<&Name, (u32, u32)> = BTreeMap::new();
     for (address, key) in input.states.values().flat_map(|state| &state.keys) {
         if !input.selection.has_environment(input.manifest, address.environment.as_ref()) {
@@ -116,7 +142,7 @@ fn emptied_sinks(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
     for (sink, (given, empty)) in by_sink {
         // Fewer than three empty locations can be one lost file, which is simply put right.
         if given >= 3 && given == empty {
-            gates.raise(blocks(
+            findings.raise(Finding::blocks(
                 Code::SinkMismatch,
                 format!("sink `{sink}` was given {given} locations, and all of them are empty"),
                 format!(
@@ -129,25 +155,21 @@ fn emptied_sinks(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
     }
 }
 
-/// Exceptions that hold no longer, and that somebody meant to look at again.
-fn ended_allowances(input: &PlanInput<'_>, gates: &mut Gates<'_>) {
+/// Exceptions that hold no longer, and that were to be looked at again.
+fn ended_allowances(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
     let today = input.today();
     let of_file = input.policy.into_iter().flat_map(|file| &file.policy.allow);
     for allowance in input.manifest.policy.allow.iter().chain(of_file) {
         let Some(until) = allowance.until.filter(|until| *until < today) else { continue };
         let about = allowance.address.as_ref().map(|address| format!(" of `{address}`")).unwrap_or_default();
-        gates.raise(Finding {
-            severity: Severity::Warns,
-            address: allowance.address.clone(),
-            position: Some(allowance.position.clone()),
-            ..blocks(
-                Code::AllowanceEnded,
-                format!(
-                    "the finding `{}`{about} was allowed until {until}, which has passed",
-                    allowance.code
-                ),
-                "take the entry out, or give it a later day and a reason that still holds",
-            )
+        let message =
+            format!("the finding `{}`{about} was allowed until {until}, which has passed", allowance.code);
+        let help = "take the entry out, or give it a later day and a reason that still holds";
+        let finding = Finding::warns(Code::AllowanceEnded, message, help);
+        let finding = finding.at_position(Some(&allowance.position));
+        findings.raise(match &allowance.address {
+            Some(address) => finding.at_address(address),
+            None => finding,
         });
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::access::{Access, Scope};
+use crate::inventory::SinkContent;
 use crate::key::KeyId;
-use crate::plan::document::change::{Action, Change, Note, Plan};
+use crate::plan::document::change::{Cause, Change, Plan};
+use crate::plan::document::effect::Effect;
 use crate::plan::document::step::Step;
 use crate::sink::SinkLocation;
 
@@ -26,12 +28,13 @@ pub enum Risk {
 impl Change {
     /// What to look at first.
     pub fn risks(&self) -> Vec<Risk> {
-        if self.action == Action::Keep {
+        if self.cause == Cause::InStep {
             return Vec::new();
         }
         let mut risks = Vec::new();
-        let revoked: BTreeSet<KeyId> = self.steps.iter().flat_map(revoked_at_once).cloned().collect();
-        if self.action == Action::Delete || !revoked.is_empty() {
+        let effects: Vec<Effect<'_>> = self.steps.iter().flat_map(Step::effects).collect();
+        let revoked: BTreeSet<KeyId> = effects.iter().filter_map(revoked_at_once).cloned().collect();
+        if self.is_gone() || !revoked.is_empty() {
             risks.push(Risk::Revokes(revoked));
         }
         let before = self.before.as_ref().map(|before| &before.access);
@@ -47,14 +50,19 @@ impl Change {
         if before.is_some() && !gained.is_empty() {
             risks.push(Risk::Widened(gained));
         }
-        risks.extend(self.notes.iter().filter_map(|note| match note {
-            Note::Overwrites { location, holder } => {
-                Some(Risk::Overwrites { location: location.clone(), holder: holder.clone() })
-            }
-            _ => None,
-        }));
+        risks.extend(effects.iter().filter_map(overwrites));
         risks.sort();
         risks
+    }
+
+    /// Whether the address has no key afterwards.
+    fn is_gone(&self) -> bool {
+        let lets_go = || {
+            let mut effects = self.steps.iter().flat_map(Step::effects);
+            effects.any(|effect| matches!(effect, Effect::LetsGo(_)))
+        };
+        let left_behind = self.cause == Cause::HandedOver || self.cause == Cause::Recovery;
+        self.before.is_some() && self.after.is_none() && !left_behind && !lets_go()
     }
 
     /// The scopes that the key holds after the change and did not hold before.
@@ -98,28 +106,28 @@ impl Plan {
     }
 }
 
-/// Keys that a step revokes and that somebody may be using.
-fn revoked_at_once(step: &Step) -> Vec<&KeyId> {
-    match step {
-        // Where sinks are looked at first, an overlap has passed.
-        Step::Delete(delete) if !delete.look.is_empty() => Vec::new(),
-        Step::Delete(delete) => delete.keys.iter().map(|key| &key.id).collect(),
-        // No sink has the secret of the first two; the overlap of the third has passed.
-        Step::RevokePending { .. } | Step::RevokeAbandoned { .. } | Step::RetireKey { .. } => Vec::new(),
-        Step::DiscardPending { id, .. } | Step::RevokeFirst { id, .. } | Step::RevokeOlder { id, .. } => {
-            vec![id]
-        }
-        Step::Move { .. }
-        | Step::Adopt(_)
-        | Step::Forget { .. }
-        | Step::FinishPending(_)
-        | Step::AbandonPending { .. }
-        | Step::PostponeRetirement { .. }
-        | Step::RetireLocation { .. }
-        | Step::Rename { .. }
-        | Step::Update { .. }
-        | Step::Deliver { .. }
-        | Step::Record(_)
-        | Step::Mint(_) => Vec::new(),
+/// A key that an effect revokes while a program may be using it.
+fn revoked_at_once<'a>(effect: &Effect<'a>) -> Option<&'a KeyId> {
+    match effect {
+        Effect::Revokes { id, when } if when.may_break_a_consumer() => Some(id),
+        Effect::Revokes { .. }
+        | Effect::Makes { .. }
+        | Effect::Finishes(_)
+        | Effect::Changes(_)
+        | Effect::Delivers(_)
+        | Effect::Clears(_)
+        | Effect::Moves(_)
+        | Effect::Adopts(_)
+        | Effect::LetsGo(_) => None,
     }
+}
+
+/// A value that is not gridkey's and that an effect overwrites.
+fn overwrites(effect: &Effect<'_>) -> Option<Risk> {
+    let Effect::Delivers(put) = effect else { return None };
+    let holder = match put.overwrites()? {
+        SinkContent::Key(id) => Some(id.clone()),
+        SinkContent::Empty | SinkContent::Other => None,
+    };
+    Some(Risk::Overwrites { location: put.location.clone(), holder })
 }

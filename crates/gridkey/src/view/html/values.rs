@@ -5,7 +5,7 @@ use gridkey_core::{Access, SinkLocation};
 use maud::{Markup, html};
 
 use super::super::change::{self, word};
-use super::super::words::{access, safe};
+use super::super::words::{access, duration, rotation, safe};
 
 /// A key can hold hundreds of scopes, and a plan a thousand keys: so many are listed, and the others counted.
 const SCOPES_LISTED: usize = 60;
@@ -56,7 +56,20 @@ type Row = (&'static str, Vec<String>);
 
 /// The same labels in the same order for each key, so that two of them can stand side by side.
 fn rows(values: &KeyValues) -> Vec<Row> {
-    let KeyValues { id, name, access: may, sinks, owner, protect, on_delete } = values;
+    let KeyValues {
+        address,
+        account,
+        id,
+        name,
+        access: may,
+        left_out: _,
+        sinks,
+        owner,
+        protect,
+        on_delete,
+        rotate,
+        ttl,
+    } = values;
     vec![
         ("name", vec![safe(name)]),
         (
@@ -70,6 +83,10 @@ fn rows(values: &KeyValues) -> Vec<Row> {
         // Nothing is said of a key that is not protected, unless it was.
         ("protected", protect.then(|| "yes".to_string()).into_iter().collect()),
         ("on delete", vec![word(*on_delete).to_string()]),
+        ("rotate", vec![rotation(rotate.as_ref())]),
+        ("ttl", ttl.iter().map(|ttl| duration(*ttl)).collect()),
+        ("address", vec![address.to_string()]),
+        ("account", vec![account.to_string()]),
     ]
 }
 

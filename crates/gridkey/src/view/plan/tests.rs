@@ -1,11 +1,13 @@
 //! Tests of the plan's human form.
 
+use std::collections::BTreeSet;
+
 use gridkey_core::access::Scope;
 use gridkey_core::identity::AccountIdentity;
 use gridkey_core::manifest::{OnDelete, Position};
 use gridkey_core::plan::{
-    AccountPlan, Action, Capacity, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION, Finding,
-    KeyValues, Note, Plan, PlanKind, Reason, Severity, Step,
+    AccountPlan, Action, Capacity, Cause, Change, Code, ComputedFrom, Delete, DeleteKey, FORMAT_VERSION,
+    Finding, KeyValues, Note, Order, Plan, PlanKind, Reason, Severity, Step,
 };
 use gridkey_core::sink::DotenvSettings;
 use gridkey_core::{Access, KeyId, Marker, Name, Region, Scopes, SinkLocation, SinkSettings};
@@ -24,6 +26,11 @@ fn location(path: &str) -> SinkLocation {
 fn values(key: &str, scopes: &[&str]) -> KeyValues {
     let scopes = Scopes::new(scopes.iter().copied().map(Scope::new).collect()).expect("a scope");
     KeyValues {
+        address: key.parse().expect("an address"),
+        account: name("acme"),
+        left_out: BTreeSet::new(),
+        rotate: None,
+        ttl: None,
         id: None,
         name: format!("acme {key}"),
         access: Access::Restricted(scopes),
@@ -39,6 +46,7 @@ fn change(address: &str, action: Action, reason: Reason) -> Change {
         address: address.parse().expect("an address"),
         account: name("acme"),
         action,
+        cause: if action == Action::Keep { Cause::InStep } else { Cause::Edited },
         reasons: vec![reason],
         before: None,
         after: None,
@@ -67,6 +75,7 @@ fn plan(changes: Vec<Change>, findings: Vec<Finding>) -> Plan {
         lineage: Some("l".into()),
         serial: 4,
         observed_at: Some("2026-03-01T11:00:00Z".parse().expect("a time")),
+        order: Order::MakeFirst,
         capacity: Some(capacity),
     };
     Plan {
@@ -176,6 +185,7 @@ fn a_deletion_names_the_keys_revoked_and_the_locations_cleared() {
         keys: vec![DeleteKey { id: KeyId::new("K1"), born }],
         abandon: vec![Marker::new("m7q2")],
         clear: vec![location(".env.prod")],
+        successors: Vec::new(),
     };
     let change = Change {
         before: Some(values("prod/mailer", &["mail.send"])),

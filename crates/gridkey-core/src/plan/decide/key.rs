@@ -1,0 +1,138 @@
+//! Which decision a key needs: one for each key that is owned, wanted, or was begun.
+
+use std::collections::BTreeMap;
+
+use crate::address::Address;
+use crate::manifest::{Manifest, RemovedWhat};
+use crate::name::Name;
+use crate::plan::account::{Account, Presence};
+use crate::plan::adopt::Adoption;
+use crate::plan::decide::decision::{Assumption, Decision, Part};
+use crate::plan::decide::recover::{Recovered, recover};
+use crate::plan::decide::{compare, handover, mint, remove, schedule};
+use crate::plan::document::change::{Action, Cause, Reason};
+use crate::plan::findings::Findings;
+use crate::plan::index::Index;
+use crate::plan::moves::{WithMoves, is_let_go};
+use crate::state::{AccountState, OwnedKey};
+
+/// Decides about every key of an account that the run is about.
+pub(crate) fn of_account(
+    account: &Account<'_>,
+    adoptions: Option<&BTreeMap<Address, Adoption>>,
+    moves: &WithMoves<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<Decision> {
+    let mut decisions = match account.index.is_state_alone() {
+        true => kept(account),
+        false => decided(account, findings),
+    };
+    for (address, adoption) in adoptions.into_iter().flatten() {
+        let mut of_address = decisions.iter_mut().filter(|decision| &decision.address == address);
+        if let Some(decision) = of_address.find(|decision| decision.edit.cause != Cause::Recovery) {
+            let adopt = Box::new(adoption.adopt.clone());
+            decision.assumes = Some(Assumption::Adopted { adopt, reason: adoption.reason });
+            decision.edit.findings.extend(adoption.findings.iter().cloned());
+        }
+    }
+    assume_moves(account, moves, &mut decisions);
+    decisions
+}
+
+/// The first decision about a key that moves tells state so; all others at the address follow it.
+fn assume_moves(account: &Account<'_>, moves: &WithMoves<'_>, decisions: &mut Vec<Decision>) {
+    for (to, from) in moves.of(account.name()) {
+        let known = decisions.iter().position(|decision| &decision.address == to);
+        let at = known.unwrap_or_else(|| {
+            decisions.push(Decision::new(to, account.name(), None, Part::nothing(None)));
+            decisions.len() - 1
+        });
+        decisions[at].assumes = Some(Assumption::Moved { from: from.clone() });
+        let before = decisions.iter_mut().filter(|decision| &decision.address == to);
+        for values in before.flat_map(|decision| decision.before.iter_mut().chain(&mut decision.recorded)) {
+            values.address.clone_from(from);
+        }
+    }
+}
+
+/// What state says of keys is in question alone, so they stay as they are.
+fn kept(account: &Account<'_>) -> Vec<Decision> {
+    let selected = account.keys().filter(|(address, _)| account.is_selected(address));
+    selected
+        .map(|(address, owned)| {
+            let values = account.values_of(address, owned);
+            Decision::new(address, account.name(), Some(values.clone()), Part::nothing(Some(values)))
+        })
+        .collect()
+}
+
+fn decided(account: &Account<'_>, findings: &mut Findings<'_>) -> Vec<Decision> {
+    let recovered = recover(account, findings);
+    let mut decisions = Vec::new();
+    for (address, owned) in account.keys().filter(|(address, _)| account.is_selected(address)) {
+        decisions.extend(owned_key(account, address, owned, &recovered));
+    }
+    for wanted in account.index.wanted_in(account.name()) {
+        let address = &wanted.address;
+        let settled = recovered.finished.contains(address) || recovered.waiting.contains(address);
+        let expired = schedule::has_expired(account, wanted, address);
+        // What is past its time is not completed.
+        if account.owned(address).is_none() && !settled && !expired {
+            decisions.extend(mint::new(account, wanted, &recovered));
+        }
+    }
+    decisions.extend(recovered.decisions);
+    decisions
+}
+
+fn owned_key(
+    account: &Account<'_>,
+    address: &Address,
+    owned: &OwnedKey,
+    recovered: &Recovered,
+) -> Option<Decision> {
+    let input = account.input;
+    let Some(wanted) = account.wanted(address) else {
+        if let Some(wanted) = account.wanted_elsewhere(address) {
+            return handover::decide(account, wanted, address, owned);
+        }
+        if is_let_go(input.manifest, account.name(), address) && !input.selection.destroy {
+            return Some(remove::forget(input, account.name(), account.state, address, owned));
+        }
+        let cause = if input.selection.destroy { Cause::Requested } else { Cause::Edited };
+        let edit = remove::delete(account, address, owned, cause, Reason::NotWanted);
+        let before = account.values_of(address, owned);
+        return Some(Decision::new(address, account.name(), Some(before), edit));
+    };
+    if recovered.finished.contains(address) || recovered.waiting.contains(address) {
+        return None;
+    }
+    if recovered.uncertain.contains_key(address) && account.presence(owned) != Presence::Gone {
+        // The key is there, but a sink may serve one that a broken run left behind: only a successor delivered
+        // everywhere makes sure that nothing reads a key that is about to retire.
+        let why = (Action::Rotate, Cause::SecretLost, Reason::SecretUncertain);
+        return mint::successor(account, wanted, owned, recovered, why);
+    }
+    if account.presence(owned) == Presence::Gone {
+        let why = (Action::Create, Cause::Vanished, Reason::Vanished);
+        return mint::successor(account, wanted, owned, recovered, why);
+    }
+    Some(compare::decide(account, wanted, owned, recovered))
+}
+
+/// What becomes of the keys of an account that the manifest no longer has, and lets go of as a whole.
+pub(crate) fn of_left_account(index: &Index<'_>, state: &AccountState) -> Vec<Decision> {
+    if !lets_go_of(index.input.manifest, &state.account) {
+        return Vec::new();
+    }
+    let selected = state.keys.iter().filter(|(address, _)| index.is_selected(address));
+    selected
+        .map(|(address, owned)| remove::forget(index.input, &state.account, Some(state), address, owned))
+        .collect()
+}
+
+/// Whether an account is let go of with all its keys.
+pub(crate) fn lets_go_of(manifest: &Manifest, account: &Name) -> bool {
+    let mut removed = manifest.removed.iter().filter(|removed| !removed.revoke);
+    removed.any(|removed| removed.what == RemovedWhat::Account(account.clone()))
+}

@@ -1,0 +1,137 @@
+//! What the clock brings to a key: a rotation that comes due, and the end of an environment whose `ttl` has passed.
+//!
+//! Each is decided beside what else would be done, so that it can be left for another run.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::address::Address;
+use crate::finding::{Code, Finding};
+use crate::manifest::WantedKey;
+use crate::plan::account::{Account, Presence};
+use crate::plan::applied::as_applied;
+use crate::plan::decide::decision::{Due, What};
+use crate::plan::decide::mint::{Minting, Predecessor};
+use crate::plan::decide::recover::Recovered;
+use crate::plan::decide::remove;
+use crate::plan::decide::retire::Retirement;
+use crate::plan::document::change::{Action, Cause, Reason, RotationDates};
+use crate::plan::findings::{Findings, about};
+use crate::plan::input;
+use crate::state::{OwnedKey, RevokeOld, SecretStatus};
+use crate::time::{days, earlier, later};
+
+/// Late by more than this is worth a finding: a nightly job that was missed once is not.
+pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether something is late enough to be told.
+pub(crate) fn is_overdue(at: Timestamp, now: Timestamp) -> bool {
+    later(at, OVERDUE) < now
+}
+
+/// When a key that is there is due for rotation, where it ever is.
+pub(crate) fn rotation_dates(
+    account: &Account<'_>,
+    wanted: &WantedKey,
+    owned: &OwnedKey,
+) -> Option<RotationDates> {
+    let rotation = account.index.lifecycle(wanted, owned).rotate?;
+    let made = owned.born.at();
+    Some(RotationDates { made, due: later(made, rotation.every), overlap: rotation.overlap })
+}
+
+/// When the keys of an environment are to be revoked, where that is to come: its `ttl` after its first key.
+pub(crate) fn expires(account: &Account<'_>, wanted: &WantedKey, owned: &OwnedKey) -> Option<Timestamp> {
+    let ttl = account.index.lifecycle(wanted, owned).ttl?;
+    let since = account.index.since(wanted.address.environment.as_ref())?;
+    Some(later(since, ttl))
+}
+
+/// Whether an environment of the manifest is past its time.
+pub(crate) fn has_expired(account: &Account<'_>, wanted: &WantedKey, address: &Address) -> bool {
+    let since = account.index.since(address.environment.as_ref());
+    wanted.ttl.zip(since).is_some_and(|(ttl, since)| later(since, ttl) <= account.at())
+}
+
+/// The deletion that the environment's `ttl` brings.
+pub(crate) fn expiry(account: &Account<'_>, wanted: &WantedKey, owned: &OwnedKey) -> Option<Due> {
+    let at = expires(account, wanted, owned).filter(|at| *at <= account.at())?;
+    // A `ttl` that was edited in the same run is the edit's doing, and counts as a deletion like any other.
+    let applied = owned.lifecycle.map_or(wanted.ttl, |lifecycle| lifecycle.ttl);
+    let since = account.index.since(wanted.address.environment.as_ref())?;
+    let expired = applied.is_some_and(|ttl| later(since, ttl) <= account.at());
+    let cause = if expired { Cause::Expired } else { Cause::Edited };
+    let part = remove::delete(account, &wanted.address, owned, cause, Reason::TtlPassed);
+    Some(Due { part, what: What::Expiry, at })
+}
+
+/// The rotation that has come due, or may be brought forward.
+pub(crate) fn rotation(
+    account: &Account<'_>,
+    wanted: &WantedKey,
+    owned: &OwnedKey,
+    retirement: &Retirement,
+    recovered: &Recovered,
+    findings: &mut Findings<'_>,
+) -> Option<Due> {
+    let now = account.at();
+    let dates = rotation_dates(account, wanted, owned)?;
+    let rotation = account.index.lifecycle(wanted, owned).rotate?;
+    let soonest = rotation.warn_before.map_or(dates.due, |before| earlier(dates.due, before));
+    if now < soonest || account.presence(owned) != Presence::Live {
+        return None;
+    }
+    if let Some(why) = waits_for(wanted, owned, retirement) {
+        if is_overdue(dates.due, now) {
+            findings.raise(waiting(wanted, why));
+        }
+        return None;
+    }
+    let applied;
+    let wanted = match account.input.options.due {
+        // Nothing but the clock: edits of the manifest are left for another run.
+        input::Due::Only => {
+            applied = as_applied(account.input.manifest, account.declared, &wanted.address, owned);
+            &applied
+        }
+        input::Due::Include | input::Due::Exclude => wanted,
+    };
+    let reason = if dates.due <= now { Reason::RotationDue } else { Reason::RotationEarly };
+    let older = Predecessor::Here(owned, RevokeOld::AfterOverlap);
+    let minting = Minting { account, wanted, older, recovered };
+    let mut part = minting.part(Action::Rotate, Cause::Due, reason)?;
+    retirement.add_requested(&mut part);
+    Some(Due { part, what: What::Rotation(rotation.at_limit), at: dates.due })
+}
+
+/// Why a rotation that is due is not made by the clock.
+fn waits_for(wanted: &WantedKey, owned: &OwnedKey, retirement: &Retirement) -> Option<&'static str> {
+    if owned.secret == SecretStatus::Unknown {
+        Some("whether a program has its secret is not known, so it is rotated only when that is asked for")
+    } else if wanted.sinks.is_empty() {
+        Some("it has no sink that a new key could be delivered to")
+    } else if retirement.is_waiting() {
+        // Never more than one successor under way.
+        Some("the key before it has not been revoked yet")
+    } else {
+        None
+    }
+}
+
+fn waiting(wanted: &WantedKey, why: &str) -> Finding {
+    let address = &wanted.address;
+    let message = format!("the rotation of `{address}` is due, and waits: {why}");
+    let help = format!("`gridkey rotate {address}` asks for it");
+    about(Finding::warns(Code::RotationDue, message, help), wanted)
+}
+
+/// Tells of a rotation that is long due and is not done by this run.
+pub(crate) fn overdue(due: &Due, address: &Address, now: Timestamp, why: &str) -> Option<Finding> {
+    if !is_overdue(due.at, now) || due.what == What::Expiry {
+        return None;
+    }
+    let days = days(now.duration_since(due.at));
+    let message = format!("the rotation of `{address}` has been due for {days}, and {why}");
+    Some(Finding::warns(Code::RotationDue, message, "`gridkey rotate --due` does what is due"))
+}

@@ -1,0 +1,58 @@
+//! What a plan looks at, and with what.
+
+use futures::executor::block_on;
+use gridkey_core::inventory::KeyDetail;
+use gridkey_core::manifest::{AtLimit, Rotation};
+use gridkey_core::plan::{Action, Code};
+use gridkey_tests::world::{Ended, OVERLAP, RunOptions, Wanted, World, WorldManifest, acme};
+
+fn mailer() -> WorldManifest {
+    let wanted = Wanted { address: "prod/mailer", scopes: &["mail.send"], locations: &["ra"] };
+    WorldManifest::new(&[wanted], 10)
+}
+
+fn apply(world: &World, number: u64, manifest: &WorldManifest) {
+    let ended = block_on(world.run(number, manifest, &RunOptions::default()));
+    assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+}
+
+#[test]
+fn an_older_key_that_waits_to_be_revoked_is_looked_at_too() {
+    let mut manifest = mailer();
+    for wanted in manifest.manifest.keys.values_mut() {
+        let at_limit = AtLimit::Postpone;
+        let every = OVERLAP * 30;
+        wanted.rotate = Some(Rotation { every, overlap: OVERLAP, warn_before: None, at_limit });
+    }
+    let world = World::new(10);
+    world.pass(OVERLAP);
+    apply(&world, 1, &manifest);
+    world.pass(OVERLAP * 30);
+    apply(&world, 2, &manifest);
+    let inventory = block_on(world.observe(&manifest, &RunOptions::default()));
+    let read = inventory.account(&acme()).unwrap();
+    let looked_at: Vec<bool> = {
+        let inner = world.lock();
+        let ids = inner.state(&acme()).unwrap().owned_ids().into_keys();
+        ids.map(|id| matches!(read.details.get(id), Some(KeyDetail::Scopes(_)))).collect()
+    };
+    assert_eq!(looked_at, [true, true]);
+}
+
+#[test]
+fn a_key_that_only_reads_is_not_taken_for_another_managing_key() {
+    let manifest = mailer();
+    let world = World::new(10);
+    world.pass(OVERLAP);
+    apply(&world, 1, &manifest);
+    world.pass(OVERLAP);
+    // The one key is revoked by hand; a plan looks with the key of `plan_api_key`.
+    world.lock().read_by_consumers.clear();
+    let id = world.lock().held(&manifest.locations()[0]).unwrap();
+    world.lock().revoke(&id);
+    world.pass(OVERLAP);
+    let plan = block_on(world.plan(&manifest, &RunOptions::default()));
+    let codes: Vec<Code> = plan.findings.iter().map(|finding| finding.code).collect();
+    assert!(!codes.contains(&Code::AccountMismatch), "{codes:?}");
+    assert_eq!(plan.effective().map(|change| change.action).collect::<Vec<_>>(), [Action::Create]);
+}

@@ -9,4 +9,5 @@
 mod corpus;
 mod folder;
 mod manifest;
+mod policy;
 mod schema;

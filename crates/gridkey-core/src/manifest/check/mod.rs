@@ -3,6 +3,7 @@
 pub(crate) mod block;
 mod history;
 mod key;
+mod pattern;
 mod policy;
 pub(crate) mod tagged;
 pub(crate) mod value;
@@ -164,8 +165,12 @@ fn environments(field: Option<Field<'_>>, document: &mut Document, problems: &mu
         } else {
             if let Some(ttl) = ttl_of_named(node) {
                 problems
-                    .error("ttl_without_pattern", ttl, format!("{what} has `ttl`, and is no pattern"))
-                    .help("only an environment that comes from a pattern (`pr-*`) ends by itself");
+                    .error(
+                        "ttl_without_pattern",
+                        ttl,
+                        "`ttl` is only for pattern environments such as `\"pr-*\"`",
+                    )
+                    .help(format!("take it out of {what}, or make that a pattern"));
             }
             let block = environment(node, key.site, &what, "PatternBlock", problems);
             if let Some(name) = name_of(key, problems) {

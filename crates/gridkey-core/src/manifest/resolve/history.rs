@@ -9,6 +9,7 @@ use crate::manifest::problem::Problems;
 use crate::manifest::read::node::Site;
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
+use crate::sink::SinkKind;
 use crate::text::pattern::matches_pattern;
 
 type Wanted = BTreeMap<Address, WantedKey>;
@@ -29,7 +30,15 @@ pub(crate) fn check(
     }
     for sink in &document.required_sinks {
         if !document.sinks.contains_key(&sink.value) {
-            unknown("sink", sink.as_str(), sink.site, document.sinks.keys().map(Name::as_str), problems);
+            let is_kind = SinkKind::ALL.iter().any(|kind| kind.as_str() == sink.as_str());
+            if is_kind {
+                problems
+                    .error("unknown_sink", sink.site, format!("unknown sink `{}`", **sink))
+                    .help(format!("any sink of that kind is `kind:{}`", **sink));
+            } else {
+                let known = document.sinks.keys().map(Name::as_str);
+                unknown("sink", sink.as_str(), sink.site, known, problems);
+            }
         }
     }
 }

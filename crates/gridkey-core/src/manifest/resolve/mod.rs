@@ -112,15 +112,6 @@ fn environment(
         Origin::Pattern { sample: true, .. } | Origin::Nowhere => return None,
     };
     let block = place.block?;
-    if block.ttl.is_some() && pattern.is_none() {
-        problems
-            .error(
-                "ttl_without_pattern",
-                place.site,
-                format!("environment `{name}` has a `ttl`, and is there for good"),
-            )
-            .help("only environments of a pattern such as `\"pr-*\"` come and go: take the `ttl` out");
-    }
     Some(Environment {
         name: name.clone(),
         accounts: accounts_of(place, document, keys),

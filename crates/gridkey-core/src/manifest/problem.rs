@@ -2,7 +2,7 @@
 
 use crate::manifest::read::node::Site;
 use crate::text::diagnostic::{Diagnostic, DiagnosticSeverity, Label};
-use crate::text::redact::clean;
+use crate::text::redact::{self, clean};
 use crate::text::source::Position;
 
 /// The problems found so far.
@@ -11,11 +11,19 @@ pub(crate) struct Problems {
     found: Vec<Diagnostic>,
     /// Scopes that the catalogue does not have; an account may know them all the same.
     unknown_scopes: Vec<Diagnostic>,
+    /// Places whose text is not shown.
+    hidden: Vec<Site>,
+    /// Secrets that the files hold: a message may quote a piece of a text in which nothing else tells what it is.
+    secrets: Vec<String>,
 }
+
+/// More secrets than this in one manifest are found by their form alone.
+const MOST_SECRETS: usize = 100;
 
 /// A problem that was just added, to be given more words.
 pub(crate) struct Report<'a> {
     files: &'a [String],
+    secrets: &'a [String],
     diagnostic: &'a mut Diagnostic,
 }
 
@@ -28,20 +36,34 @@ pub(crate) struct Found {
 
 impl Problems {
     pub fn new(files: Vec<String>) -> Self {
-        Self { files, found: Vec::new(), unknown_scopes: Vec::new() }
+        Self { files, found: Vec::new(), unknown_scopes: Vec::new(), hidden: Vec::new(), secrets: Vec::new() }
     }
 
     pub fn error(&mut self, code: &'static str, site: Site, message: impl AsRef<str>) -> Report<'_> {
-        push(&self.files, &mut self.found, DiagnosticSeverity::Error, code, site, message.as_ref())
+        self.push(DiagnosticSeverity::Error, code, site, message.as_ref())
     }
 
     pub fn warning(&mut self, code: &'static str, site: Site, message: impl AsRef<str>) -> Report<'_> {
-        push(&self.files, &mut self.found, DiagnosticSeverity::Warning, code, site, message.as_ref())
+        self.push(DiagnosticSeverity::Warning, code, site, message.as_ref())
     }
 
     pub fn unknown_scope(&mut self, site: Site, message: impl AsRef<str>) -> Report<'_> {
-        let error = DiagnosticSeverity::Error;
-        push(&self.files, &mut self.unknown_scopes, error, "unknown_scope", site, message.as_ref())
+        let (files, secrets) = (&self.files[..], &self.secrets[..]);
+        let diagnostic =
+            diagnostic(files, secrets, DiagnosticSeverity::Error, "unknown_scope", site, message.as_ref());
+        Report { files, secrets, diagnostic: self.unknown_scopes.push_mut(diagnostic) }
+    }
+
+    fn push(
+        &mut self,
+        severity: DiagnosticSeverity,
+        code: &'static str,
+        site: Site,
+        message: &str,
+    ) -> Report<'_> {
+        let (files, secrets) = (&self.files[..], &self.secrets[..]);
+        let diagnostic = diagnostic(files, secrets, severity, code, site, message);
+        Report { files, secrets, diagnostic: self.found.push_mut(diagnostic) }
     }
 
     /// An error that no place in a source stands for.
@@ -49,10 +71,27 @@ impl Problems {
         self.found.push(Diagnostic {
             severity: DiagnosticSeverity::Error,
             code,
-            message: clean(message.as_ref()),
+            message: cleaned(message.as_ref(), &self.secrets),
             labels: Vec::new(),
-            help: Some(clean(help)),
+            help: Some(cleaned(help, &self.secrets)),
         });
+    }
+
+    /// Has a text starred out wherever it would be quoted: it is a secret, or stands where one may.
+    pub fn hide(&mut self, site: Site) {
+        self.hidden.push(site);
+    }
+
+    /// Remembers the secrets in a text.
+    pub fn learn_secrets(&mut self, text: &str) {
+        let room = MOST_SECRETS.saturating_sub(self.secrets.len());
+        // A few characters are a word that may stand anywhere.
+        let found = redact::found(text).filter(|secret| secret.len() >= 6).take(room);
+        self.secrets.extend(found.map(ToString::to_string));
+    }
+
+    pub fn hidden(&self) -> &[Site] {
+        &self.hidden
     }
 
     pub fn position(&self, site: Site) -> Position {
@@ -102,25 +141,31 @@ fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics
 }
 
-fn push<'a>(
-    files: &'a [String],
-    list: &'a mut Vec<Diagnostic>,
+fn diagnostic(
+    files: &[String],
+    secrets: &[String],
     severity: DiagnosticSeverity,
     code: &'static str,
     site: Site,
     message: &str,
-) -> Report<'a> {
-    let labels = vec![label(files, site, "")];
-    let diagnostic = Diagnostic { severity, code, message: clean(message), labels, help: None };
-    Report { files, diagnostic: list.push_mut(diagnostic) }
+) -> Diagnostic {
+    let labels = vec![label(files, site, String::new())];
+    Diagnostic { severity, code, message: cleaned(message, secrets), labels, help: None }
 }
 
-fn label(files: &[String], site: Site, text: &str) -> Label {
+/// A text without secrets, those included of which it has only what looks like nothing.
+fn cleaned(text: &str, secrets: &[String]) -> String {
+    let known = secrets.iter().filter(|secret| text.contains(secret.as_str()));
+    let text = known.fold(text.to_string(), |text, secret| text.replace(secret, &"*".repeat(secret.len())));
+    clean(&text)
+}
+
+fn label(files: &[String], site: Site, text: String) -> Label {
     Label {
         file: files[site.file].clone(),
         span: site.start..site.end,
         position: position(files, site),
-        text: clean(text),
+        text,
     }
 }
 
@@ -131,19 +176,20 @@ fn position(files: &[String], site: Site) -> Position {
 impl Report<'_> {
     /// What to do about it.
     pub fn help(self, text: impl AsRef<str>) -> Self {
-        self.diagnostic.help = Some(clean(text.as_ref()));
+        self.diagnostic.help = Some(cleaned(text.as_ref(), self.secrets));
         self
     }
 
     /// What to say at the place itself.
     pub fn here(self, text: impl AsRef<str>) -> Self {
-        self.diagnostic.labels[0].text = clean(text.as_ref());
+        self.diagnostic.labels[0].text = cleaned(text.as_ref(), self.secrets);
         self
     }
 
     /// Another place that it is about.
     pub fn also(self, site: Site, text: impl AsRef<str>) -> Self {
-        self.diagnostic.labels.push(label(self.files, site, text.as_ref()));
+        let text = cleaned(text.as_ref(), self.secrets);
+        self.diagnostic.labels.push(label(self.files, site, text));
         self
     }
 }

@@ -11,3 +11,4 @@ mod folder;
 mod manifest;
 mod policy;
 mod schema;
+mod secrets;

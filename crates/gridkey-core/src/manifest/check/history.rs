@@ -135,12 +135,26 @@ pub(crate) fn import(field: Option<Field<'_>>, meant: &Meant, problems: &mut Pro
                 None
             }
             _ => {
-                let id = id.map(|id| ImportKey::Id(KeyId::new(id.value)));
+                let id = id.and_then(|id| key_id(&id, problems)).map(ImportKey::Id);
                 id.or_else(|| name.map(|name| ImportKey::Name(name.value)))
             }
         };
         Some(Import { to: to?, key: key?, position: problems.position(node.site) })
     })
+}
+
+/// The id of a key. What is none may be a secret, so it is not quoted.
+fn key_id(text: &At<String>, problems: &mut Problems) -> Option<KeyId> {
+    match KeyId::parse(text) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            problems.hide(text.site);
+            problems
+                .error("invalid_key_id", text.site, format!("what `id` says is not shown: {error}"))
+                .help("it is the middle of `SG.<id>.<secret>`; if the rest was given too, revoke that key");
+            None
+        }
+    }
 }
 
 pub(crate) fn removed(field: Option<Field<'_>>, meant: &Meant, problems: &mut Problems) -> Vec<At<Removed>> {

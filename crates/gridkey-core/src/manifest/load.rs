@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::manifest::bounds::MAX_TOTAL_BYTES;
 use crate::manifest::check as walk;
 use crate::manifest::model::Manifest;
 use crate::manifest::policy::PolicyFile;
@@ -64,6 +65,16 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
         problems.error_nowhere("no_files", message, "name a file, or a folder of `*.yaml` files");
         return Err(diagnostics(problems.into_found(), Sources::default()));
     }
+    let total: usize = sources.iter().map(|source| source.bytes.len().min(yaml::MAX_BYTES)).sum();
+    if total > MAX_TOTAL_BYTES {
+        let message = format!(
+            "the files have {} MiB together, and a manifest at most {} MiB",
+            total >> 20,
+            MAX_TOTAL_BYTES >> 20
+        );
+        problems.error_nowhere("files_too_large", message, "make it several projects");
+        return Err(diagnostics(problems.into_found(), Sources::default()));
+    }
     let mut trees = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         pasted_secrets(index, &source.bytes, &mut problems);
@@ -76,8 +87,10 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
     let complete = unread.is_empty();
     let manifest = merge::merge(trees, &mut problems).map(|tree| {
         let document = walk::document(&tree, &mut problems);
-        // Names that a broken file defines would all be reported as unknown.
-        complete.then(|| resolve::resolve(&document, requested, &mut problems))
+        // Names that a broken file defines would all be reported as unknown, and so would those of a section that is
+        // too large.
+        let whole = complete && !problems.has_exceeded();
+        whole.then(|| resolve::resolve(&document, requested, &mut problems)).flatten()
     });
     let shown = shown(sources, &unread, problems.hidden());
     let found = problems.into_found();

@@ -1,6 +1,7 @@
 //! The resolved manifest: every default applied, every placeholder filled in, every scope expanded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -230,8 +231,9 @@ impl WantedKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WantedAccess {
     Full,
-    Restricted(WantedScopes),
-    Billing(WantedScopes),
+    /// A list is held once, however many keys have it: expanded it takes more than all else about a key.
+    Restricted(Arc<WantedScopes>),
+    Billing(Arc<WantedScopes>),
 }
 
 /// Scopes as the manifest asks for them; together they are never empty, and none is automatic.

@@ -1,5 +1,6 @@
 //! Reads blocks and single values, and reports every field that is unknown, missing or of another type.
 
+use crate::manifest::bounds::MAX_ITEMS;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
 use crate::manifest::schema::Shape;
@@ -145,6 +146,16 @@ impl<'n> Field<'n> {
     }
 
     pub fn items(&self, problems: &mut Problems) -> Option<&'n [Node]> {
+        self.items_up_to(MAX_ITEMS, "list_too_long", problems)
+    }
+
+    /// A list of so many items at most.
+    pub fn items_up_to(
+        &self,
+        most: usize,
+        code: &'static str,
+        problems: &mut Problems,
+    ) -> Option<&'n [Node]> {
         let Value::List(items) = &self.node.value else {
             let example = match &self.node.value {
                 Value::Text(text) => Some(format!("write it in brackets: `{}: [{text}]`", self.key)),
@@ -156,6 +167,11 @@ impl<'n> Field<'n> {
             }
             return None;
         };
+        if items.len() > most {
+            let message = format!("{} has {} items, and may have {most}", self.what, items.len());
+            problems.exceeds(code, self.key.site, message).help("make it several projects");
+            return None;
+        }
         Some(items)
     }
 
@@ -220,6 +236,21 @@ pub(crate) fn mapping<'n>(node: &'n Node, what: &str, problems: &mut Problems) -
             None
         }
     }
+}
+
+/// The entries of a mapping from names to blocks, of which there are only so many.
+pub(crate) fn named_blocks<'n>(
+    field: &Field<'n>,
+    most: usize,
+    problems: &mut Problems,
+) -> Option<&'n [Entry]> {
+    let entries = mapping(field.node, &field.what, problems)?;
+    if entries.len() > most {
+        let message = format!("{} has {} entries, and may have {most}", field.what, entries.len());
+        problems.exceeds("too_many_blocks", field.key.site, message).help("make it several projects");
+        return None;
+    }
+    Some(entries)
 }
 
 /// Text, empty or not.

@@ -2,11 +2,12 @@
 
 use crate::address::{Address, AddressError, AddressPattern};
 use crate::key::KeyId;
+use crate::manifest::bounds::{MAX_ENTRIES, MAX_KEYS, MAX_PATTERNS};
 use crate::manifest::check::block::{Block, Field, tidy_part};
 use crate::manifest::document::Document;
 use crate::manifest::model::{Import, ImportKey, Moved, Removed, RemovedWhat};
 use crate::manifest::problem::{Problems, Report};
-use crate::manifest::read::node::{At, Node};
+use crate::manifest::read::node::{At, Node, Site};
 use crate::text::redact::is_secret;
 use crate::text::suggest::did_you_mean;
 
@@ -14,13 +15,14 @@ use crate::text::suggest::did_you_mean;
 fn blocks<T>(
     field: Option<Field<'_>>,
     shape: &str,
+    most: usize,
     problems: &mut Problems,
     read: impl Fn(&Block<'_>, &Node, &mut Problems) -> Option<T>,
 ) -> Vec<At<T>> {
     let Some(field) = field else { return Vec::new() };
     let what = format!("an entry of `{}`", field.key);
     let mut entries = Vec::new();
-    for node in field.items(problems).unwrap_or_default() {
+    for node in field.items_up_to(most, "too_many_entries", problems).unwrap_or_default() {
         if let Some(block) = Block::read(node, node.site, what.as_str(), shape, problems)
             && let Some(value) = read(&block, node, problems)
         {
@@ -97,7 +99,7 @@ fn not_an_address<'p>(
 }
 
 pub(crate) fn moved(field: Option<Field<'_>>, meant: &Meant, problems: &mut Problems) -> Vec<At<Moved>> {
-    blocks(field, "MovedBlock", problems, |block, node, problems| {
+    let moved = blocks(field, "MovedBlock", MAX_ENTRIES, problems, |block, node, problems| {
         let from = pattern(block, "from", meant, problems);
         let to = pattern(block, "to", meant, problems);
         let (from, to) = (from?, to?);
@@ -113,11 +115,27 @@ pub(crate) fn moved(field: Option<Field<'_>>, meant: &Meant, problems: &mut Prob
                 .help("give each of them one `*`, which stands for the same in both, or none");
         }
         Some(Moved { from: from.value, to: to.value, position: problems.position(node.site) })
-    })
+    });
+    few_patterns("moved", moved.iter().map(|entry| (&entry.value.from, entry.site)), problems);
+    moved
+}
+
+/// Patterns are held against every key, each of them.
+fn few_patterns<'a>(
+    what: &str,
+    patterns: impl Iterator<Item = (&'a AddressPattern, Site)>,
+    problems: &mut Problems,
+) {
+    let mut patterns = patterns.filter(|(pattern, _)| pattern.stars() > 0).skip(MAX_PATTERNS);
+    if let Some((_, site)) = patterns.next() {
+        let message = format!("`{what}` has more than {MAX_PATTERNS} entries with `*`");
+        let help = "take out those that are carried out: `gridkey validate` says which";
+        problems.exceeds("too_many_patterns", site, message).help(help);
+    }
 }
 
 pub(crate) fn import(field: Option<Field<'_>>, meant: &Meant, problems: &mut Problems) -> Vec<At<Import>> {
-    blocks(field, "ImportBlock", problems, |block, node, problems| {
+    blocks(field, "ImportBlock", MAX_KEYS, problems, |block, node, problems| {
         let to = block.text("to", problems).and_then(|text| address(&text, meant, problems));
         let id = block.text("id", problems);
         let name = block.text("name", problems);
@@ -158,7 +176,7 @@ fn key_id(text: &At<String>, problems: &mut Problems) -> Option<KeyId> {
 }
 
 pub(crate) fn removed(field: Option<Field<'_>>, meant: &Meant, problems: &mut Problems) -> Vec<At<Removed>> {
-    blocks(field, "RemovedBlock", problems, |block, node, problems| {
+    let removed = blocks(field, "RemovedBlock", MAX_ENTRIES, problems, |block, node, problems| {
         let from = pattern(block, "from", meant, problems);
         let account = block.name("account", problems);
         let revoke = block.bool("revoke", problems);
@@ -185,7 +203,13 @@ pub(crate) fn removed(field: Option<Field<'_>>, meant: &Meant, problems: &mut Pr
             }
         };
         Some(Removed { what: what?, revoke: revoke?, position: problems.position(node.site) })
-    })
+    });
+    let patterns = removed.iter().filter_map(|entry| match &entry.value.what {
+        RemovedWhat::Address(pattern) => Some((pattern, entry.site)),
+        RemovedWhat::Account(_) => None,
+    });
+    few_patterns("removed", patterns, problems);
+    removed
 }
 
 fn reason(error: &AddressError) -> String {

@@ -11,7 +11,8 @@ pub(crate) mod value;
 use std::collections::BTreeMap;
 
 use crate::identity::Region;
-use crate::manifest::check::block::{Block, Field, bad_name, mapping, name_of};
+use crate::manifest::bounds::MAX_BLOCKS;
+use crate::manifest::check::block::{Block, Field, bad_name, name_of, named_blocks};
 use crate::manifest::check::value::{credential, length, name_pattern};
 use crate::manifest::document::{AccountBlock, Document, EnvironmentBlock, ExceptionTarget};
 use crate::manifest::problem::Problems;
@@ -74,7 +75,7 @@ fn table<T>(
 ) -> BTreeMap<Name, At<T>> {
     let mut table = BTreeMap::new();
     let Some(field) = field else { return table };
-    let Some(entries) = mapping(field.node, &field.what, problems) else { return table };
+    let Some(entries) = named_blocks(&field, MAX_BLOCKS, problems) else { return table };
     for entry in entries {
         let value = read(entry, &format!("{noun} `{}`", entry.key), problems);
         if let Some(name) = name_of(&entry.key, problems) {
@@ -155,7 +156,7 @@ fn scope_set(entry: &Entry, what: &str, problems: &mut Problems) -> Vec<At<Strin
 
 fn environments(field: Option<Field<'_>>, document: &mut Document, problems: &mut Problems) {
     let Some(field) = field else { return };
-    for Entry { key, node } in mapping(field.node, &field.what, problems).unwrap_or_default() {
+    for Entry { key, node } in named_blocks(&field, MAX_BLOCKS, problems).unwrap_or_default() {
         let what = format!("environment `{key}`");
         if key.contains('*') {
             let block = environment(node, key.site, &what, "PatternBlock", problems);
@@ -210,7 +211,7 @@ fn environment(
     let ttl = block.get("ttl").and_then(|field| length(&field, problems));
     let mut exceptions = BTreeMap::new();
     if let Some(field) = block.get("keys") {
-        for entry in mapping(field.node, &field.what, problems).unwrap_or_default() {
+        for entry in named_blocks(&field, MAX_BLOCKS, problems).unwrap_or_default() {
             let what = format!("the exception for `{}` in {what}", entry.key);
             let exception = key::exception(entry, &what, problems);
             if let Some(target) = exception_target(&entry.key, problems) {

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use strum::VariantArray;
 
 use crate::finding::Code;
+use crate::manifest::bounds::MAX_PATTERNS;
 use crate::manifest::check::block::{Block, Field, mapping, name_of};
 use crate::manifest::check::history::{Meant, address};
 use crate::manifest::check::pattern;
@@ -137,7 +138,15 @@ impl Reader<'_, '_> {
     fn by_place<T>(&mut self, name: &str, read: impl Fn(&Field<'_>, &mut Problems) -> Option<T>) -> Rule<T> {
         let mut rule = Rule::default();
         let Some(field) = self.block.get(name) else { return rule };
-        for Entry { key, node } in mapping(field.node, &field.what, self.problems).unwrap_or_default() {
+        let entries = mapping(field.node, &field.what, self.problems).unwrap_or_default();
+        if let Some(entry) = entries.iter().filter(|entry| entry.key.contains('*')).nth(MAX_PATTERNS) {
+            let message = format!("{} has more than {MAX_PATTERNS} selectors with `*`", field.what);
+            self.problems
+                .exceeds("too_many_patterns", entry.key.site, message)
+                .help("name environments or accounts");
+            return rule;
+        }
+        for Entry { key, node } in entries {
             let value = Field { key, node, what: format!("`{key}` of {}", field.what) };
             let read = read(&value, self.problems);
             if key.value == "default" {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, Error, Location, Options, Spanned};
 
+use crate::manifest::bounds::MAX_TEXT;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
 use crate::text::redact::{holds_key, is_credential, is_secret};
@@ -202,7 +203,7 @@ impl Reading<'_> {
             Raw::Number => Value::Number,
             Raw::Text(text) => {
                 self.conceal(&text, site);
-                Value::Text(text)
+                Value::Text(self.bounded(text, site).unwrap_or_else(|| "x".to_string()))
             }
             Raw::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
             Raw::Map(entries) => Value::Map(self.entries(entries)),
@@ -248,7 +249,18 @@ impl Reading<'_> {
                 return None;
             }
         };
-        Some(At::new(text, site))
+        self.bounded(text, site).map(|text| At::new(text, site))
+    }
+
+    /// A text of a length that a manifest may have; another is not kept.
+    fn bounded(&mut self, text: String, site: Site) -> Option<String> {
+        if text.len() <= MAX_TEXT {
+            return Some(text);
+        }
+        let message =
+            format!("this text has {} bytes, and a text of a manifest at most {MAX_TEXT}", text.len());
+        self.problems.exceeds("text_too_long", site, message).help("see whether a quote is missing above");
+        None
     }
 
     /// Keeps a secret from being quoted. Only here is it seen both as it is meant and as it is written: with escapes

@@ -46,10 +46,11 @@ pub(crate) fn check(
 fn imports(document: &Document, wanted: &Wanted, samples: &Wanted, problems: &mut Problems) {
     let mut targets: BTreeMap<&Address, Site> = BTreeMap::new();
     let mut sources: BTreeMap<String, Site> = BTreeMap::new();
+    let mut known: Option<Vec<String>> = None;
     for import in &document.import {
         let to = &import.value.to;
         if !wanted.contains_key(to) && !comes_from_pattern(document, to, samples) {
-            let known: Vec<_> = wanted.keys().map(Address::to_string).collect();
+            let known = known.get_or_insert_with(|| wanted.keys().map(Address::to_string).collect());
             unknown("key", &to.to_string(), import.site, known.iter().map(String::as_str), problems);
         }
         if let Some(first) = targets.insert(to, import.site) {

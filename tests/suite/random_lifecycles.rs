@@ -10,7 +10,7 @@ use gridkey_core::manifest::{
     AtLimit, Import, ImportKey, Moved, Position, Removed, RemovedWhat, Rotation, WantedAccess,
 };
 use gridkey_core::plan::{Approval, Options, Requests, RetireRequest, RevokeOld, Selection};
-use gridkey_core::{Access, Address, KeyId, LocationId, Scope, Scopes};
+use gridkey_core::{Access, Address, AddressPattern, KeyId, LocationId, Scope, Scopes};
 use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{
     Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme, branch, location,
@@ -61,6 +61,10 @@ struct Walk {
 
 fn position() -> Position {
     Position { file: "gridkey.yaml".to_string(), line: 1, column: 1 }
+}
+
+fn pattern(text: &str) -> AddressPattern {
+    text.parse().expect("a pattern")
 }
 
 fn address(text: &str) -> Address {
@@ -171,8 +175,8 @@ impl Walk {
             let same = |other: &str| other == text;
             !self.ids(text).is_empty()
                 || self.wishes.iter().any(|wish| same(wish.address))
-                || self.moved.iter().any(|moved| same(&moved.from) || same(&moved.to))
-                || self.removed.iter().any(|removed| removed.what == RemovedWhat::Address(text.to_string()))
+                || self.moved.iter().any(|moved| same(moved.from.as_str()) || same(moved.to.as_str()))
+                || self.removed.iter().any(|removed| removed.what == RemovedWhat::Address(pattern(text)))
         };
         let free: Vec<&'static str> = ADDRESSES.into_iter().filter(|text| !taken(text)).collect();
         (!free.is_empty()).then(|| free[self.one_of(&free)])
@@ -233,7 +237,7 @@ impl Walk {
             }
             4 => {
                 self.wishes.remove(at);
-                self.moved.retain(|moved| moved.to != text);
+                self.moved.retain(|moved| moved.to.as_str() != text);
                 self.count("remove");
             }
             // Where no run has been since, nobody can tell who reads what.
@@ -260,7 +264,11 @@ impl Walk {
             }
             9 => {
                 let Some(to) = self.free_address() else { return };
-                self.moved.push(Moved { from: text.to_string(), to: to.to_string(), position: position() });
+                self.moved.push(Moved {
+                    from: text.parse().unwrap(),
+                    to: to.parse().unwrap(),
+                    position: position(),
+                });
                 self.wishes[at].address = to;
                 self.count("move");
             }
@@ -284,11 +292,11 @@ impl Walk {
             .lock()
             .states()
             .any(|state| state.pending.values().any(|pending| pending.address == address(text)));
-        if begun || self.moved.iter().any(|moved| moved.to == text) || self.ids(text).is_empty() {
+        if begun || self.moved.iter().any(|moved| moved.to.as_str() == text) || self.ids(text).is_empty() {
             return;
         }
         self.wishes.remove(at);
-        let what = RemovedWhat::Address(text.to_string());
+        let what = RemovedWhat::Address(pattern(text));
         self.removed.push(Removed { what, revoke: false, position: position() });
         for id in self.ids(text) {
             self.world.lock().keys.get_mut(&id).expect("it was made").foreign = true;

@@ -9,7 +9,7 @@ use gridkey_core::manifest::{
     AtLimit, Import, ImportKey, Moved, Position, Removed, RemovedWhat, Rotation, WantedAccess,
 };
 use gridkey_core::plan::{Approval, Options, Plan, Requests, RetireRequest, RevokeOld};
-use gridkey_core::{Access, Address, Scope, Scopes};
+use gridkey_core::{Access, Address, AddressPattern, Scope, Scopes};
 use gridkey_tests::world::{
     Effect, Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme, location,
 };
@@ -88,6 +88,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn position() -> Position {
     Position { file: "gridkey.yaml".to_string(), line: 1, column: 1 }
+}
+
+fn pattern(text: &str) -> AddressPattern {
+    text.parse().expect("a pattern")
 }
 
 fn address(text: &str) -> Address {
@@ -194,11 +198,10 @@ fn life(name: &'static str, sinks: &[&'static [&'static str]; 8]) -> Stage {
         (adopted, requests)
     };
     world.pass(READ_LAG);
-    manifest.moved =
-        vec![Moved { from: "old/*".to_string(), to: "prod/*".to_string(), position: position() }];
+    manifest.moved = vec![Moved { from: pattern("old/*"), to: pattern("prod/*"), position: position() }];
     let key = ImportKey::Id(adopted);
     manifest.import = vec![Import { to: address("prod/adopted"), key, position: position() }];
-    let what = RemovedWhat::Address("prod/gone".to_string());
+    let what = RemovedWhat::Address(pattern("prod/gone"));
     manifest.removed = vec![Removed { what, revoke: false, position: position() }];
     Stage { name, world, manifest: after, requests, approval: None, edit: None }
 }
@@ -260,7 +263,7 @@ fn to_branch(name: &'static str, sinks: &[&'static [&'static str]; 6]) -> Stage 
         keys.get_mut(&address("prod/waiting")).expect("it is wanted").rotate = rotation(AtLimit::Postpone);
     }
     after.manifest.moved =
-        vec![Moved { from: "old/*".to_string(), to: "prod/*".to_string(), position: position() }];
+        vec![Moved { from: pattern("old/*"), to: pattern("prod/*"), position: position() }];
     let world = a_month_later(&before, 100);
     let ended = block_on(world.run(50, &before, &RunOptions::default()));
     assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");

@@ -13,9 +13,28 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct KeyId(String);
 
+/// A text is not an id. It is not kept, as it may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not the ID of a key, which is up to 36 letters, digits, `-` and `_`")]
+pub struct NotAnId;
+
 impl KeyId {
     pub fn new(id: impl Into<String>) -> Self {
         Self(id.into())
+    }
+
+    /// Takes what a person gave as an id.
+    ///
+    /// # Errors
+    /// [`NotAnId`], where it may be a secret: a whole key has dots in it, and its private part is longer than an id.
+    pub fn parse(text: &str) -> Result<Self, NotAnId> {
+        /// An id has 22 characters; a UUID as text has 36, a key's private part 43.
+        const LONGEST: usize = 36;
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        match !text.is_empty() && text.len() <= LONGEST && text.chars().all(good) {
+            true => Ok(Self::new(text)),
+            false => Err(NotAnId),
+        }
     }
 
     pub fn as_str(&self) -> &str {

@@ -10,7 +10,6 @@ pub mod address;
 pub mod audit;
 pub mod catalogue;
 pub mod finding;
-
 pub mod identity;
 pub mod inventory;
 pub mod key;
@@ -24,7 +23,7 @@ pub mod text;
 mod time;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
-pub use address::Address;
+pub use address::{Address, AddressPattern};
 pub use identity::{AccountIdentity, OnBehalfOf, Region};
 pub use key::{KeyId, Marker};
 pub use name::Name;

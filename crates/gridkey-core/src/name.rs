@@ -53,11 +53,6 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The form that environment variables use: upper case, `-` as `_`.
-    pub fn to_upper(&self) -> String {
-        self.0.to_ascii_uppercase().replace('-', "_")
-    }
 }
 
 impl fmt::Display for Name {

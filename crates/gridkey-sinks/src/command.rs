@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gridkey_core::inventory::SinkContent;
 use gridkey_core::sink::CommandSettings;
+use gridkey_core::text::redact::elide;
 use gridkey_engine::ports::{PutError, SinkError};
 use gridkey_engine::secret::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -225,7 +226,7 @@ fn split(argv: &[String]) -> Result<(&String, &[String]), String> {
 fn failure(argv: &[String], status: ExitStatus, errors: &[u8], secret: Option<&Secret>) -> String {
     let program = &argv[0];
     let ended = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
-    let said = redact(&String::from_utf8_lossy(errors), secret.map(Secret::expose));
+    let said = elide(&String::from_utf8_lossy(errors), secret.map(Secret::expose));
     let said: String =
         said.split(|c: char| c.is_whitespace() || c.is_control()).fold(String::new(), |mut said, word| {
             if !said.is_empty() && !word.is_empty() {
@@ -239,27 +240,6 @@ fn failure(argv: &[String], status: ExitStatus, errors: &[u8], secret: Option<&S
         Some((end, _)) => format!("`{program}` ended with {ended}: {}…", &said[..end]),
         None => format!("`{program}` ended with {ended}: {said}"),
     }
-}
-
-/// The text without the secret, its private part, or anything else that begins like a key.
-fn redact(text: &str, secret: Option<&str>) -> String {
-    /// A private part shorter than this is a word that may stand anywhere.
-    const PRIVATE: usize = 16;
-    let mut text = text.to_string();
-    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret, "SG.…");
-        if let Some(private) = secret.rsplit('.').next().filter(|part| part.len() >= PRIVATE) {
-            text = text.replace(private, "…");
-        }
-    }
-    let mut parts = text.split("SG.");
-    let mut redacted = parts.next().unwrap_or_default().to_string();
-    for part in parts {
-        let is_of_key = |c: char| c.is_ascii_alphanumeric() || "_-.…".contains(c);
-        redacted.push_str("SG.…");
-        redacted.push_str(part.trim_start_matches(is_of_key));
-    }
-    redacted
 }
 
 #[cfg(unix)]
@@ -366,7 +346,7 @@ mod tests {
             (&format!("'{key}' and {}", "b".repeat(43)), "'SG.…' and …"),
             (&key[..40], "SG.…"),
         ] {
-            assert_eq!(redact(said, Some(&key)), shown);
+            assert_eq!(elide(said, Some(&key)), shown);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use gridkey_core::text::redact::redact;
+
 use crate::view::words::safe;
 use crate::view::{Style, Tone};
 
@@ -27,9 +29,10 @@ pub fn out(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Talk, to standard error.
+/// Talk, to standard error. What looks like a secret is starred out, whatever it comes from: a server's words, a
+/// command's, an argument.
 pub fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", redact(line));
 }
 
 /// What failed, the chain of causes, and what to do.

@@ -70,7 +70,7 @@ impl WorldManifest {
                 address: address.clone(),
                 account: acme(),
                 name: address.default_key_name(),
-                access: WantedAccess::Restricted(scopes),
+                access: WantedAccess::Restricted(scopes.into()),
                 sinks: wanted.locations.iter().map(|text| location(text)).collect(),
                 owner: None,
                 description: None,

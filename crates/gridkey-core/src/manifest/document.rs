@@ -31,7 +31,7 @@ pub(crate) struct Document {
     pub selectors: Vec<At<String>>,
     /// The same of rules that go by account.
     pub account_selectors: Vec<At<String>>,
-    /// The sinks that `policy.require_sink` names.
+    /// The sinks that `policy.require_sink` names, by name.
     pub required_sinks: Vec<At<Name>>,
 }
 

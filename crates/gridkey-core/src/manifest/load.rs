@@ -2,11 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::manifest::bounds::MAX_TOTAL_BYTES;
 use crate::manifest::check as walk;
 use crate::manifest::model::Manifest;
 use crate::manifest::policy::PolicyFile;
 use crate::manifest::problem::{Found, Problems};
-use crate::manifest::read::node::{Node, Site, Value};
+use crate::manifest::read::node::{Node, Site};
 use crate::manifest::read::{merge, yaml};
 use crate::manifest::resolve;
 use crate::name::Name;
@@ -64,6 +65,16 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
         problems.error_nowhere("no_files", message, "name a file, or a folder of `*.yaml` files");
         return Err(diagnostics(problems.into_found(), Sources::default()));
     }
+    let total: usize = sources.iter().map(|source| source.bytes.len().min(yaml::MAX_BYTES)).sum();
+    if total > MAX_TOTAL_BYTES {
+        let message = format!(
+            "the files have {} MiB together, and a manifest at most {} MiB",
+            total >> 20,
+            MAX_TOTAL_BYTES >> 20
+        );
+        problems.error_nowhere("files_too_large", message, "make it several projects");
+        return Err(diagnostics(problems.into_found(), Sources::default()));
+    }
     let mut trees = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         pasted_secrets(index, &source.bytes, &mut problems);
@@ -72,13 +83,16 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
             trees.push(tree);
         }
     }
-    let shown = shown(sources, &trees);
-    let complete = trees.len() == sources.len();
+    let unread = unread(sources, &trees);
+    let complete = unread.is_empty();
     let manifest = merge::merge(trees, &mut problems).map(|tree| {
         let document = walk::document(&tree, &mut problems);
-        // Names that a broken file defines would all be reported as unknown.
-        complete.then(|| resolve::resolve(&document, requested, &mut problems))
+        // Names that a broken file defines would all be reported as unknown, and so would those of a section that is
+        // too large.
+        let whole = complete && !problems.has_exceeded();
+        whole.then(|| resolve::resolve(&document, requested, &mut problems)).flatten()
     });
+    let shown = shown(sources, &unread, problems.hidden());
     let found = problems.into_found();
     match manifest.flatten() {
         Some(manifest) if found.errors.is_empty() => Ok(Loaded {
@@ -113,8 +127,9 @@ pub fn load_policy(source: &SourceFile) -> Result<LoadedPolicy, Diagnostics> {
     pasted_secrets(0, &source.bytes, &mut problems);
     let tree = yaml::parse(0, &source.bytes, &mut problems);
     let policy = tree.as_ref().map(|tree| walk::policy_file(tree, &mut problems));
+    let sources = std::slice::from_ref(source);
+    let shown = shown(sources, &unread(sources, tree.as_slice()), problems.hidden());
     let found = problems.into_found();
-    let shown = shown(std::slice::from_ref(source), tree.as_slice());
     match policy {
         Some(policy) if found.errors.is_empty() => Ok(LoadedPolicy {
             policy: PolicyFile { policy, source: source.digest() },
@@ -139,37 +154,28 @@ fn pasted_secrets(file: usize, bytes: &[u8], problems: &mut Problems) {
     if bytes.len() > yaml::MAX_BYTES {
         return;
     }
-    for secret in redact::secrets(text) {
-        let is_key = text[secret.clone()].split('.').filter(|part| part.len() >= 16).count() >= 2;
-        if !is_key {
-            continue;
+    for secret in redact::keys(text) {
+        if redact::is_whole(&text[secret.clone()]) {
+            let start = secret.start - "SG.".len();
+            yaml::secret_in_manifest(yaml::site_of_range(file, text, start..secret.end), problems);
         }
-        let start = secret.start - "SG.".len();
-        let site = yaml::site_of_range(file, text, start..secret.end);
-        problems.error("secret_in_manifest", site, "a SendGrid API key is written out here").help(
-            "take it out and revoke it, as it was in clear text; say where a key is found instead: \
-                 `{ env: SENDGRID_API_KEY }`",
-        );
     }
 }
 
-/// The files, fit to be shown: without SendGrid keys, and without what stands where a credential would.
-fn shown(sources: &[SourceFile], trees: &[Node]) -> Sources {
-    let mut texts: Vec<String> = sources
-        .iter()
-        .map(|source| {
-            let bytes = source.bytes.get(..yaml::MAX_BYTES).unwrap_or(&source.bytes);
-            redact(&String::from_utf8_lossy(bytes))
-        })
-        .collect();
-    for (index, text) in texts.iter_mut().enumerate() {
-        if !trees.iter().any(|tree| tree.site.file == index) {
-            hide_by_line(text);
-        }
-    }
-    let mut literals = Vec::new();
-    trees.iter().for_each(|tree| literal_credentials(tree, &mut literals));
-    for site in literals {
+/// The files that could not be read, by their index.
+fn unread(sources: &[SourceFile], trees: &[Node]) -> Vec<usize> {
+    (0..sources.len()).filter(|index| !trees.iter().any(|tree| tree.site.file == *index)).collect()
+}
+
+/// The files, fit to be shown: without what looks like a secret, and without what stands where a credential would.
+fn shown(sources: &[SourceFile], unread: &[usize], hidden: &[Site]) -> Sources {
+    let text = |source: &SourceFile| {
+        let bytes = source.bytes.get(..yaml::MAX_BYTES).unwrap_or(&source.bytes);
+        redact(&String::from_utf8_lossy(bytes))
+    };
+    let mut texts: Vec<String> = sources.iter().map(text).collect();
+    unread.iter().for_each(|index| redact::hide_unread(&mut texts[*index]));
+    for site in hidden {
         hide(&mut texts[site.file], site.start..site.end);
     }
     let mut shown = Sources::default();
@@ -177,38 +183,4 @@ fn shown(sources: &[SourceFile], trees: &[Node]) -> Sources {
         shown.insert(&source.name, text);
     }
     shown
-}
-
-/// In a file that could not be read, what follows `api_key:` on its line may be a credential.
-fn hide_by_line(text: &mut String) {
-    let mut literals = Vec::new();
-    for (at, key) in text.match_indices("api_key:") {
-        let from = at + key.len();
-        let line = text[from..].lines().next().unwrap_or_default();
-        let value = line.trim();
-        if !value.is_empty() && !value.starts_with('{') {
-            let start = from + (line.len() - line.trim_start().len());
-            literals.push(start..start + value.len());
-        }
-    }
-    literals.into_iter().for_each(|literal| hide(text, literal));
-}
-
-/// Values that stand where a manifest says where a credential is found.
-fn literal_credentials(node: &Node, found: &mut Vec<Site>) {
-    match &node.value {
-        Value::Map(entries) => {
-            for entry in entries {
-                let is_credential = matches!(entry.key.as_str(), "api_key" | "plan_api_key" | "url");
-                match &entry.node.value {
-                    Value::Text(_) | Value::Integer(_) | Value::Number if is_credential => {
-                        found.push(entry.node.site);
-                    }
-                    _ => literal_credentials(&entry.node, found),
-                }
-            }
-        }
-        Value::List(items) => items.iter().for_each(|item| literal_credentials(item, found)),
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Number | Value::Text(_) => {}
-    }
 }

@@ -1,5 +1,6 @@
 //! The manifest: what people want, parsed, merged, resolved and checked.
 
+mod bounds;
 mod check;
 mod document;
 mod load;

@@ -1,13 +1,14 @@
 //! The resolved manifest: every default applied, every placeholder filled in, every scope expanded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessKind, Scope};
-use crate::address::Address;
+use crate::address::{Address, AddressPattern};
 use crate::identity::{AccountIdentity, OnBehalfOf, Region};
 use crate::key::KeyId;
 use crate::manifest::policy::Policy;
@@ -230,8 +231,9 @@ impl WantedKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WantedAccess {
     Full,
-    Restricted(WantedScopes),
-    Billing(WantedScopes),
+    /// A list is held once, however many keys have it: expanded it takes more than all else about a key.
+    Restricted(Arc<WantedScopes>),
+    Billing(Arc<WantedScopes>),
 }
 
 /// Scopes as the manifest asks for them; together they are never empty, and none is automatic.
@@ -322,9 +324,9 @@ pub enum AtLimit {
 /// A renamed address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// An address, or a pattern with `*`.
-    pub from: String,
-    pub to: String,
+    /// It has one `*` at most, and `to` as many.
+    pub from: AddressPattern,
+    pub to: AddressPattern,
     pub position: Position,
 }
 
@@ -356,7 +358,6 @@ pub struct Removed {
 /// What a `removed` entry names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemovedWhat {
-    /// An address, or a pattern with `*`.
-    Address(String),
+    Address(AddressPattern),
     Account(Name),
 }

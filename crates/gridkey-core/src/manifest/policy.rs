@@ -1,6 +1,7 @@
 //! Policy: rules over plans, from a manifest or from a file of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -11,6 +12,7 @@ use crate::access::Scope;
 use crate::address::Address;
 use crate::catalogue::Catalogue;
 use crate::name::Name;
+use crate::sink::{SinkKind, SinkLocation};
 use crate::text::pattern::matches_pattern;
 use crate::text::source::{Position, SourceDigest};
 
@@ -29,7 +31,7 @@ pub struct Policy {
     /// How old a key may get.
     pub require_rotation: Rule<RequiredRotation>,
     /// Sinks of which every key needs each.
-    pub require_sink: Rule<BTreeSet<Name>>,
+    pub require_sink: Rule<BTreeSet<RequiredSink>>,
     pub require_owner: Rule<bool>,
     /// What names of keys at SendGrid look like, with `*` for any characters.
     pub name_pattern: Rule<String>,
@@ -141,6 +143,39 @@ impl ForbiddenScope {
                 Catalogue::builtin().expand(&self.0).is_ok_and(|scopes| scopes.contains(scope))
             }
             None => self.0 == scope.as_str(),
+        }
+    }
+}
+
+/// A sink that keys need.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequiredSink {
+    /// The sink of this name in the manifest. The rules of a policy file name none: the manifest's author chooses
+    /// what a name stands for.
+    Name(Name),
+    /// Any sink of a kind.
+    Kind(SinkKind),
+}
+
+impl RequiredSink {
+    /// What stands before a kind, which could be the name of a sink as well.
+    pub(crate) const KIND: &str = "kind:";
+
+    /// Whether a secret that goes to this place goes where it must.
+    pub fn is_met_by(&self, location: &SinkLocation) -> bool {
+        match self {
+            Self::Name(name) => location.sink == *name,
+            Self::Kind(kind) => location.at.kind() == *kind,
+        }
+    }
+}
+
+impl fmt::Display for RequiredSink {
+    /// As a policy writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.pad(name.as_str()),
+            Self::Kind(kind) => f.pad(&format!("{}{kind}", Self::KIND)),
         }
     }
 }

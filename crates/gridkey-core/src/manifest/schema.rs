@@ -12,9 +12,9 @@ use strum::VariantArray;
 use crate::finding::Code;
 use crate::identity::Region;
 use crate::manifest::model::{AtLimit, OnDelete, StoreSettings};
-use crate::manifest::policy::{Vanished, Verdict};
+use crate::manifest::policy::{RequiredSink, Vanished, Verdict};
 use crate::name::Name;
-use crate::sink::SinkSettings;
+use crate::sink::{SinkKind, SinkSettings};
 
 /// The JSON Schema of a manifest file, draft 2020-12.
 ///
@@ -26,7 +26,20 @@ pub fn manifest_schema() -> Value {
 
 /// The JSON Schema of a policy file, draft 2020-12: the fields of a manifest's `policy`.
 pub fn policy_schema() -> Value {
-    root_schema::<PolicyBlock>("gridkey policy")
+    let mut schema = root_schema::<PolicyBlock>("gridkey policy");
+    // A file for any manifest names no sinks of one.
+    schema["$defs"]["RequiredSinkText"] = json!({
+        "type": "string",
+        "pattern": format!("^({})?({})$", RequiredSink::KIND, sink_kinds()),
+        "description": "A kind of sink, with `kind:` in front or not.",
+    });
+    schema["properties"]["require_sink"]["description"] = json!("Kinds of sinks that every key needs, each.");
+    schema
+}
+
+/// The kinds of sinks, as alternatives of a regular expression.
+fn sink_kinds() -> String {
+    SinkKind::ALL.map(SinkKind::as_str).join("|")
 }
 
 /// The schema, made once.
@@ -168,6 +181,8 @@ text! {
     AddressText, format!("^({NAME}/){{0,2}}{NAME}$"),
         "An address: `key`, `environment/key` or `environment/account/key`.";
     AddressPattern, r"^[a-z0-9*-]+(/[a-z0-9*-]+){0,2}$", "An address, or a pattern of addresses with `*`.";
+    RequiredSinkText, format!("^(({})({})|{NAME})$", RequiredSink::KIND, sink_kinds()),
+        "The name of a sink, or `kind:KIND` for any sink of a kind, such as `kind:vault`.";
     ScopeText, NON_EMPTY,
         "A scope (`mail.send`), `set:NAME`, `PREFIX.*`, `PREFIX:read`, `PREFIX:full` or `all:read`.";
     ForbiddenScopeText, r"^(?!set:)[\s\S]*\S",
@@ -542,8 +557,8 @@ mod blocks {
         pub forbid_scopes: Option<MaybeByPlace<Vec<ForbiddenScopeText>>>,
         /// How old a key may get at most.
         pub require_rotation: Option<MaybeByPlace<RequireRotationChoice>>,
-        /// Sinks that every key needs.
-        pub require_sink: Option<MaybeByPlace<Vec<Name>>>,
+        /// Sinks that every key needs: names of sinks, or `kind:KIND` for any of a kind.
+        pub require_sink: Option<MaybeByPlace<Vec<RequiredSinkText>>>,
         /// Whether every key needs an owner.
         pub require_owner: Option<MaybeByPlace<bool>>,
         /// What the names of keys at SendGrid look like, with `*` for any characters.

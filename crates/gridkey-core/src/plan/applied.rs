@@ -24,8 +24,8 @@ pub(crate) fn as_applied(
         name: owned.name.clone(),
         access: match &owned.access {
             Access::Full => WantedAccess::Full,
-            Access::Restricted(scopes) => WantedAccess::Restricted(written(scopes)),
-            Access::Billing(scopes) => WantedAccess::Billing(written(scopes)),
+            Access::Restricted(scopes) => WantedAccess::Restricted(written(scopes).into()),
+            Access::Billing(scopes) => WantedAccess::Billing(written(scopes).into()),
         },
         sinks: owned.sinks.iter().map(|delivery| delivery.location.clone()).collect(),
         owner: owned.owner.clone(),

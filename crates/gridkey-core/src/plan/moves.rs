@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::{Address, covers, renamed};
+use crate::address::{Address, AddressPattern};
 use crate::finding::{Code, Finding};
 use crate::manifest::{Manifest, Moved, RemovedWhat};
 use crate::name::Name;
@@ -41,6 +41,8 @@ struct MoveConflict {
 enum Conflict {
     /// The new address has a key already.
     Taken,
+    /// The entry makes no address of it.
+    Impossible,
     /// The entries lead back to the address, and the manifest wants none of those on the way.
     Circle,
 }
@@ -107,6 +109,10 @@ pub(crate) fn chosen<'a>(
                     with.conflict(account, from, from, position, Conflict::Circle);
                     continue;
                 }
+                Destination::Impossible(position) => {
+                    with.conflict(account, from, from, position, Conflict::Impossible);
+                    continue;
+                }
             };
             let (selected, whole) = ends(manifest, selection, from, &to);
             let is_begun = || state.pending.values().any(|pending| pending.address == *from);
@@ -160,6 +166,8 @@ enum Destination {
     Stays,
     To(Address, Position),
     Circle(Position),
+    /// What the entry makes of the address is not an address.
+    Impossible(Position),
 }
 
 impl<'a> Entries<'a> {
@@ -190,14 +198,17 @@ impl<'a> Entries<'a> {
         let mut path: Vec<(Address, Position)> = Vec::new();
         loop {
             let at = path.last().map_or(from, |(to, _)| to);
-            let next = entries.iter().enumerate().find_map(|(index, entry)| {
-                let to = renamed(&entry.from, &entry.to, at).filter(|to| to != at)?;
-                Some((index, to, entry.position.clone()))
-            });
+            let next = entries.iter().enumerate().filter(|(_, entry)| entry.from.moves(at)).find_map(
+                |(index, entry)| {
+                    let to = entry.from.renamed(&entry.to, at);
+                    (to.as_ref() != Some(at)).then(|| (index, to, entry.position.clone()))
+                },
+            );
             match next {
                 None => break,
-                Some((_, to, position)) if &to == from => return self.circle(from, &path, position),
-                Some((index, to, position)) => {
+                Some((_, None, position)) => return Destination::Impossible(position),
+                Some((_, Some(to), position)) if &to == from => return self.circle(from, &path, position),
+                Some((index, Some(to), position)) => {
                     entries.remove(index);
                     path.push((to, position));
                 }
@@ -310,6 +321,11 @@ impl MoveConflict {
                 format!("`{from}` cannot become `{to}`, which has a key already"),
                 format!("move or remove `{to}` first, or give `{from}` another address"),
             ),
+            Conflict::Impossible => Finding::blocks(
+                Code::MoveTaken,
+                format!("what `moved` makes of `{from}` is not an address"),
+                "an address has at most three parts, each a name of at most 63 characters: correct `to`",
+            ),
             Conflict::Circle => Finding::blocks(
                 Code::MoveCycle,
                 format!(
@@ -344,7 +360,7 @@ impl LeftMove {
 /// Where an address or its account is let go of, without being revoked.
 pub(crate) fn is_let_go(manifest: &Manifest, account: &Name, address: &Address) -> bool {
     manifest.removed.iter().filter(|removed| !removed.revoke).any(|removed| match &removed.what {
-        RemovedWhat::Address(pattern) => covers(pattern, address),
+        RemovedWhat::Address(pattern) => pattern.matches(address),
         RemovedWhat::Account(name) => name == account,
     })
 }
@@ -367,7 +383,7 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     };
     let keys = || states.values().flat_map(|state| &state.keys);
     for moved in &manifest.moved {
-        let left = known().any(|address| renamed(&moved.from, &moved.to, address).is_some());
+        let left = known().any(|address| moved.from.moves(address));
         // Without a key that came by it, it may be an entry that never matched.
         if !left && keys().any(|(address, key)| came_by(&manifest.moved, moved, address, key)) {
             let entry = format!("moved: {{ from: {}, to: {} }}", moved.from, moved.to);
@@ -383,7 +399,7 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     for removed in &manifest.removed {
         let (entry, done) = match &removed.what {
             RemovedWhat::Address(pattern) => {
-                let meant = |address: &Address| covers(pattern, address) || is_near(pattern, address);
+                let meant = |address: &Address| pattern.matches(address) || is_near(pattern, address);
                 (format!("removed: {{ from: {pattern} }}"), !known().any(meant))
             }
             RemovedWhat::Account(account) => (
@@ -405,21 +421,22 @@ fn came_by(entries: &[Moved], entry: &Moved, address: &Address, key: &OwnedKey) 
     let mut left: Vec<&Moved> = entries.iter().collect();
     let mut used = Vec::new();
     while at != *address {
-        let next = left.iter().position(|entry| renamed(&entry.from, &entry.to, &at).is_some());
+        let next = left.iter().position(|entry| entry.from.moves(&at));
         let Some(index) = next else { return false };
         let taken = left.remove(index);
         used.push(taken);
-        at = renamed(&taken.from, &taken.to, &at).unwrap_or(at);
+        let Some(next) = taken.from.renamed(&taken.to, &at) else { return false };
+        at = next;
     }
     used.contains(&entry)
 }
 
 /// Whether an entry that does not match an address was probably meant for it: it names the key and not where it is, or
 /// names it with a slip of the pen.
-pub(crate) fn is_near(pattern: &str, address: &Address) -> bool {
+pub(crate) fn is_near(pattern: &AddressPattern, address: &Address) -> bool {
     /// Among shorter names, one letter more or less is another name.
     const TELLING: usize = 4;
-    let text = address.to_string();
+    let (pattern, text) = (pattern.as_str(), address.to_string());
     let (place, key) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     let (at, name) = text.rsplit_once('/').unwrap_or(("", &text));
     let fewer = pattern.split('/').count() < text.split('/').count();

@@ -322,7 +322,7 @@ pub enum StateError {
     Syntax(#[source] serde_json::Error),
     #[error("the state has format version {found}, and this gridkey reads up to {FORMAT_VERSION}")]
     Newer { found: u64 },
-    #[error("the state has no `format_version`")]
+    #[error("the state has no `format_version` that a gridkey has written")]
     NoVersion,
     #[error("the state does not have the shape of format version {FORMAT_VERSION}")]
     Shape(#[source] serde_json::Error),
@@ -356,6 +356,10 @@ impl AccountState {
             value.get("format_version").and_then(serde_json::Value::as_u64).ok_or(StateError::NoVersion)?;
         if found > u64::from(FORMAT_VERSION) {
             return Err(StateError::Newer { found });
+        }
+        // The first version was 1.
+        if found == 0 {
+            return Err(StateError::NoVersion);
         }
         serde_json::from_value(value).map_err(StateError::Shape)
     }
@@ -410,6 +414,9 @@ mod tests {
         let bytes = empty().to_bytes();
         assert!(matches!(AccountState::parse(&bytes[..bytes.len() / 2]), Err(StateError::Syntax(_))));
         assert!(matches!(AccountState::parse(b"{}"), Err(StateError::NoVersion)));
+        let oldest =
+            String::from_utf8(bytes).expect("text").replace("\"format_version\": 1", "\"format_version\": 0");
+        assert!(matches!(AccountState::parse(oldest.as_bytes()), Err(StateError::NoVersion)));
         let newer = br#"{"format_version": 2, "anything": []}"#;
         assert!(matches!(AccountState::parse(newer), Err(StateError::Newer { found: 2 })));
         assert!(matches!(AccountState::parse(br#"{"format_version": 1}"#), Err(StateError::Shape(_))));

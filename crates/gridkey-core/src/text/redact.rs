@@ -1,4 +1,7 @@
 //! The one place that stars out secrets, for every text that leaves gridkey.
+//!
+//! What is found is told by its form: a SendGrid key, whole or without its `SG.`; the credentials in an address; what
+//! follows `Bearer`, `password=` and their like; tokens with the prefixes of services; and long words that look random.
 
 use std::ops::Range;
 
@@ -10,12 +13,17 @@ pub(crate) fn printable(c: char) -> char {
     }
 }
 
-/// A message without control characters and without anything that looks like a SendGrid key.
+/// A message without control characters and without anything that looks like a secret.
 pub(crate) fn clean(text: &str) -> String {
     redact(text).chars().map(printable).collect()
 }
 
-/// The same text with the tail of everything that looks like a SendGrid key (`SG.…`) starred out.
+/// Whether a text holds anything that must not be shown, so that no other text is made of it either.
+pub(crate) fn is_secret(text: &str) -> bool {
+    !secrets(text).is_empty()
+}
+
+/// The same text with everything that looks like a secret starred out.
 ///
 /// *Guarantees:* the result has as many bytes as the text.
 pub fn redact(text: &str) -> String {
@@ -26,6 +34,36 @@ pub fn redact(text: &str) -> String {
     shown
 }
 
+/// The same text with `…` for everything that looks like a secret, and for a secret that is known and its private
+/// part, whatever they look like.
+pub fn elide(text: &str, known: Option<&str>) -> String {
+    /// A private part shorter than this is a word that may stand anywhere.
+    const PRIVATE: usize = 16;
+    let mut text = text.to_string();
+    if let Some(known) = known.filter(|known| !known.is_empty()) {
+        text = text.replace(known, "SG.…");
+        if let Some(private) = known.rsplit('.').next().filter(|part| part.len() >= PRIVATE) {
+            text = text.replace(private, "…");
+        }
+    }
+    // Whatever begins like a key is taken for one, however short.
+    let mut parts = text.split("SG.");
+    let mut elided = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        elided.push_str("SG.…");
+        elided.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-.…".contains(c)));
+    }
+    for secret in secrets(&elided).into_iter().rev() {
+        elided.replace_range(secret, "…");
+    }
+    elided
+}
+
+/// What looks like a secret in a text, each by itself.
+pub(crate) fn found(text: &str) -> impl Iterator<Item = &str> {
+    secrets(text).into_iter().map(|secret| &text[secret])
+}
+
 /// Stars out a range of bytes. Line breaks stay, so that lines keep their numbers.
 pub(crate) fn hide(shown: &mut String, range: Range<usize>) {
     let Some(part) = shown.get(range.clone()) else { return };
@@ -33,20 +71,301 @@ pub(crate) fn hide(shown: &mut String, range: Range<usize>) {
     shown.replace_range(range, &stars);
 }
 
+/// Stars out what may be a secret in a text that could not be read, where nothing tells which value a field has.
+pub(crate) fn hide_unread(shown: &mut String) {
+    let mut hidden = Vec::new();
+    let mut start = 0;
+    let mut goes_on = false;
+    for line in shown.split_inclusive('\n') {
+        let end = start + line.trim_end().len();
+        match credential_field(line) {
+            Some(value) => hidden.push(start + value..end),
+            None => hidden.extend(odd_words(line, goes_on).map(|word| start + word.start..start + word.end)),
+        }
+        // A secret that ends its line may be folded, and go on in the next.
+        goes_on = line.trim_end().ends_with(['*', '\\'])
+            || hidden.last().is_some_and(|last: &Range<usize>| last.end + 1 >= end && last.start >= start);
+        start += line.len();
+    }
+    hidden.into_iter().for_each(|range| hide(shown, range));
+}
+
+/// Where in a line the value of a field begins that stands where a credential would.
+fn credential_field(line: &str) -> Option<usize> {
+    line.match_indices(':').find_map(|(at, _)| {
+        let key = line[..at].trim_end_matches(['"', '\'', ' ']);
+        let from = key.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+        let value = &line[at + 1..];
+        let from = from.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8));
+        let is_value = !value.trim().is_empty() && !value.trim_start().starts_with('{');
+        (is_credential(&key[from..]) && is_value).then(|| at + 1 + (value.len() - value.trim_start().len()))
+    })
+}
+
+/// Words of a line that no manifest has for names: with capitals inside, or with escapes.
+fn odd_words(line: &str, goes_on: bool) -> impl Iterator<Item = Range<usize>> {
+    let of_word = |c: char| c.is_ascii_alphanumeric() || "_-+/=~.\\*%$!".contains(c);
+    let mut words: Vec<Range<usize>> = Vec::new();
+    for (at, c) in line.char_indices().filter(|(_, c)| of_word(*c)) {
+        match words.last_mut().filter(|word| word.end == at) {
+            Some(word) => word.end = at + c.len_utf8(),
+            None => words.push(at..at + c.len_utf8()),
+        }
+    }
+    let is_odd = |word: &str| {
+        let mixed = word.as_bytes().windows(2).any(|two| {
+            (two[0].is_ascii_lowercase() || two[0].is_ascii_digit()) && two[1].is_ascii_uppercase()
+        });
+        let lower = word.bytes().any(|byte| byte.is_ascii_lowercase());
+        word.len() >= 6 && ((mixed && lower) || word.contains('\\'))
+    };
+    let odd: Vec<_> = words
+        .into_iter()
+        .enumerate()
+        .filter(|(index, word)| is_odd(&line[word.clone()]) || (goes_on && *index == 0))
+        .map(|(_, word)| word)
+        .collect();
+    odd.into_iter()
+}
+
+/// Whether a field of this name is, or was meant to be, one that says where a credential is found.
+pub(crate) fn is_credential(field: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "apikey",
+        "planapikey",
+        "url",
+        "password",
+        "passwd",
+        "token",
+        "authorization",
+        "credential",
+        "bearer",
+    ];
+    if field.len() > 20 {
+        return false;
+    }
+    let plain: String =
+        field.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    NAMES.contains(&plain.as_str())
+        || NAMES[..2].iter().any(|name| strsim::damerau_levenshtein(name, &plain) <= 2)
+}
+
+/// Whether a text holds a whole SendGrid key.
+pub(crate) fn holds_key(text: &str) -> bool {
+    keys(text).iter().any(|key| is_whole(&text[key.clone()]))
+}
+
+/// Whether what follows `SG.` is an id and a secret.
+pub(crate) fn is_whole(tail: &str) -> bool {
+    tail.split('.').filter(|part| part.len() >= 16).count() >= 2
+}
+
 /// The byte ranges of what follows `SG.` in a text, where it is long enough to be more than a mention.
-pub(crate) fn secrets(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn keys(text: &str) -> Vec<Range<usize>> {
     const SHORTEST: usize = 8;
-    let token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, start) in text.match_indices("SG.") {
         let from = at + start.len();
         if found.last().is_some_and(|last| last.end > from) {
             continue;
         }
-        let length = text.as_bytes()[from..].iter().take_while(|byte| token(byte)).count();
+        let length = run(&text[from..], |c| is_token(c) || c == '.');
         if length >= SHORTEST {
-            found.push(from..from + length);
+            found.push(from..going_on(text, from, from + length));
         }
     }
     found
+}
+
+/// The end of a key that is broken in the middle: folded over lines, or with a space in it.
+fn going_on(text: &str, start: usize, end: usize) -> usize {
+    /// An id, a dot and a secret.
+    const WHOLE: usize = 66;
+    let mut end = end;
+    while end - start < WHOLE {
+        let between = run(&text[end..], |c| c.is_whitespace() || "\\\"',#".contains(c));
+        let next = &text[end + between..];
+        let next = &next[..run(next, |c| is_token(c) || c == '.')];
+        let is_odd =
+            next.len() >= 5 && next.bytes().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        if between == 0 || !is_odd {
+            break;
+        }
+        end += between + next.len();
+    }
+    end
+}
+
+/// The byte ranges of everything that looks like a secret, in order, none of them within another.
+fn secrets(text: &str) -> Vec<Range<usize>> {
+    let mut found = keys(text);
+    of_addresses(text, &mut found);
+    of_words(text, &mut found);
+    of_prefixes(text, &mut found);
+    found.retain(|range| !range.is_empty());
+    found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+    let mut apart: Vec<Range<usize>> = Vec::new();
+    for range in found {
+        match apart.last_mut().filter(|last| range.start <= last.end) {
+            Some(last) => last.end = last.end.max(range.end),
+            None => apart.push(range),
+        }
+    }
+    apart
+}
+
+/// A character of a key, or of an escape of YAML that stands for one.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '\\')
+}
+
+/// How many bytes at the start of a text are of characters like these.
+fn run(text: &str, good: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !good(c)).unwrap_or(text.len())
+}
+
+/// Credentials in addresses: `scheme://user:password@`, and a token alone before `@`.
+fn of_addresses(text: &str, found: &mut Vec<Range<usize>>) {
+    for (at, start) in text.match_indices("://") {
+        let from = at + start.len();
+        let rest = &text[from..];
+        let rest = &rest[..run(rest, |c| !c.is_whitespace() && !"\"'`<>".contains(c))];
+        let Some(end) = rest.rfind('@') else { continue };
+        let given = &rest[..end];
+        let colon = given.find(':');
+        // `https://host:8200/path@2` has a port and a path before its `@`, and nobody's password.
+        let is_path = given.find('/').is_some_and(|slash| {
+            colon.is_none_or(|colon| {
+                colon > slash || given[colon + 1..slash].bytes().all(|byte| byte.is_ascii_digit())
+            })
+        });
+        if !is_path {
+            found.push(from + colon.map_or(0, |colon| colon + 1)..from + end);
+        }
+    }
+}
+
+/// Words that look random, and the second half of `ID.SECRET`.
+fn of_words(text: &str, found: &mut Vec<Range<usize>>) {
+    /// SendGrid's secrets have 43 characters, its ids 22.
+    const LONG: usize = 32;
+    let mut at = 0;
+    let mut before: Option<Range<usize>> = None;
+    while at < text.len() {
+        let length = run(&text[at..], is_token);
+        if length > 0 {
+            let word = &text[at..at + length];
+            let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+            let random = length >= LONG
+                && has(u8::is_ascii_lowercase)
+                && has(u8::is_ascii_uppercase)
+                && has(u8::is_ascii_digit);
+            let of_id = before.as_ref().is_some_and(|id| {
+                (20..=24).contains(&id.len()) && id.end + 1 == at && text.as_bytes()[id.end] == b'.'
+            });
+            if random || (of_id && length >= LONG) {
+                found.push(at..at + length);
+            }
+            before = Some(at..at + length);
+        }
+        let other = &text[at + length..];
+        at += length + run(other, |c| !is_token(c));
+    }
+}
+
+/// What follows the words and prefixes that stand before credentials.
+fn of_prefixes(text: &str, found: &mut Vec<Range<usize>>) {
+    /// The tokens of Vault, GitHub, GitLab, Slack, Stripe and age; each is longer than this.
+    const SHORTEST: usize = 8;
+    const TOKENS: [&str; 12] = [
+        "hvs.",
+        "hvb.",
+        "ghp_",
+        "gho_",
+        "ghs_",
+        "ghu_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "xoxb-",
+        "sk_live_",
+        "AGE-SECRET-KEY-1",
+    ];
+    const SETTINGS: [&str; 7] = ["password=", "passwd=", "pwd=", "token=", "secret=", "api_key=", "apikey="];
+    let lower = text.to_ascii_lowercase();
+    for prefix in TOKENS {
+        for (at, _) in text.match_indices(prefix) {
+            let from = at + prefix.len();
+            let length = run(&text[from..], |c| is_token(c) || c == '.');
+            if length >= SHORTEST {
+                found.push(from..from + length);
+            }
+        }
+    }
+    for prefix in SETTINGS {
+        for (at, _) in lower.match_indices(prefix) {
+            let from = at + prefix.len();
+            found.push(from..from + run(&text[from..], |c| !c.is_whitespace() && !"\"'`&;,".contains(c)));
+        }
+    }
+    for scheme in ["bearer ", "basic "] {
+        for (at, _) in lower.match_indices(scheme) {
+            let from = at + scheme.len();
+            let length = run(&text[from..], |c| !c.is_whitespace() && !"\"'`,;<>".contains(c));
+            let word = &text[from..from + length];
+            let is_header = lower[..at].trim_end().ends_with("authorization:");
+            let is_odd = length >= SHORTEST && word.bytes().any(|byte| !byte.is_ascii_lowercase());
+            if is_header || is_odd {
+                found.push(from..from + length);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "ngeVfQFYQlKU0ufo8x5d1A";
+    const SECRET: &str = "TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc-1s5cr";
+
+    #[test]
+    fn secrets_are_starred_out_whatever_stands_around_them() {
+        for (text, secret) in [
+            (format!("SG.{ID}.{SECRET}"), SECRET),
+            (format!("({ID}.{SECRET})"), SECRET),
+            (format!("it is {SECRET}, yes"), SECRET),
+            ("postgres://user:hunter2@db/x".to_string(), "hunter2"),
+            ("postgres://user:h/unt:e@r2@db:5432/x".to_string(), "h/unt:e@r2"),
+            ("https://ghostoken@example.com".to_string(), "ghostoken"),
+            ("Authorization: Bearer lowercase".to_string(), "lowercase"),
+            ("bearer abcdef012345".to_string(), "abcdef012345"),
+            ("host=db password=hunter2 user=me".to_string(), "hunter2"),
+            ("https://x.example/?token=abc&x=1".to_string(), "abc"),
+            ("hvs.CAESIJ1234567".to_string(), "CAESIJ1234567"),
+        ] {
+            let shown = redact(&text);
+            assert_eq!(shown.len(), text.len());
+            assert!(!shown.contains(secret), "{shown}");
+            assert!(!elide(&text, None).contains(secret), "{}", elide(&text, None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays_as_it_is() {
+        for text in [
+            "the SG. prefix",
+            ID,
+            "https://vault.internal:8200/v1/secret@2",
+            "https://vault.internal:8200",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:sendgrid/prod/mailer",
+            "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+            "SENDGRID_PRODUCTION_API_KEY_OF_THE_SHOP_2",
+            "a bearer certificate, and basic knowledge",
+            "me@example.com",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
 }

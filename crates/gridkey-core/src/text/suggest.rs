@@ -26,10 +26,20 @@ pub(crate) fn did_you_mean<S: AsRef<str>>(text: &str, known: impl IntoIterator<I
 
 /// The known name that a text most probably meant.
 pub(crate) fn closest<S: AsRef<str>>(text: &str, known: impl IntoIterator<Item = S>) -> Option<String> {
+    /// Names, scopes and addresses are shorter; comparing takes the product of two lengths.
+    const LONGEST: usize = 200;
+    /// A manifest can come to a hundred thousand addresses, and have a thousand texts that are none of them.
+    const COMPARED: usize = 5_000;
+    if text.len() > LONGEST {
+        return None;
+    }
     // A quarter of the letters, and one typo in any case: more is another word.
-    let allowed = (text.chars().count() / 4).clamp(1, 4);
+    let length = text.chars().count();
+    let allowed = (length / 4).clamp(1, 4);
     known
         .into_iter()
+        .filter(|name| name.as_ref().chars().take(LONGEST + 1).count().abs_diff(length) <= allowed)
+        .take(COMPARED)
         .map(|name| (strsim::damerau_levenshtein(text, name.as_ref()), name))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.as_ref().cmp(y.as_ref())))

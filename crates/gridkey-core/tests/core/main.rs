@@ -6,6 +6,10 @@
     reason = "helpers of tests read files and stop at the first surprise"
 )]
 
+mod bounds;
 mod corpus;
+mod folder;
 mod manifest;
+mod policy;
 mod schema;
+mod secrets;

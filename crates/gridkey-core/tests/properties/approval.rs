@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gridkey_core::plan::{Approval, Due, KeyValues, Plan, Requests, RevokeOld, Severity, Step};
+use gridkey_core::plan::{Approval, Due, KeyValues, Plan, RevokeOld, Severity, Step};
 use gridkey_core::{Access, Address, KeyId, LocationId, Name, SinkLocation};
 
 use crate::effect::{Effect, When, effects, is_told};
@@ -76,7 +76,7 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
     all.extend(in_the_same_world(&world, &file, &approval));
     let mut later = recipe.later();
     plannable(&mut later);
-    all.extend(in_another_world(&world, &later, &file, &approval, tally));
+    all.extend(in_another_world(&later, &file, &approval, tally));
     all
 }
 
@@ -139,13 +139,7 @@ fn in_the_same_world(world: &World, file: &Plan, approval: &Approval) -> Vec<Bro
     all
 }
 
-fn in_another_world(
-    world: &World,
-    later: &World,
-    file: &Plan,
-    approval: &Approval,
-    tally: &mut Tally,
-) -> Vec<Broken> {
+fn in_another_world(later: &World, file: &Plan, approval: &Approval, tally: &mut Tally) -> Vec<Broken> {
     if !approval.refusals(&later.manifest, |name| later.states.get(name).cloned()).is_empty() {
         return Vec::new();
     }
@@ -154,7 +148,7 @@ fn in_another_world(
     tally.add("a change that is not approved", approved.not_approved.len() as u64);
     tally.add("a change that is left to the clock", approved.left.len() as u64);
     let named: Vec<(&Name, Effect)> = of_plan(file);
-    let mut all = of_another_manifest(world, later, file, &approved.plan, tally);
+    let mut all = of_another_manifest(file, &approved.plan, tally);
     for (account, effect) in of_plan(&approved.plan) {
         if is_clean_up(&effect) {
             continue;
@@ -188,13 +182,7 @@ fn in_another_world(
 }
 
 /// Changes that leave a key with settings that the file does not have.
-fn of_another_manifest(
-    world: &World,
-    later: &World,
-    file: &Plan,
-    plan: &Plan,
-    tally: &mut Tally,
-) -> Vec<Broken> {
+fn of_another_manifest(file: &Plan, plan: &Plan, tally: &mut Tally) -> Vec<Broken> {
     let mut all = Vec::new();
     for change in plan.effective().filter(|change| change.steps.iter().any(settles)) {
         let Some(after) = &change.after else { continue };

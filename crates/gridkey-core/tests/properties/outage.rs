@@ -108,7 +108,7 @@ fn is_unwanted(world: &World, address: &Address, moved: &BTreeMap<(Name, Address
     let removed = world.manifest.removed.iter().any(|removed| {
         removed.revoke
             && match &removed.what {
-                RemovedWhat::Address(pattern) => *pattern == address.to_string(),
+                RemovedWhat::Address(pattern) => pattern.as_str() == address.to_string(),
                 RemovedWhat::Account(_) => false,
             }
     });

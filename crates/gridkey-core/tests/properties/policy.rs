@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::inventory::{AccountInventory, KeyDetail};
 use gridkey_core::manifest::{Policy, RequiredRotation, Rotation, Rule, Verdict};
-use gridkey_core::plan::{Change, Code, Due, KeyValues, Plan, Severity, Step};
+use gridkey_core::plan::{Change, Code, KeyValues, Plan, Severity, Step};
 use gridkey_core::state::{OwnedKey, SecretStatus};
 use gridkey_core::{Access, Address, Name, Scope};
 
@@ -141,7 +141,9 @@ fn breaks(policy: &Policy, key: &Key) -> BTreeSet<Break> {
     {
         all.insert((Code::MissingRotation, None));
     }
-    if said(&policy.require_sink, key).is_some_and(|required| !required.is_subset(&key.sinks)) {
+    if said(&policy.require_sink, key).is_some_and(|required| {
+        required.iter().any(|sink| !key.sinks.iter().any(|name| sink.to_string() == name.as_str()))
+    }) {
         all.insert((Code::MissingSink, None));
     }
     if said(&policy.name_pattern, key).is_some_and(|pattern| !fits(pattern, &key.name)) {

@@ -70,12 +70,11 @@ pub fn key_id(text: &str) -> Result<KeyId, CommandError> {
         return Err(CommandError::usage("a whole API key was given, and it is in the shell's history now")
             .help("give the id alone, the middle of `SG.<id>.<secret>`; and replace that key"));
     }
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if text.is_empty() || !text.chars().all(fits) {
-        return Err(CommandError::usage(format!("`{text}` is not a key ID"))
-            .help("it is the middle of `SG.<id>.<secret>`; SendGrid's own list shows it too"));
-    }
-    Ok(KeyId::new(text))
+    KeyId::parse(text).map_err(|error| {
+        // It is not repeated: without its `SG.` a key is a secret all the same.
+        CommandError::usage(format!("what was given as an ID is not shown: {error}"))
+            .help("it is the middle of `SG.<id>.<secret>`; SendGrid's own list shows it too")
+    })
 }
 
 /// The addresses say themselves which environments are meant, also of those that come from a pattern.

@@ -1,10 +1,11 @@
 //! Reads blocks and single values, and reports every field that is unknown, missing or of another type.
 
+use crate::manifest::bounds::MAX_ITEMS;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
 use crate::manifest::schema::Shape;
 use crate::name::{Name, NameError};
-use crate::text::redact::clean;
+use crate::text::redact::is_secret;
 use crate::text::suggest::{closest, did_you_mean, list};
 
 /// A mapping whose fields are known.
@@ -145,6 +146,16 @@ impl<'n> Field<'n> {
     }
 
     pub fn items(&self, problems: &mut Problems) -> Option<&'n [Node]> {
+        self.items_up_to(MAX_ITEMS, "list_too_long", problems)
+    }
+
+    /// A list of so many items at most.
+    pub fn items_up_to(
+        &self,
+        most: usize,
+        code: &'static str,
+        problems: &mut Problems,
+    ) -> Option<&'n [Node]> {
         let Value::List(items) = &self.node.value else {
             let example = match &self.node.value {
                 Value::Text(text) => Some(format!("write it in brackets: `{}: [{text}]`", self.key)),
@@ -156,6 +167,11 @@ impl<'n> Field<'n> {
             }
             return None;
         };
+        if items.len() > most {
+            let message = format!("{} has {} items, and may have {most}", self.what, items.len());
+            problems.exceeds(code, self.key.site, message).help("make it several projects");
+            return None;
+        }
         Some(items)
     }
 
@@ -222,6 +238,21 @@ pub(crate) fn mapping<'n>(node: &'n Node, what: &str, problems: &mut Problems) -
     }
 }
 
+/// The entries of a mapping from names to blocks, of which there are only so many.
+pub(crate) fn named_blocks<'n>(
+    field: &Field<'n>,
+    most: usize,
+    problems: &mut Problems,
+) -> Option<&'n [Entry]> {
+    let entries = mapping(field.node, &field.what, problems)?;
+    if entries.len() > most {
+        let message = format!("{} has {} entries, and may have {most}", field.what, entries.len());
+        problems.exceeds("too_many_blocks", field.key.site, message).help("make it several projects");
+        return None;
+    }
+    Some(entries)
+}
+
 /// Text, empty or not.
 pub(crate) fn text(node: &Node, what: &str, problems: &mut Problems) -> Option<At<String>> {
     match &node.value {
@@ -268,9 +299,10 @@ pub(crate) fn name_of(text: &At<String>, problems: &mut Problems) -> Option<At<N
 
 pub(crate) fn bad_name(text: &At<String>, error: NameError, problems: &mut Problems) {
     // A tidied secret would no longer look like one.
-    let secret = clean(text) != text.value;
-    let tidy =
-        tidy_name(text).filter(|_| !secret).map(|name| format!(", such as `{name}`")).unwrap_or_default();
+    let tidy = tidy_name(text)
+        .filter(|_| !is_secret(text))
+        .map(|name| format!(", such as `{name}`"))
+        .unwrap_or_default();
     problems
         .error("invalid_name", text.site, format!("`{text}` is not a name: {error}"))
         .help(format!("use up to 63 of `a-z`, `0-9` and `-`, with a letter or digit at both ends{tidy}"));
@@ -278,10 +310,13 @@ pub(crate) fn bad_name(text: &At<String>, error: NameError, problems: &mut Probl
 
 /// The name that a text becomes when what is not allowed is left out.
 fn tidy_name(text: &str) -> Option<Name> {
-    let letters: String = text
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .take(63)
-        .collect();
-    Name::new(letters.trim_matches('-')).ok()
+    Name::new(tidy_part(text, |_| false)?).ok()
+}
+
+/// A text with `-` for what a name cannot have, as far as something is left; some characters may be kept.
+pub(crate) fn tidy_part(text: &str, keep: impl Fn(char) -> bool) -> Option<String> {
+    let good = |c: char| if c.is_ascii_alphanumeric() || keep(c) { c.to_ascii_lowercase() } else { '-' };
+    let letters: String = text.chars().map(good).take(63).collect();
+    let tidy = letters.trim_matches('-');
+    (!tidy.is_empty()).then(|| tidy.to_string())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod block;
 mod history;
 mod key;
+mod pattern;
 mod policy;
 pub(crate) mod tagged;
 pub(crate) mod value;
@@ -10,7 +11,8 @@ pub(crate) mod value;
 use std::collections::BTreeMap;
 
 use crate::identity::Region;
-use crate::manifest::check::block::{Block, Field, bad_name, mapping, name_of};
+use crate::manifest::bounds::MAX_BLOCKS;
+use crate::manifest::check::block::{Block, Field, bad_name, name_of, named_blocks};
 use crate::manifest::check::value::{credential, length, name_pattern};
 use crate::manifest::document::{AccountBlock, Document, EnvironmentBlock, ExceptionTarget};
 use crate::manifest::problem::Problems;
@@ -54,11 +56,12 @@ pub(crate) fn document(root: &Node, problems: &mut Problems) -> Document {
         |entry, what, problems| key::key(entry, what, "KeyBlock", problems),
         problems,
     );
-    document.moved = history::moved(block.get("moved"), problems);
-    document.import = history::import(block.get("import"), problems);
-    document.removed = history::removed(block.get("removed"), problems);
+    let meant = history::Meant::of(&document);
+    document.moved = history::moved(block.get("moved"), &meant, problems);
+    document.import = history::import(block.get("import"), &meant, problems);
+    document.removed = history::removed(block.get("removed"), &meant, problems);
     if let Some(field) = block.get("policy") {
-        policy::policy(&field, &mut document, problems);
+        policy::policy(&field, &meant, &mut document, problems);
     }
     document
 }
@@ -72,7 +75,7 @@ fn table<T>(
 ) -> BTreeMap<Name, At<T>> {
     let mut table = BTreeMap::new();
     let Some(field) = field else { return table };
-    let Some(entries) = mapping(field.node, &field.what, problems) else { return table };
+    let Some(entries) = named_blocks(&field, MAX_BLOCKS, problems) else { return table };
     for entry in entries {
         let value = read(entry, &format!("{noun} `{}`", entry.key), problems);
         if let Some(name) = name_of(&entry.key, problems) {
@@ -153,7 +156,7 @@ fn scope_set(entry: &Entry, what: &str, problems: &mut Problems) -> Vec<At<Strin
 
 fn environments(field: Option<Field<'_>>, document: &mut Document, problems: &mut Problems) {
     let Some(field) = field else { return };
-    for Entry { key, node } in mapping(field.node, &field.what, problems).unwrap_or_default() {
+    for Entry { key, node } in named_blocks(&field, MAX_BLOCKS, problems).unwrap_or_default() {
         let what = format!("environment `{key}`");
         if key.contains('*') {
             let block = environment(node, key.site, &what, "PatternBlock", problems);
@@ -163,8 +166,12 @@ fn environments(field: Option<Field<'_>>, document: &mut Document, problems: &mu
         } else {
             if let Some(ttl) = ttl_of_named(node) {
                 problems
-                    .error("ttl_without_pattern", ttl, format!("{what} has `ttl`, and is no pattern"))
-                    .help("only an environment that comes from a pattern (`pr-*`) ends by itself");
+                    .error(
+                        "ttl_without_pattern",
+                        ttl,
+                        "`ttl` is only for pattern environments such as `\"pr-*\"`",
+                    )
+                    .help(format!("take it out of {what}, or make that a pattern"));
             }
             let block = environment(node, key.site, &what, "PatternBlock", problems);
             if let Some(name) = name_of(key, problems) {
@@ -204,7 +211,7 @@ fn environment(
     let ttl = block.get("ttl").and_then(|field| length(&field, problems));
     let mut exceptions = BTreeMap::new();
     if let Some(field) = block.get("keys") {
-        for entry in mapping(field.node, &field.what, problems).unwrap_or_default() {
+        for entry in named_blocks(&field, MAX_BLOCKS, problems).unwrap_or_default() {
             let what = format!("the exception for `{}` in {what}", entry.key);
             let exception = key::exception(entry, &what, problems);
             if let Some(target) = exception_target(&entry.key, problems) {

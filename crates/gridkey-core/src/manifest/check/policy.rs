@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use crate::access::Scope;
-use crate::catalogue::{Catalogue, ExpandError};
 use strum::VariantArray;
 
 use crate::finding::Code;
+use crate::manifest::bounds::MAX_PATTERNS;
 use crate::manifest::check::block::{Block, Field, mapping, name_of};
-use crate::manifest::check::history::address;
+use crate::manifest::check::history::{Meant, address};
+use crate::manifest::check::pattern;
 use crate::manifest::check::value::{address_pattern, length, percent};
 use crate::manifest::document::Document;
 use crate::manifest::policy::{
-    Allowance, ForbiddenScope, Foreign, Policy, RequiredRotation, Rule, Share, Vanished, Verdict,
+    Allowance, ForbiddenScope, Foreign, Policy, RequiredRotation, RequiredSink, Rule, Share, Vanished,
+    Verdict,
 };
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Value};
+use crate::sink::SinkKind;
 use crate::text::suggest::{did_you_mean, list};
 
 const VERDICTS: [(&str, Verdict); 3] =
@@ -25,9 +27,9 @@ const VERDICTS: [(&str, Verdict); 3] =
 
 const VANISHED: [(&str, Vanished); 2] = [("recreate", Vanished::Recreate), ("block", Vanished::Block)];
 
-pub(crate) fn policy(field: &Field<'_>, document: &mut Document, problems: &mut Problems) {
+pub(crate) fn policy(field: &Field<'_>, meant: &Meant, document: &mut Document, problems: &mut Problems) {
     if let Some(block) = Block::read(field.node, field.key.site, "`policy`", "PolicyBlock", problems) {
-        document.policy = rules(&block, document, problems);
+        document.policy = rules(&block, Place::Manifest, meant, document, problems);
     }
 }
 
@@ -36,11 +38,26 @@ pub(crate) fn policy_file(root: &Node, problems: &mut Problems) -> Policy {
     // Selectors and sinks are those of any manifest that the file is used with.
     let mut document = Document::default();
     Block::read(root, root.site, "the policy", "PolicyBlock", problems)
-        .map(|block| rules(&block, &mut document, problems))
+        .map(|block| rules(&block, Place::File, &Meant::of(&Document::default()), &mut document, problems))
         .unwrap_or_default()
 }
 
-fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) -> Policy {
+/// Where rules stand.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Beside the sinks that they may name.
+    Manifest,
+    /// In a file for any manifest.
+    File,
+}
+
+fn rules(
+    block: &Block<'_>,
+    place: Place,
+    meant: &Meant,
+    document: &mut Document,
+    problems: &mut Problems,
+) -> Policy {
     let mut reader = Reader { block, selectors: Vec::new(), accounts: Vec::new(), problems };
     let required_sinks = std::cell::RefCell::new(Vec::new());
     let policy = Policy {
@@ -54,17 +71,22 @@ fn rules(block: &Block<'_>, document: &mut Document, problems: &mut Problems) ->
         require_rotation: reader.rule("require_rotation", required_rotation),
         require_sink: reader.rule("require_sink", |field, problems| {
             let texts = field.texts(problems)?.value;
-            let names: Vec<_> = texts.iter().filter_map(|text| name_of(text, problems)).collect();
-            required_sinks.borrow_mut().extend(names.iter().cloned());
-            Some(names.into_iter().map(|name| name.value).collect())
+            let sinks = texts.iter().filter_map(|text| required_sink(text, place, problems));
+            let sinks: Vec<At<RequiredSink>> = sinks.collect();
+            let names = sinks.iter().filter_map(|sink| match &sink.value {
+                RequiredSink::Name(name) => Some(At::new(name.clone(), sink.site)),
+                RequiredSink::Kind(_) => None,
+            });
+            required_sinks.borrow_mut().extend(names);
+            Some(sinks.into_iter().map(|sink| sink.value).collect())
         }),
         require_owner: reader.rule("require_owner", |field, problems| field.bool(problems)),
         name_pattern: reader
-            .rule("name_pattern", |field, problems| field.text(problems).map(|text| text.value)),
+            .rule("name_pattern", |field, problems| pattern::of_names(field.text(problems)?, problems)),
         foreign: reader.account_rule("foreign", foreign),
-        allow: block.get("allow").map(|field| allowances(&field, reader.problems)).unwrap_or_default(),
-        allow_commands: patterns(block, "allow_commands", reader.problems),
-        allow_endpoints: patterns(block, "allow_endpoints", reader.problems),
+        allow: block.get("allow").map(|field| allowances(&field, meant, reader.problems)).unwrap_or_default(),
+        allow_commands: patterns(block, "allow_commands", pattern::of_commands, reader.problems),
+        allow_endpoints: patterns(block, "allow_endpoints", pattern::of_endpoints, reader.problems),
     };
     document.selectors.append(&mut reader.selectors);
     document.account_selectors.append(&mut reader.accounts);
@@ -116,7 +138,15 @@ impl Reader<'_, '_> {
     fn by_place<T>(&mut self, name: &str, read: impl Fn(&Field<'_>, &mut Problems) -> Option<T>) -> Rule<T> {
         let mut rule = Rule::default();
         let Some(field) = self.block.get(name) else { return rule };
-        for Entry { key, node } in mapping(field.node, &field.what, self.problems).unwrap_or_default() {
+        let entries = mapping(field.node, &field.what, self.problems).unwrap_or_default();
+        if let Some(entry) = entries.iter().filter(|entry| entry.key.contains('*')).nth(MAX_PATTERNS) {
+            let message = format!("{} has more than {MAX_PATTERNS} selectors with `*`", field.what);
+            self.problems
+                .exceeds("too_many_patterns", entry.key.site, message)
+                .help("name environments or accounts");
+            return rule;
+        }
+        for Entry { key, node } in entries {
             let value = Field { key, node, what: format!("`{key}` of {}", field.what) };
             let read = read(&value, self.problems);
             if key.value == "default" {
@@ -146,32 +176,42 @@ fn verdict(field: &Field<'_>, problems: &mut Problems) -> Option<Verdict> {
 /// Scopes and patterns, each of which must stand for something: a misspelt one would forbid nothing.
 fn forbidden(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<ForbiddenScope>> {
     let items = field.texts(problems)?.value;
-    let mut forbidden = Vec::new();
-    for item in items {
-        let catalogue = Catalogue::builtin();
-        if item.starts_with("set:") {
+    Some(items.into_iter().filter_map(|item| pattern::of_scopes(item, &field.what, problems)).collect())
+}
+
+fn is_kind(text: &str) -> bool {
+    SinkKind::ALL.iter().any(|kind| kind.as_str() == text)
+}
+
+/// `kind:KIND`, or the name of a sink. In a policy file a bare word is a kind: what a name stands for, the
+/// manifest's author chooses.
+fn required_sink(text: &At<String>, place: Place, problems: &mut Problems) -> Option<At<RequiredSink>> {
+    let (prefix, word) = match (text.strip_prefix(RequiredSink::KIND), place) {
+        (Some(kind), _) => (RequiredSink::KIND, kind),
+        (None, Place::File) => ("", text.as_str()),
+        (None, Place::Manifest) if text.contains('_') && is_kind(text) => {
             problems
-                .error("invalid_scope_pattern", item.site, format!("{} names scopes, not sets", field.what))
-                .help("write the scopes or a pattern such as `api_keys.*`");
-        } else if Catalogue::is_pattern(&item) {
-            match catalogue.expand(&item) {
-                Ok(_) | Err(ExpandError::Billing(_)) => forbidden.push(ForbiddenScope(item.value)),
-                Err(error) => {
-                    problems
-                        .error("invalid_scope_pattern", item.site, error.to_string())
-                        .help("`gridkey scopes list` shows the scopes there are");
-                }
-            }
-        } else {
-            if !catalogue.contains(&Scope::new(item.value.as_str())) {
-                let meant = catalogue.suggest(&item);
-                let meant = meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
-                problems.warning("unknown_scope", item.site, format!("unknown scope `{item}`{meant}"));
-            }
-            forbidden.push(ForbiddenScope(item.value));
+                .error(
+                    "invalid_name",
+                    text.site,
+                    format!("`{text}` is a kind of sinks, and not the name of one"),
+                )
+                .help(format!("write `kind:{text}`"));
+            return None;
         }
+        (None, Place::Manifest) => {
+            let name = name_of(text, problems)?;
+            return Some(At::new(RequiredSink::Name(name.value), name.site));
+        }
+    };
+    if let Some(kind) = SinkKind::ALL.into_iter().find(|kind| kind.as_str() == word) {
+        return Some(At::new(RequiredSink::Kind(kind), text.site));
     }
-    Some(forbidden)
+    let kinds = || SinkKind::ALL.into_iter().map(|kind| format!("{prefix}{kind}"));
+    let question = did_you_mean(text, kinds());
+    let message = format!("`{text}` is not a kind of sink{question}");
+    problems.error("unknown_kind", text.site, message).help(format!("the kinds are {}", list(kinds())));
+    None
 }
 
 /// `{ every: 90d }`, or `never` where none is required.
@@ -190,14 +230,19 @@ fn foreign(field: &Field<'_>, problems: &mut Problems) -> Option<Foreign> {
     let known = block.texts("known", problems).map(|known| known.value).unwrap_or_default();
     let others = block.choice("others", &VERDICTS, problems).map(|others| others.value);
     Some(Foreign {
-        known: known.into_iter().map(|known| known.value).collect(),
+        known: known.into_iter().filter_map(|known| pattern::of_foreign(known, problems)).collect(),
         others: others.unwrap_or_default(),
     })
 }
 
-fn patterns(block: &Block<'_>, name: &str, problems: &mut Problems) -> Option<Vec<String>> {
+fn patterns(
+    block: &Block<'_>,
+    name: &str,
+    read: impl Fn(At<String>, &mut Problems) -> Option<String>,
+    problems: &mut Problems,
+) -> Option<Vec<String>> {
     let texts = block.texts(name, problems)?.value;
-    Some(texts.into_iter().map(|text| text.value).collect())
+    Some(texts.into_iter().filter_map(|text| read(text, problems)).collect())
 }
 
 fn share(field: &Field<'_>, problems: &mut Problems) -> Option<Share> {
@@ -212,15 +257,15 @@ fn share(field: &Field<'_>, problems: &mut Problems) -> Option<Share> {
     })
 }
 
-fn allowances(field: &Field<'_>, problems: &mut Problems) -> Vec<Allowance> {
+fn allowances(field: &Field<'_>, meant: &Meant, problems: &mut Problems) -> Vec<Allowance> {
     let items = field.items(problems).unwrap_or_default();
-    items.iter().filter_map(|node| allowance(node, problems)).collect()
+    items.iter().filter_map(|node| allowance(node, meant, problems)).collect()
 }
 
-fn allowance(node: &Node, problems: &mut Problems) -> Option<Allowance> {
+fn allowance(node: &Node, meant: &Meant, problems: &mut Problems) -> Option<Allowance> {
     let block = Block::read(node, node.site, "an entry of `allow`", "AllowBlock", problems)?;
     let code = block.text("code", problems).and_then(|text| code(&text, problems));
-    let address = block.text("address", problems).and_then(|text| address(&text, problems));
+    let address = block.text("address", problems).and_then(|text| address(&text, meant, problems));
     let reason = block.text("reason", problems);
     let until = block.text("until", problems).and_then(|text| date(&text, problems));
     // An exception that lost its address or its last day would let more pass than was meant.

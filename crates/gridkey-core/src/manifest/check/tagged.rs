@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use crate::manifest::bounds::MAX_ITEMS;
 use crate::manifest::check::block::{Block, Field, mapping, name_of, text, wrong_type};
 use crate::manifest::check::value::{credential, words};
 use crate::manifest::document::{Setting, SinkTemplate, SinkUse};
@@ -159,6 +160,11 @@ fn sink_use(node: &Node, what: &str, problems: &mut Problems) -> Option<SinkUse>
             for Entry { key, node } in fields {
                 let what = format!("`{key}` of {what}");
                 let value = match &node.value {
+                    Value::List(items) if items.len() > MAX_ITEMS => {
+                        let message = format!("{what} has {} items, and may have {MAX_ITEMS}", items.len());
+                        problems.exceeds("list_too_long", key.site, message);
+                        return None;
+                    }
                     Value::List(items) => Setting::List(words(items, &what, problems)),
                     _ => match text(node, &what, problems) {
                         Some(text) => Setting::Text(text.value),

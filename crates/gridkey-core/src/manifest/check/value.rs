@@ -6,6 +6,7 @@ use crate::manifest::check::block::{Field, bad_name, text};
 use crate::manifest::model::Credential;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Node, Value};
+use crate::manifest::read::yaml::is_variable;
 use crate::name::Name;
 use crate::text::suggest::{did_you_mean, list};
 
@@ -104,11 +105,7 @@ pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Op
                     .error(
                         "invalid_variable",
                         variable.site,
-                        format!(
-                            "{} is no name of a \
-                        variable",
-                            field.what
-                        ),
+                        format!("{} is not the name of a variable", field.what),
                     )
                     .help(
                         "it holds letters, digits and `_`, and starts with no digit; the value itself \
@@ -131,12 +128,6 @@ pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Op
             None
         }
     }
-}
-
-/// Whether a text can be the name of an environment variable.
-pub(crate) fn is_variable(text: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(good)
 }
 
 /// A name, or a pattern of names with `*`; judged by a name that it would match.

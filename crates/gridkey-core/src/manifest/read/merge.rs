@@ -60,19 +60,49 @@ pub(crate) fn merge(files: Vec<Node>, problems: &mut Problems) -> Option<Node> {
     Some(merged)
 }
 
+/// What a top-level field must be, in the words of messages; `None` for `version` and for unknown fields.
+fn expected(field: &str) -> Option<&'static str> {
+    match field {
+        "accounts" | "sinks" | "scope_sets" | "environments" | "keys" | "defaults" | "policy" | "state" => {
+            Some("a mapping")
+        }
+        "moved" | "import" | "removed" => Some("a list"),
+        "project" => Some("text"),
+        _ => None,
+    }
+}
+
 fn section(into: &mut Vec<Entry>, entry: Entry, problems: &mut Problems) {
     let Some(known) = into.iter_mut().find(|known| known.key.value == entry.key.value) else {
         into.push(entry);
         return;
     };
+    let expected = expected(&entry.key);
+    if !fits(expected, &entry, problems) {
+        return;
+    }
+    if !fits(expected, known, problems) {
+        *known = entry;
+        return;
+    }
     let Entry { key, node } = entry;
     match key.value.as_str() {
         "version" => {}
         "accounts" | "sinks" | "scope_sets" | "environments" | "keys" => named(known, node, problems),
-        "moved" | "import" | "removed" => lists(known, key, node, problems),
+        "moved" | "import" | "removed" => lists(known, node),
         "defaults" | "policy" => fields(known, key, node, problems),
         _ => same(&known.key, &known.node, &key, &node, &key.value, problems),
     }
+}
+
+/// Whether a value is of the kind that its field must be. What is said in two files is judged before it is merged:
+/// a value of another kind has nothing that could be joined, and must not vanish.
+fn fits(expected: Option<&str>, entry: &Entry, problems: &mut Problems) -> bool {
+    let Some(expected) = expected.filter(|expected| entry.node.kind() != *expected) else { return true };
+    let site = if entry.node.site.start < entry.node.site.end { entry.node.site } else { entry.key.site };
+    let message = format!("`{}` must be {expected}, and is {}", entry.key, entry.node.kind());
+    problems.error("wrong_type", site, message);
+    false
 }
 
 /// A section of named blocks: a name has one block.
@@ -94,14 +124,9 @@ fn named(known: &mut Entry, node: Node, problems: &mut Problems) {
     }
 }
 
-fn lists(known: &mut Entry, key: At<String>, node: Node, problems: &mut Problems) {
-    match (&mut known.node.value, node.value) {
-        (Value::List(into), Value::List(items)) => into.extend(items),
-        (_, Value::List(_)) => {}
-        (_, value) => {
-            let node = Node { value, site: node.site };
-            problems.error("wrong_type", key.site, format!("`{key}` must be a list, and is {}", node.kind()));
-        }
+fn lists(known: &mut Entry, node: Node) {
+    if let (Value::List(into), Value::List(items)) = (&mut known.node.value, node.value) {
+        into.extend(items);
     }
 }
 
@@ -113,11 +138,14 @@ fn fields(known: &mut Entry, section: At<String>, node: Node, problems: &mut Pro
             into.push(entry);
             continue;
         };
-        if section.value == "policy" && entry.key.value == "allow" {
-            lists(first, entry.key, entry.node, problems);
-        } else {
+        if section.value != "policy" || entry.key.value != "allow" {
             let what = format!("{section}.{}", entry.key);
             same(&first.key, &first.node, &entry.key, &entry.node, &what, problems);
+        } else if fits(Some("a list"), &entry, problems) {
+            match fits(Some("a list"), first, problems) {
+                true => lists(first, entry.node),
+                false => *first = entry,
+            }
         }
     }
 }

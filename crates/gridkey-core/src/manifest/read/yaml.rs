@@ -5,8 +5,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, Error, Location, Options, Spanned};
 
+use crate::manifest::bounds::MAX_TEXT;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
+use crate::text::redact::{holds_key, is_credential, is_secret};
+use crate::text::suggest::closest;
 
 /// A manifest of ten thousand keys is half of this; more is a mistake or an attack.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -198,7 +201,10 @@ impl Reading<'_> {
             Raw::Bool(value) => Value::Bool(value),
             Raw::Integer(value) => Value::Integer(value),
             Raw::Number => Value::Number,
-            Raw::Text(text) => Value::Text(text),
+            Raw::Text(text) => {
+                self.conceal(&text, site);
+                Value::Text(self.bounded(text, site).unwrap_or_else(|| "x".to_string()))
+            }
             Raw::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
             Raw::Map(entries) => Value::Map(self.entries(entries)),
         };
@@ -211,6 +217,10 @@ impl Reading<'_> {
         for (key, value) in raw {
             let node = self.node(value);
             let Some(key) = self.key(key) else { continue };
+            self.conceal(&key, key.site);
+            if is_credential(&key) {
+                self.conceal_credential(&node);
+            }
             if let Some(first) = seen.get(&key.value) {
                 self.problems
                     .error("duplicate_key", key.site, format!("`{key}` is given twice"))
@@ -239,12 +249,75 @@ impl Reading<'_> {
                 return None;
             }
         };
-        Some(At::new(text, site))
+        self.bounded(text, site).map(|text| At::new(text, site))
+    }
+
+    /// A text of a length that a manifest may have; another is not kept.
+    fn bounded(&mut self, text: String, site: Site) -> Option<String> {
+        if text.len() <= MAX_TEXT {
+            return Some(text);
+        }
+        let message =
+            format!("this text has {} bytes, and a text of a manifest at most {MAX_TEXT}", text.len());
+        self.problems.exceeds("text_too_long", site, message).help("see whether a quote is missing above");
+        None
+    }
+
+    /// Keeps a secret from being quoted. Only here is it seen both as it is meant and as it is written: with escapes
+    /// or line breaks in it the two differ.
+    fn conceal(&mut self, text: &str, site: Site) {
+        self.problems.learn_secrets(text);
+        let written = self.text.get(site.start..site.end).unwrap_or_default();
+        // As it is written it is found wherever it is quoted.
+        if !is_secret(text) || written.contains(text) {
+            return;
+        }
+        self.problems.hide(site);
+        if holds_key(text) && !holds_key(written) {
+            secret_in_manifest(site, self.problems);
+        }
+    }
+
+    /// Keeps from being quoted what stands where a manifest says where a credential is found, in fields that are
+    /// misspelt or given twice too.
+    fn conceal_credential(&mut self, node: &Node) {
+        match &node.value {
+            Value::Text(_) | Value::Integer(_) | Value::Number => self.problems.hide(node.site),
+            Value::List(items) => items.iter().for_each(|item| self.conceal_credential(item)),
+            Value::Map(entries) => {
+                for Entry { key, node } in entries {
+                    let kind = closest(key, ["env", "file", "command"]).unwrap_or_default();
+                    let names_it = match (kind.as_str(), &node.value) {
+                        ("env", Value::Text(name)) => is_variable(name) || holds_key(name),
+                        ("file", _) | ("command", Value::List(_)) => true,
+                        _ => false,
+                    };
+                    if !names_it {
+                        self.conceal_credential(node);
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
     }
 
     fn site(&self, location: Location) -> Site {
         site_of(self.file, self.text, location)
     }
+}
+
+/// Says that a key is written out, without quoting it.
+pub(crate) fn secret_in_manifest(site: Site, problems: &mut Problems) {
+    problems.error("secret_in_manifest", site, "a SendGrid API key is written out here").help(
+        "take it out and revoke it, as it was in clear text; say where a key is found instead: \
+             `{ env: SENDGRID_API_KEY }`",
+    );
+}
+
+/// Whether a text can be the name of an environment variable.
+pub(crate) fn is_variable(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(good)
 }
 
 fn site_of(file: usize, text: &str, location: Location) -> Site {

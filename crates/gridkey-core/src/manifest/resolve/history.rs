@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::address::Address;
-use crate::address::covers;
+use crate::address::{Address, AddressPattern};
 use crate::manifest::document::Document;
 use crate::manifest::model::{Account, ImportKey, RemovedWhat, WantedKey};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::Site;
 use crate::manifest::resolve::unknown;
 use crate::name::Name;
+use crate::sink::SinkKind;
 use crate::text::pattern::matches_pattern;
 
 type Wanted = BTreeMap<Address, WantedKey>;
@@ -30,7 +30,15 @@ pub(crate) fn check(
     }
     for sink in &document.required_sinks {
         if !document.sinks.contains_key(&sink.value) {
-            unknown("sink", sink.as_str(), sink.site, document.sinks.keys().map(Name::as_str), problems);
+            let is_kind = SinkKind::ALL.iter().any(|kind| kind.as_str() == sink.as_str());
+            if is_kind {
+                problems
+                    .error("unknown_sink", sink.site, format!("unknown sink `{}`", **sink))
+                    .help(format!("any sink of that kind is `kind:{}`", **sink));
+            } else {
+                let known = document.sinks.keys().map(Name::as_str);
+                unknown("sink", sink.as_str(), sink.site, known, problems);
+            }
         }
     }
 }
@@ -38,10 +46,11 @@ pub(crate) fn check(
 fn imports(document: &Document, wanted: &Wanted, samples: &Wanted, problems: &mut Problems) {
     let mut targets: BTreeMap<&Address, Site> = BTreeMap::new();
     let mut sources: BTreeMap<String, Site> = BTreeMap::new();
+    let mut known: Option<Vec<String>> = None;
     for import in &document.import {
         let to = &import.value.to;
         if !wanted.contains_key(to) && !comes_from_pattern(document, to, samples) {
-            let known: Vec<_> = wanted.keys().map(Address::to_string).collect();
+            let known = known.get_or_insert_with(|| wanted.keys().map(Address::to_string).collect());
             unknown("key", &to.to_string(), import.site, known.iter().map(String::as_str), problems);
         }
         if let Some(first) = targets.insert(to, import.site) {
@@ -77,7 +86,7 @@ fn comes_from_pattern(document: &Document, address: &Address, samples: &Wanted) 
 }
 
 fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
-    let mut seen: BTreeMap<&str, Site> = BTreeMap::new();
+    let mut seen: BTreeMap<&AddressPattern, Site> = BTreeMap::new();
     for moved in &document.moved {
         let from = &moved.value.from;
         if let Some(first) = seen.insert(from, moved.site) {
@@ -86,7 +95,7 @@ fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
                 .also(first, "first here")
                 .help("take one of the entries out");
         }
-        if let Some(still) = wanted.keys().find(|address| covers(from, address)) {
+        if let Some(still) = named_by(from, wanted, AddressPattern::moves) {
             problems
                 .warning(
                     "moved_and_wanted",
@@ -98,10 +107,22 @@ fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
     }
 }
 
+/// A wanted key that an entry names. An address without `*` is looked up, as there may be thousands of both.
+fn named_by<'w>(
+    pattern: &AddressPattern,
+    wanted: &'w Wanted,
+    names: impl Fn(&AddressPattern, &Address) -> bool,
+) -> Option<&'w Address> {
+    match pattern.exact() {
+        Some(address) => wanted.get_key_value(&address).map(|(address, _)| address),
+        None => wanted.keys().find(|address| names(pattern, address)),
+    }
+}
+
 fn removals(document: &Document, wanted: &Wanted, problems: &mut Problems) {
     for removed in &document.removed {
         let still = match &removed.value.what {
-            RemovedWhat::Address(pattern) => wanted.keys().find(|address| covers(pattern, address)),
+            RemovedWhat::Address(pattern) => named_by(pattern, wanted, AddressPattern::matches),
             RemovedWhat::Account(account) => {
                 wanted.values().find(|key| key.account == *account).map(|key| &key.address)
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::AccessKind;
 use crate::address::Address;
+use crate::manifest::bounds::MAX_KEY_NAME;
 use crate::manifest::check::tagged::{sink_settings, with_overrides};
 use crate::manifest::document::{Document, ExceptionTarget, KeyBlock, Settings, SinkUse};
 use crate::manifest::model::{Account, WantedAccess, WantedKey};
@@ -12,7 +13,7 @@ use crate::manifest::read::node::At;
 use crate::manifest::resolve::layers::Layers;
 use crate::manifest::resolve::place::Place;
 use crate::manifest::resolve::placeholder::{Values, fill, fill_template};
-use crate::manifest::resolve::scope::ScopeBook;
+use crate::manifest::resolve::scope::ScopeResolver;
 use crate::manifest::resolve::{location, unknown};
 use crate::name::Name;
 use crate::sink::SinkLocation;
@@ -22,13 +23,15 @@ use crate::text::suggest::some_of;
 /// SendGrid's limit on names is not documented; longer ones than this have been seen nowhere.
 const LONG_NAME: usize = 100;
 
+const TOO_LONG: &str = "has more than 500 characters";
+
 /// What is needed to resolve keys.
 pub(crate) struct Keys<'d, 'p> {
     pub document: &'d Document,
     pub accounts: &'p BTreeMap<Name, Account>,
     /// Addresses that live keys are adopted at: those need no sink.
     pub imported: BTreeSet<&'d Address>,
-    pub book: ScopeBook<'d>,
+    pub scopes: ScopeResolver<'d>,
     pub problems: &'p mut Problems,
 }
 
@@ -63,7 +66,7 @@ impl<'d> Keys<'d, '_> {
     fn check_key(&mut self, key: &KeyBlock) {
         self.check_settings(&key.settings);
         if let Some(scopes) = &key.scopes {
-            self.book.check_list(&scopes.value, self.problems);
+            self.scopes.check_list(&scopes.value, self.problems);
         }
     }
 
@@ -252,7 +255,7 @@ impl<'d> Keys<'d, '_> {
             AccessKind::Restricted => WantedAccess::Restricted,
             AccessKind::Billing => WantedAccess::Billing,
         };
-        self.book.resolve(scopes?, kind, self.problems).map(variant)
+        self.scopes.resolve(scopes?, kind, self.problems).map(variant)
     }
 
     /// The account that a key lives in.
@@ -312,6 +315,8 @@ impl<'d> Keys<'d, '_> {
             Some("holds `[gridkey:`, which marks keys that gridkey has begun to make")
         } else if name.chars().any(char::is_control) {
             Some("holds a line break or another control character")
+        } else if name.chars().count() > MAX_KEY_NAME {
+            Some(TOO_LONG)
         } else {
             None
         };

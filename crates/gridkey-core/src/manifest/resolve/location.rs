@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::check::value::is_variable;
 use crate::manifest::document::{Document, Setting, SinkTemplate};
 use crate::manifest::model::WantedKey;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::Site;
+use crate::manifest::read::yaml::is_variable;
 use crate::manifest::resolve::place::Place;
 use crate::sink::{LocationId, SinkSettings};
 

@@ -8,6 +8,7 @@ mod location;
 mod place;
 mod placeholder;
 mod scope;
+mod size;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,23 +20,24 @@ use crate::manifest::problem::Problems;
 use crate::manifest::resolve::key::Keys;
 use crate::manifest::resolve::location::Locations;
 use crate::manifest::resolve::place::{Origin, Place, places};
-use crate::manifest::resolve::scope::ScopeBook;
+use crate::manifest::resolve::scope::ScopeResolver;
 use crate::name::Name;
 use crate::text::suggest::{did_you_mean, some_of};
 
-/// Five thousand full accounts. Environments times accounts times keys can be much more in a small file.
-const MAX_KEYS: usize = 500_000;
-
-/// Makes the manifest. Where there are errors it is not complete, and not to be used.
-pub(crate) fn resolve(document: &Document, requested: &[Name], problems: &mut Problems) -> Manifest {
+/// Makes the manifest. Where there are errors it is not complete, and not to be used; `None` where it would be too
+/// large to be made.
+pub(crate) fn resolve(document: &Document, requested: &[Name], problems: &mut Problems) -> Option<Manifest> {
     let accounts = account::accounts(document, problems);
     let places = places(document, requested, problems);
-    let book = ScopeBook::new(&document.scope_sets);
-    book.check_sets(problems);
+    if !size::is_bounded(document, &places, problems) {
+        return None;
+    }
+    let scopes = ScopeResolver::new(&document.scope_sets);
+    scopes.check_sets(problems);
     placeholder::check_templates(document, problems);
 
     let imported: BTreeSet<&Address> = document.import.iter().map(|import| &import.value.to).collect();
-    let mut keys = Keys { document, accounts: &accounts, imported, book, problems };
+    let mut keys = Keys { document, accounts: &accounts, imported, scopes, problems };
     keys.check_blocks(&places);
     let mut wanted: BTreeMap<Address, WantedKey> = BTreeMap::new();
     let mut samples: BTreeMap<Address, WantedKey> = BTreeMap::new();
@@ -47,16 +49,11 @@ pub(crate) fn resolve(document: &Document, requested: &[Name], problems: &mut Pr
         if let Some(environment) = environment(place, document, &found, keys.problems) {
             environments.insert(environment.name.clone(), environment);
         }
-        if wanted.len() + samples.len() + found.len() > MAX_KEYS {
-            let message = format!("the manifest comes to more than {MAX_KEYS} keys");
-            keys.problems.error_nowhere("too_many_keys", message, "make it several projects");
-            break;
-        }
         let into = if place.origin.is_sample() { &mut samples } else { &mut wanted };
         into.extend(found.into_iter().map(|key| (key.address.clone(), key)));
     }
     history::check(document, &wanted, &samples, &accounts, problems);
-    Manifest {
+    Some(Manifest {
         project: project(document, problems),
         state: document.state.as_ref().map(|state| state.value.clone()).unwrap_or_default(),
         sinks: sinks(document, problems),
@@ -69,7 +66,7 @@ pub(crate) fn resolve(document: &Document, requested: &[Name], problems: &mut Pr
         policy: document.policy.clone(),
         accounts,
         sources: Vec::new(),
-    }
+    })
 }
 
 /// The project's name: the folder of a local store is its own, and a shared store holds many.
@@ -112,15 +109,6 @@ fn environment(
         Origin::Pattern { sample: true, .. } | Origin::Nowhere => return None,
     };
     let block = place.block?;
-    if block.ttl.is_some() && pattern.is_none() {
-        problems
-            .error(
-                "ttl_without_pattern",
-                place.site,
-                format!("environment `{name}` has a `ttl`, and is there for good"),
-            )
-            .help("only environments of a pattern such as `\"pr-*\"` come and go: take the `ttl` out");
-    }
     Some(Environment {
         name: name.clone(),
         accounts: accounts_of(place, document, keys),

@@ -1,6 +1,7 @@
 //! Placeholders: `{environment}` and its like, in the names of keys and the settings of sinks.
 
 use crate::identity::OnBehalfOf;
+use crate::manifest::bounds::MAX_TEXT;
 use crate::manifest::document::{Document, Setting, SinkTemplate};
 use crate::manifest::model::Account;
 use crate::manifest::problem::Problems;
@@ -108,6 +109,16 @@ pub(crate) fn fill(text: &str, site: Site, values: &Values<'_>, problems: &mut P
             }
         };
         filled = filled.zip(value).map(|(filled, value)| filled + &value);
+        if filled.as_ref().is_some_and(|filled| filled.len() > MAX_TEXT) {
+            problems
+                .error(
+                    "text_too_long",
+                    site,
+                    format!("for {}, this text has more than {MAX_TEXT} bytes", values.what),
+                )
+                .help("use fewer placeholders");
+            return None;
+        }
     }
     filled
 }

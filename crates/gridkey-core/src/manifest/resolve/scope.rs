@@ -1,6 +1,7 @@
 //! Scopes: sets, patterns and levels, over the catalogue.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::access::{AccessKind, Scope};
 use crate::catalogue::{Catalogue, ExpandError};
@@ -16,10 +17,10 @@ type Sets = BTreeMap<Name, At<Vec<At<String>>>>;
 const MAX_NESTING: usize = 32;
 
 /// Resolves lists of scopes, each once however many keys share it.
-pub(crate) struct ScopeBook<'d> {
+pub(crate) struct ScopeResolver<'d> {
     sets: &'d Sets,
     catalogue: &'static Catalogue,
-    known: BTreeMap<(Site, AccessKind), Option<WantedScopes>>,
+    known: BTreeMap<(Site, AccessKind), Option<Arc<WantedScopes>>>,
 }
 
 /// A list being resolved.
@@ -32,7 +33,7 @@ struct Resolving {
     good: bool,
 }
 
-impl<'d> ScopeBook<'d> {
+impl<'d> ScopeResolver<'d> {
     pub fn new(sets: &'d Sets) -> Self {
         Self { sets, catalogue: Catalogue::builtin(), known: BTreeMap::new() }
     }
@@ -102,7 +103,7 @@ impl<'d> ScopeBook<'d> {
         scopes: &At<Vec<At<String>>>,
         kind: AccessKind,
         problems: &mut Problems,
-    ) -> Option<WantedScopes> {
+    ) -> Option<Arc<WantedScopes>> {
         if let Some(known) = self.known.get(&(scopes.site, kind)) {
             return known.clone();
         }
@@ -124,7 +125,7 @@ impl<'d> ScopeBook<'d> {
                 .error("no_scope_left", scopes.site, "no scope is left of these")
                 .help("name at least one that SendGrid does not put on keys by itself");
         }
-        let result = (good && !empty).then_some(wanted);
+        let result = (good && !empty).then(|| Arc::new(wanted));
         self.known.insert((scopes.site, kind), result.clone());
         result
     }

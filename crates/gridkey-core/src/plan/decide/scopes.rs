@@ -30,8 +30,8 @@ pub(crate) fn effective(
 ) -> Effective {
     let (scopes, variant): (&WantedScopes, fn(Scopes) -> Access) = match &wanted.access {
         WantedAccess::Full => return Effective { access: Some(Access::Full), left_out: BTreeSet::new() },
-        WantedAccess::Restricted(scopes) => (scopes, Access::Restricted),
-        WantedAccess::Billing(scopes) => (scopes, Access::Billing),
+        WantedAccess::Restricted(scopes) => (scopes.as_ref(), Access::Restricted),
+        WantedAccess::Billing(scopes) => (scopes.as_ref(), Access::Billing),
     };
     let granted = match grantable {
         Grantable::Known(granted) => Some(granted),

@@ -7,7 +7,7 @@ use crate::access::{Access, Scope};
 use crate::finding::{Code, Finding, Severity};
 use crate::inventory::KeyDetail;
 use crate::key::KeyId;
-use crate::manifest::{Policy, RequiredRotation, Rule, Vanished, Verdict};
+use crate::manifest::{Policy, RequiredRotation, RequiredSink, Rule, Vanished, Verdict};
 use crate::plan::account::Account;
 use crate::plan::decide::scopes::list;
 use crate::plan::document::change::{Cause, Change, KeyValues};
@@ -229,9 +229,9 @@ fn length(length: Duration) -> String {
 
 fn sinks(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     let required = rule(&source.policy.require_sink, key)?;
-    let given: BTreeSet<_> = key.sinks.iter().map(|location| &location.sink).collect();
-    let missing: Vec<String> =
-        required.iter().filter(|name| !given.contains(name)).map(|name| format!("`{name}`")).collect();
+    let is_met = |sink: &&RequiredSink| key.sinks.iter().any(|location| sink.is_met_by(location));
+    let missing = required.iter().filter(|sink| !is_met(sink));
+    let missing: Vec<String> = missing.map(|sink| format!("`{sink}`")).collect();
     if missing.is_empty() {
         return None;
     }

@@ -95,12 +95,12 @@ pub(crate) fn unmatched_entries(
             .flat_map(|state| state.keys.keys().chain(state.pending.values().map(|pending| &pending.address)))
     };
     let moved = input.manifest.moved.iter().map(|moved| {
-        let matches = known().any(|address| crate::address::covers(&moved.from, address));
+        let matches = known().any(|address| moved.from.moves(address));
         ("moved", &moved.from, matches, &moved.position)
     });
     let removed = input.manifest.removed.iter().filter_map(|removed| match &removed.what {
         RemovedWhat::Address(pattern) => {
-            let matches = known().any(|address| crate::address::covers(pattern, address));
+            let matches = known().any(|address| pattern.matches(address));
             Some(("removed", pattern, matches, &removed.position))
         }
         RemovedWhat::Account(_) => None,

@@ -1,6 +1,7 @@
 //! Values in one place each: a new field of the core's types touches one line here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gridkey_core::inventory::{Grantable, ReadAccount};
@@ -115,8 +116,8 @@ pub fn random_access(random: &mut Random) -> WantedAccess {
     }
 }
 
-pub fn wanted_scopes(written: BTreeSet<Scope>, expanded: BTreeMap<Scope, String>) -> WantedScopes {
-    WantedScopes { written, expanded, unknown: BTreeMap::new() }
+pub fn wanted_scopes(written: BTreeSet<Scope>, expanded: BTreeMap<Scope, String>) -> Arc<WantedScopes> {
+    Arc::new(WantedScopes { written, expanded, unknown: BTreeMap::new() })
 }
 
 pub fn random_rotation(random: &mut Random) -> Option<Rotation> {

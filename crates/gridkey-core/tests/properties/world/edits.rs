@@ -8,7 +8,7 @@ use gridkey_core::manifest::{
     AtLimit, Import, ImportKey, Moved, OnDelete, Removed, RemovedWhat, Rotation, WantedAccess, WantedKey,
 };
 use gridkey_core::state::Born;
-use gridkey_core::{Address, KeyId, Name, Scope};
+use gridkey_core::{Address, AddressPattern, KeyId, Name, Scope};
 
 use super::build::{
     DAY, SCOPES, ago, name, position, random_access, random_rotation, random_scopes, random_sinks,
@@ -34,7 +34,7 @@ fn scopes(key: &mut WantedKey, random: &mut Random) {
     let more = Scope::new(random.one_of(SCOPES));
     match &mut key.access {
         WantedAccess::Restricted(known) if random.chance(60) => {
-            known.written.insert(more);
+            std::sync::Arc::make_mut(known).written.insert(more);
         }
         access => *access = WantedAccess::Restricted(scopes),
     }
@@ -165,7 +165,8 @@ impl World {
 
     /// An entry of `moved`.
     pub fn say_moved(&mut self, from: &str, to: &str) {
-        let (from, to) = (from.to_string(), to.to_string());
+        let pattern = |text: &str| text.parse::<AddressPattern>().expect("an address or a pattern");
+        let (from, to) = (pattern(from), pattern(to));
         if from == to || self.manifest.moved.iter().any(|known| known.from == from) {
             return;
         }
@@ -260,7 +261,8 @@ impl World {
     }
 
     pub fn moved_back(&mut self, random: &mut Random) {
-        let known = random.pick(&self.manifest.moved).map(|known| (known.from, known.to));
+        let known =
+            random.pick(&self.manifest.moved).map(|known| (known.from.to_string(), known.to.to_string()));
         match known {
             Some((from, to)) => {
                 if let (Ok(from), Ok(to)) = (from.parse::<Address>(), to.parse::<Address>())
@@ -282,13 +284,12 @@ impl World {
     pub fn removed(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
         let text = address.to_string();
+        let pattern = |text: String| RemovedWhat::Address(text.parse().expect("an address or a pattern"));
         let what = match random.below(6) {
             0 => RemovedWhat::Account(account),
-            1 => RemovedWhat::Address(
-                text.rsplit_once('/').map_or("*".to_string(), |(place, _)| format!("{place}/*")),
-            ),
-            2 => RemovedWhat::Address(format!("*/{}", address.key)),
-            _ => RemovedWhat::Address(text),
+            1 => pattern(text.rsplit_once('/').map_or("*".to_string(), |(place, _)| format!("{place}/*"))),
+            2 => pattern(format!("*/{}", address.key)),
+            _ => pattern(text),
         };
         let revoke = random.chance(40);
         if random.chance(70) {

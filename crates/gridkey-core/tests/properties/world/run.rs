@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use gridkey_core::inventory::AccountInventory;
 use gridkey_core::manifest::{
-    Allowance, ForbiddenScope, ImportKey, Policy, RemovedWhat, RequiredRotation, Rule, Share, Vanished,
-    Verdict,
+    Allowance, ForbiddenScope, ImportKey, Policy, RemovedWhat, RequiredRotation, RequiredSink, Rule, Share,
+    Vanished, Verdict,
 };
 use gridkey_core::plan::{Allow, Code, Due, RetireRequest, RevokeOld};
 use gridkey_core::{Address, LocationId, Name};
@@ -183,7 +183,9 @@ impl World {
         });
         self.manifest.removed.retain(|removed| match &removed.what {
             RemovedWhat::Account(account) => keys.values().all(|key| key.account != *account),
-            RemovedWhat::Address(pattern) => keys.keys().all(|address| !might_cover(pattern, address)),
+            RemovedWhat::Address(pattern) => {
+                keys.keys().all(|address| !might_cover(pattern.as_str(), address))
+            }
         });
         self.limit();
     }
@@ -247,9 +249,9 @@ fn rule(policy: &mut Policy, place: &Option<String>, random: &mut Random) -> Str
             format!("require_rotation {required:?}")
         }
         8 => {
-            let sinks: BTreeSet<Name> = [name(random.one_of(["local", "vault"]))].into();
-            let said = format!("require_sink {sinks:?}");
-            set(&mut policy.require_sink, place, sinks);
+            let sink = name(random.one_of(["local", "vault"]));
+            let said = format!("require_sink {sink}");
+            set(&mut policy.require_sink, place, [RequiredSink::Name(sink)].into());
             said
         }
         9 => {

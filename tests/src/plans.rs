@@ -228,6 +228,13 @@ pub fn sample() -> Plan {
         create("acme", "staging/mailer", restricted(sender), vec![dotenv(".env.staging", "MAILER")]);
     foreign.notes =
         vec![Note::Overwrites { location: dotenv(".env.staging", "MAILER"), holder: Some(id(91)) }];
+    for step in &mut foreign.steps {
+        if let Step::Mint(mint) = step {
+            mint.puts.iter_mut().for_each(|put| {
+                (put.foreign, put.replaces) = (true, SinkContent::Key(id(91)));
+            });
+        }
+    }
     let mut deliver = change("acme-prod", "prod/reports", Action::Deliver, Reason::LocationAdded);
     let older = values(7, "Reports prod", restricted(&["stats.read"]), vec![vault("sendgrid/prod/reports")]);
     let both = vec![vault("sendgrid/prod/reports"), vault("apps/prod/reports")];

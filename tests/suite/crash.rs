@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use gridkey_core::plan::{Action, plan_schema};
-use gridkey_tests::promise::broken;
+use gridkey_core::plan::{Action, Order, Plan, plan_schema};
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, World};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -40,7 +40,7 @@ fn run_and_check(
         world.lock().stale = stale;
         world.lock().traced = traced;
         // What a person asked for is asked for once: by the runs that the schedule disturbs.
-        let options = RunOptions::default();
+        let options = RunOptions { edit: stage.edit, ..RunOptions::default() };
         let approved = RunOptions { approval: stage.approval.clone(), ..stage.options() };
         let mut number = 2;
         loop {
@@ -60,7 +60,7 @@ fn run_and_check(
         let plan = world.plan(&stage.manifest, &options).await;
         let late = schedule.values().any(|fault| *fault == Fault::VeryLate);
         if !late {
-            report(&world, stage, schedule, broken(&world, &stage.manifest, &plan, false))?;
+            report(&world, stage, schedule, violations(&world, &stage.manifest, &plan, false))?;
         }
         // What retires does so after its overlap, and what came very late is put right by the first run
         // that sees it.
@@ -71,7 +71,7 @@ fn run_and_check(
         }
         world.pass(READ_LAG);
         let plan = world.plan(&stage.manifest, &options).await;
-        report(&world, stage, schedule, broken(&world, &stage.manifest, &plan, true))?;
+        report(&world, stage, schedule, violations(&world, &stage.manifest, &plan, true))?;
         let carried_out = world.lock().carried_out.clone();
         Ok(carried_out)
     })
@@ -196,6 +196,28 @@ fn everything_there_is() -> BTreeSet<String> {
     }
     assert!(all.len() > 20, "{all:?}");
     all
+}
+
+/// An account without slots for both revokes before it makes, and others make before they revoke: each is put through
+/// the faults, whatever the planner chose for these stages.
+#[test]
+fn every_effect_may_fail_in_either_order() {
+    for edit in [make_first as fn(&mut Plan), free_first] {
+        let mut all: Vec<Stage> = stages(100).into();
+        let [readable, ..] = lives();
+        all.push(readable);
+        let all: Vec<Stage> = all.into_iter().map(|stage| Stage { edit: Some(edit), ..stage }).collect();
+        let schedules = single_faults(&all);
+        check_all("single faults in one order", &all, schedules);
+    }
+}
+
+fn make_first(plan: &mut Plan) {
+    plan.accounts.values_mut().for_each(|account| account.order = Order::MakeFirst);
+}
+
+fn free_first(plan: &mut Plan) {
+    plan.accounts.values_mut().for_each(|account| account.order = Order::FreeFirst);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use futures::executor::block_on;
 use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Plan, Severity};
 use gridkey_core::{Access, KeyId, Scope, Scopes};
-use gridkey_tests::promise::broken;
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme};
 use proptest::prelude::*;
 
@@ -97,7 +97,7 @@ proptest! {
             world.pass(Duration::from_secs(1));
             let after = block_on(world.plan(&manifest, &options));
             if !blocked && world.lock().state(&acme()).is_some() {
-                prop_assert_eq!(broken(&world, &manifest, &after, true), Vec::<String>::new());
+                prop_assert_eq!(violations(&world, &manifest, &after, true), Vec::<String>::new());
             }
             prop_assert!(world.lock().broken.is_empty(), "{:?}", world.lock().broken);
         }

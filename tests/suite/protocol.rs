@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use gridkey_tests::promise::broken;
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest};
 
 /// The effects of making one key, by number: intend, POST, (delivering,) put, record, PATCH.
@@ -34,7 +34,7 @@ fn holds(locations: &'static [&'static str], schedule: &[(usize, Fault)], stale:
     }
     world.pass(READ_LAG);
     let plan = block_on(world.plan(&manifest, &options));
-    let broken = broken(&world, &manifest, &plan, true);
+    let broken = violations(&world, &manifest, &plan, true);
     assert!(broken.is_empty(), "{broken:?}\n{}", world.lock().trace.join("\n"));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use gridkey_core::plan::{Action, Code, Note, Options};
-use gridkey_tests::promise::broken;
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme};
 
 #[test]
@@ -26,7 +26,7 @@ fn an_uncertain_key_without_a_spare_slot_blocks_until_it_is_allowed_to_go() {
     let ended = block_on(world.run(3, &manifest, &allowed));
     assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
     let plan = block_on(world.plan(&manifest, &options));
-    assert_eq!(broken(&world, &manifest, &plan, true), Vec::<String>::new());
+    assert_eq!(violations(&world, &manifest, &plan, true), Vec::<String>::new());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn retirement_looks_at_the_sinks_first() {
     assert!(still, "the overlap of the older one counts anew");
     run(4);
     let plan = block_on(world.plan(&manifest, &options));
-    assert_eq!(broken(&world, &manifest, &plan, true), Vec::<String>::new());
+    assert_eq!(violations(&world, &manifest, &plan, true), Vec::<String>::new());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use gridkey_core::manifest::{
     AtLimit, Import, ImportKey, Moved, Position, Removed, RemovedWhat, Rotation, WantedAccess,
 };
-use gridkey_core::plan::{Approval, Options, Requests, RetireRequest, RevokeOld};
+use gridkey_core::plan::{Approval, Options, Plan, Requests, RetireRequest, RevokeOld};
 use gridkey_core::{Access, Address, AddressPattern, Scope, Scopes};
 use gridkey_tests::world::{
     Effect, Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme, location,
@@ -23,6 +23,8 @@ pub struct Stage {
     pub requests: Requests,
     /// The plan of the undisturbed world, where the runs may do no more than that.
     pub approval: Option<Approval>,
+    /// What becomes of its plans before they are carried out.
+    pub edit: Option<fn(&mut Plan)>,
 }
 
 impl Stage {
@@ -36,7 +38,7 @@ impl Stage {
     /// The options of its runs, without approval.
     pub fn options(&self) -> RunOptions {
         let options = Options { requests: self.requests.clone(), ..Options::default() };
-        RunOptions { options, ..RunOptions::default() }
+        RunOptions { options, edit: self.edit, ..RunOptions::default() }
     }
 }
 
@@ -70,7 +72,7 @@ pub fn stage(name: &'static str, sinks: &[&'static [&'static str]; 5], limit: us
     assert!(matches!(ended, Ended::Applied(_)), "{ended:?}");
     world.pass(OVERLAP * 2);
     world.lock().effects.clear();
-    Stage { name, world, manifest: after, requests: Requests::default(), approval: None }
+    Stage { name, world, manifest: after, requests: Requests::default(), approval: None, edit: None }
 }
 
 /// The same over each kind of sinks.
@@ -201,7 +203,7 @@ fn life(name: &'static str, sinks: &[&'static [&'static str]; 8]) -> Stage {
     manifest.import = vec![Import { to: address("prod/adopted"), key, position: position() }];
     let what = RemovedWhat::Address(pattern("prod/gone"));
     manifest.removed = vec![Removed { what, revoke: false, position: position() }];
-    Stage { name, world, manifest: after, requests, approval: None }
+    Stage { name, world, manifest: after, requests, approval: None, edit: None }
 }
 
 /// Keys in the middle of their lives, over each kind of sinks.
@@ -267,7 +269,7 @@ fn to_branch(name: &'static str, sinks: &[&'static [&'static str]; 6]) -> Stage 
     assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
     world.pass(OVERLAP / 2);
     world.lock().effects.clear();
-    Stage { name, world, manifest: after, requests: Requests::default(), approval: None }
+    Stage { name, world, manifest: after, requests: Requests::default(), approval: None, edit: None }
 }
 
 /// Keys that go to live in another account, over each kind of sinks.
@@ -293,7 +295,14 @@ pub fn replaced_at_the_limit() -> Stage {
         let id = inner.state(&acme()).map(|state| state.keys[&address("prod/a")].id.clone());
         inner.given_up.extend(id);
     }
-    Stage { name: "no spare slot", world, manifest, requests: Requests::default(), approval: None }
+    Stage {
+        name: "no spare slot",
+        world,
+        manifest,
+        requests: Requests::default(),
+        approval: None,
+        edit: None,
+    }
 }
 
 /// A creation that broke off after its sink took the secret, and that nobody wants any more.
@@ -312,5 +321,5 @@ pub fn begun_and_wanted_no_more() -> Stage {
     world.lock().effects.clear();
     // The manifest no longer has the location, so whoever read it knows that.
     let name = "begun and wanted no more";
-    Stage { name, world, manifest, requests: Requests::default(), approval: None }
+    Stage { name, world, manifest, requests: Requests::default(), approval: None, edit: None }
 }

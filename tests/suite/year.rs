@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Due, Options};
 use gridkey_core::{Access, Scope, Scopes};
-use gridkey_tests::promise::broken;
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{Ended, Fault, RunOptions, Wanted, World, WorldManifest, acme};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -155,7 +155,7 @@ fn year(seed: u64) -> Counts {
     }
     world.pass(HOUR);
     let plan = block_on(world.plan(&manifest, &options_without_clock()));
-    assert_eq!(broken(&world, &manifest, &plan, false), Vec::<String>::new());
+    assert_eq!(violations(&world, &manifest, &plan, false), Vec::<String>::new());
     let generations: BTreeMap<_, _> = world
         .lock()
         .state(&acme())

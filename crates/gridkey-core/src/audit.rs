@@ -573,6 +573,13 @@ impl Look<'_> {
         key.revoke_after = Some(retiring.after).filter(|_| !retiring.held);
         if let Some(KeyDetail::Scopes(scopes)) = self.read.and_then(|read| read.details.get(&retiring.id)) {
             key.scopes = own(scopes);
+            // It is live until it is revoked, and as good as any other key until then.
+            if retiring.reported.as_ref().is_some_and(|reported| own(reported) != key.scopes) {
+                key.concerns.push(Concern::ScopesDrifted);
+            }
+            if retiring.reported.is_some() && key.scopes.iter().any(Scope::manages_keys) {
+                key.concerns.push(Concern::ManagesKeys);
+            }
         }
         if retiring.held {
             key.concerns.push(Concern::Held);

@@ -12,7 +12,7 @@ use crate::apply::LessThanFull;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
-    /// Somebody else holds the lock.
+    /// Another run holds the lock.
     WaitingForLock {
         account: Name,
         holder: String,

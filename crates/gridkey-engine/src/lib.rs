@@ -1,7 +1,7 @@
 //! The part of gridkey that acts: ports, refresh, apply and events, without knowing any service.
 //!
 //! Reading and writing are different traits, so planning only ever holds the reading half, and a dry run
-//! means that nobody made a writer.
+//! means that no writer was made.
 
 pub mod apply;
 pub mod concurrency;

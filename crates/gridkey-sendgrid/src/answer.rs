@@ -133,7 +133,7 @@ pub fn list(body: &[u8]) -> Result<Vec<KeySummary>, Error> {
 /// # Errors
 /// [`Error`] where the body holds no key.
 pub fn get(body: &[u8]) -> Result<KeyDetail, Error> {
-    /// The specification's shape, which nobody has seen on the wire.
+    /// The specification's shape, which was never seen on the wire.
     #[derive(Deserialize)]
     struct Wrapped {
         result: Vec<KeyDetail>,
@@ -164,7 +164,7 @@ pub fn scopes(body: &[u8]) -> Result<BTreeSet<String>, Error> {
 ///
 /// # Errors
 /// [`Error`] of an unclear kind where the body has no key, or one that does not fit its id: a key may live
-/// whose secret nobody has.
+/// whose secret is lost.
 pub fn created(body: &mut Vec<u8>) -> Result<Created, Error> {
     #[derive(Deserialize)]
     struct Body {

@@ -26,7 +26,7 @@ pub struct BaseUrl(Url);
 pub enum BaseUrlError {
     #[error("`{0}` is not a URL")]
     Syntax(String),
-    #[error("`{0}` is plain HTTP, which would show the key to everybody on the way; only loopback may be")]
+    #[error("`{0}` is plain HTTP, which would show the key to all on the way; only loopback may be")]
     PlainHttp(String),
 }
 
@@ -149,7 +149,7 @@ impl Client {
         Self { clock, ..self }
     }
 
-    /// Tells somebody of every wait.
+    /// Tells an observer of every wait.
     #[must_use]
     pub fn with_waits(self, waits: Arc<dyn WaitObserver>) -> Self {
         Self { waits: Some(waits), ..self }

@@ -103,7 +103,7 @@ impl Commands {
             return Err(SinkError::Failed(failure(argv, status, &errors, None)));
         }
         if output.len() > MAX_OUTPUT {
-            let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is no key", argv[0]);
+            let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is not a key", argv[0]);
             return Err(SinkError::Failed(message));
         }
         let Ok(text) = std::str::from_utf8(&output) else {
@@ -322,7 +322,7 @@ mod tests {
         let reader = tokio::task::spawn_blocking(move || {
             let mut pipe = fs::File::open(pipe).unwrap();
             opened.send(()).unwrap();
-            // Ends once nobody is left who could write.
+            // Ends once no process is left that could write.
             std::io::Read::read_to_end(&mut pipe, &mut Vec::new()).unwrap();
         });
         let commands = Commands::new(folder.path(), Vec::new());

@@ -1,4 +1,4 @@
-//! Discovery: which places of which files hold SendGrid keys, for somebody who begins.
+//! Discovery: which places of which files hold SendGrid keys, for those who begin.
 //!
 //! What is told of a secret is its id. A place counts only if the adapter that would write it reads it the
 //! same way.
@@ -21,7 +21,7 @@ const MAX_FILES: usize = 20_000;
 /// A file that is larger holds something else.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Folders that nobody keeps secrets in, and that hold many files.
+/// Folders that hold many files and no secrets.
 const PASSED_BY: [&str; 4] = [".git", ".gridkey", "node_modules", "target"];
 
 /// A kind of file that can be looked through.

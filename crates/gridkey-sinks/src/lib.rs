@@ -1,6 +1,6 @@
 //! Where secrets are delivered: one adapter per file, heavy ones behind features.
 //!
-//! The crate is apart from the engine because clients of clouds and clusters are heavy, and nobody else
+//! The crate is apart from the engine because clients of clouds and clusters are heavy, and nothing else
 //! needs them. A secret is in memory and in its target, and nowhere else: no error, log or argument
 //! carries one.
 

@@ -1,7 +1,7 @@
 //! Where state lives: one adapter per file, heavy ones behind features.
 //!
 //! The crate is apart from the engine because clients of object stores and databases are heavy, and
-//! nobody else needs them.
+//! nothing else needs them.
 
 mod local;
 

@@ -318,6 +318,10 @@ pub struct ApplyArguments {
     #[arg(long, requires = "plans")]
     pub approved_only: bool,
 
+    /// Replace the key at this address by a new one (repeatable); where plans are given, one of them has to approve it
+    #[arg(long, alias = "replace", value_name = "ADDRESS")]
+    pub rotate: Vec<Address>,
+
     /// Whether what only the clock brought is done
     #[arg(long, value_enum, default_value_t, conflicts_with = "plans")]
     pub due: DueChoice,

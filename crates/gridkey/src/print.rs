@@ -63,7 +63,7 @@ pub fn ask_for(what: &str) -> String {
     }
 }
 
-/// Whether somebody sits there to answer.
+/// Whether a person can be asked.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

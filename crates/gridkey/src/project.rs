@@ -29,7 +29,7 @@ use crate::emulated::{Emulated, state_folder};
 use crate::environments::{self, Chosen, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::remote::Remote;
+use crate::remote::{RemoteReader, RemoteWriter};
 use crate::view::progress::Progress;
 
 /// A manifest and where it stands.
@@ -55,19 +55,31 @@ pub struct Project {
     sendgrid_url: Option<BaseUrl>,
 }
 
-/// Which of an account's keys to work with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rights {
-    /// The one that may only read, where there is one.
-    Read,
-    Write,
+/// The accounts of a run that changes them, or why there is no way to one.
+pub struct Writers(BTreeMap<Name, Result<Arc<RemoteWriter>, Unreadable>>);
+
+impl Writers {
+    /// The reading half of each.
+    pub fn readers(&self) -> Readers {
+        let reader = |writer: &Arc<RemoteWriter>| Arc::clone(writer) as Arc<dyn AccountReader>;
+        let all = self.0.iter();
+        all.map(|(name, writer)| (name.clone(), writer.as_ref().map(reader).map_err(Clone::clone))).collect()
+    }
+
+    /// One account.
+    pub fn take(&mut self, name: &Name) -> Option<Result<Arc<RemoteWriter>, Unreadable>> {
+        self.0.remove(name)
+    }
+
+    /// Those that there is a way to.
+    pub fn into_ports(self) -> BTreeMap<Name, Arc<dyn AccountWriter>> {
+        let reached = self.0.into_iter().filter_map(|(name, writer)| Some((name, writer.ok()?)));
+        reached.map(|(name, writer)| (name, writer as Arc<dyn AccountWriter>)).collect()
+    }
 }
 
-/// The accounts of a run.
-pub struct Accounts {
-    pub readers: Readers,
-    pub writers: BTreeMap<Name, Arc<dyn AccountWriter>>,
-}
+/// One client for each managing key and region, so that its accounts share a pace.
+type Clients = BTreeMap<String, Result<Client, Unreadable>>;
 
 /// Reads the files of a manifest: one, or every `*.yaml` of a folder.
 pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
@@ -137,7 +149,7 @@ pub fn read_policy(path: &Path) -> Result<PolicyFile, CommandError> {
 }
 
 /// Stops before a command is run or a server is talked to that a policy does not allow.
-fn within_reach(findings: &[Finding]) -> Result<(), CommandError> {
+fn check_external_targets(findings: &[Finding]) -> Result<(), CommandError> {
     if findings.is_empty() {
         return Ok(());
     }
@@ -162,7 +174,7 @@ impl Project {
         let (loaded, base) = read_manifest(&global.manifest, &chosen.requested)?;
         let manifest = &loaded.manifest;
         let policy = global.policy.as_deref().map(read_policy).transpose()?;
-        within_reach(&reach(manifest, policy.as_ref()))?;
+        check_external_targets(&reach(manifest, policy.as_ref()))?;
         let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {
             let emulated = Emulated::start(manifest, &base).await?;
             print::say(&format!(
@@ -201,8 +213,8 @@ impl Project {
     }
 
     /// Stops before a sink is looked at that only state remembers, and that a policy does not allow.
-    pub fn within_reach(&self, states: &BTreeMap<Name, AccountState>) -> Result<(), CommandError> {
-        within_reach(&reach_of_states(states, self.manifest(), self.policy.as_ref()))
+    pub fn check_external_targets(&self, states: &BTreeMap<Name, AccountState>) -> Result<(), CommandError> {
+        check_external_targets(&reach_of_states(states, self.manifest(), self.policy.as_ref()))
     }
 
     /// The documents of every account that has one.
@@ -236,44 +248,60 @@ impl Project {
         })
     }
 
-    /// Opens accounts: finds the managing keys, and makes a client for each parent.
-    pub async fn accounts(
-        &self,
-        names: &BTreeSet<Name>,
-        rights: Rights,
-        progress: &Arc<Progress>,
-    ) -> Accounts {
-        let mut accounts = Accounts { readers: BTreeMap::new(), writers: BTreeMap::new() };
-        let mut clients: BTreeMap<String, Result<Client, Unreadable>> = BTreeMap::new();
-        for name in names {
-            let Some(account) = self.manifest().accounts.get(name) else { continue };
-            let parent = account.parent.as_ref().unwrap_or(name);
-            let credential = match rights {
-                Rights::Read => account.plan_api_key.as_ref().unwrap_or(&account.api_key),
-                Rights::Write => &account.api_key,
-            };
-            // One client for each managing key and region, so that its accounts share a pace.
-            let key = format!("{parent} {:?} {credential:?}", account.region);
-            if !clients.contains_key(&key) {
-                let client = self.client(parent, account, credential, progress).await;
-                clients.insert(key.clone(), client);
-            }
-            let reader = match clients.get(&key) {
-                Some(Ok(client)) => {
-                    let deadline = Limits::default().request;
-                    let remote = Remote::new(client.clone(), account.on_behalf_of.as_ref(), deadline);
-                    let only_plans = rights == Rights::Read && account.plan_api_key.is_some();
-                    let only_plans = only_plans && self.emulated.is_none();
-                    let remote = Arc::new(if only_plans { remote.only_plans() } else { remote });
-                    accounts.writers.insert(name.clone(), Arc::clone(&remote) as _);
-                    Ok(remote as Arc<dyn AccountReader>)
-                }
-                Some(Err(unreadable)) => Err(unreadable.clone()),
-                None => continue,
-            };
-            accounts.readers.insert(name.clone(), reader);
+    /// Opens accounts to look at them, with the keys that may only read where there are such.
+    pub async fn readers(&self, names: &BTreeSet<Name>, progress: &Arc<Progress>) -> Readers {
+        let mut clients = Clients::new();
+        let mut readers = Readers::new();
+        for (name, account) in self.accounts(names) {
+            let credential = account.plan_api_key.as_ref().unwrap_or(&account.api_key);
+            let client = self.shared_client(&mut clients, account, credential, progress).await;
+            let only_plans = account.plan_api_key.is_some() && self.emulated.is_none();
+            let reader = client.map(|client| {
+                let reader = RemoteReader::new(client, account.on_behalf_of.as_ref());
+                let reader = if only_plans { reader.only_plans() } else { reader };
+                Arc::new(reader) as Arc<dyn AccountReader>
+            });
+            readers.insert(name.clone(), reader);
         }
-        accounts
+        readers
+    }
+
+    /// Opens accounts to change them, with their managing keys.
+    pub async fn writers(&self, names: &BTreeSet<Name>, progress: &Arc<Progress>) -> Writers {
+        let mut clients = Clients::new();
+        let mut writers = BTreeMap::new();
+        for (name, account) in self.accounts(names) {
+            let client = self.shared_client(&mut clients, account, &account.api_key, progress).await;
+            let writer = client.map(|client| {
+                let reader = RemoteReader::new(client, account.on_behalf_of.as_ref());
+                Arc::new(RemoteWriter::new(reader, Limits::default().request))
+            });
+            writers.insert(name.clone(), writer);
+        }
+        Writers(writers)
+    }
+
+    /// The accounts of these names that the manifest has.
+    fn accounts<'a>(&'a self, names: &'a BTreeSet<Name>) -> impl Iterator<Item = (&'a Name, &'a Account)> {
+        let all = &self.manifest().accounts;
+        names.iter().filter_map(move |name| Some((name, all.get(name)?)))
+    }
+
+    async fn shared_client(
+        &self,
+        clients: &mut Clients,
+        account: &Account,
+        credential: &Credential,
+        progress: &Arc<Progress>,
+    ) -> Result<Client, Unreadable> {
+        let parent = account.parent.as_ref().unwrap_or(&account.name);
+        let key = format!("{parent} {:?} {credential:?}", account.region);
+        if let Some(client) = clients.get(&key) {
+            return client.clone();
+        }
+        let client = self.client(parent, account, credential, progress).await;
+        clients.insert(key, client.clone());
+        client
     }
 
     async fn client(

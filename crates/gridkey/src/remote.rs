@@ -12,29 +12,41 @@ use gridkey_engine::ports::{
 };
 use gridkey_sendgrid::{Behalf, Client, Error, KeyAccess, Kind, ScopeList};
 
-/// An account at SendGrid.
-pub struct Remote {
+/// An account at SendGrid, to be looked at. What has this alone changes nothing.
+pub struct RemoteReader {
     client: Client,
     behalf: Behalf,
-    deadline: Duration,
     /// Whether the credential is the one that only plans.
     only_plans: bool,
 }
 
-impl Remote {
-    pub fn new(client: Client, on_behalf_of: Option<&OnBehalfOf>, deadline: Duration) -> Self {
+/// An account at SendGrid, to be changed.
+pub struct RemoteWriter {
+    reader: RemoteReader,
+    deadline: Duration,
+}
+
+impl RemoteReader {
+    pub fn new(client: Client, on_behalf_of: Option<&OnBehalfOf>) -> Self {
         let behalf = match on_behalf_of {
             None => Behalf::Own,
             Some(OnBehalfOf::Subuser(name)) => Behalf::Subuser(name.clone()),
             Some(OnBehalfOf::AccountId(id)) => Behalf::AccountId(id.clone()),
         };
-        Self { client, behalf, deadline, only_plans: false }
+        Self { client, behalf, only_plans: false }
     }
 
     /// The credential is not the managing key, so its own scopes say nothing of what apply can grant.
     #[must_use]
     pub fn only_plans(self) -> Self {
         Self { only_plans: true, ..self }
+    }
+}
+
+impl RemoteWriter {
+    /// No request takes longer than `deadline`.
+    pub fn new(reader: RemoteReader, deadline: Duration) -> Self {
+        Self { reader, deadline }
     }
 }
 
@@ -82,7 +94,7 @@ fn scope_list(scopes: &Scopes) -> ScopeList {
 }
 
 #[async_trait]
-impl AccountReader for Remote {
+impl AccountReader for RemoteReader {
     async fn list(&self) -> Result<Listing, ReadError> {
         let listed = self.client.list(&self.behalf).await.map_err(read_error)?;
         let keys: BTreeMap<_, _> =
@@ -119,13 +131,37 @@ impl AccountReader for Remote {
 }
 
 #[async_trait]
-impl AccountWriter for Remote {
+impl AccountReader for RemoteWriter {
+    async fn list(&self) -> Result<Listing, ReadError> {
+        self.reader.list().await
+    }
+
+    async fn held(&self, id: &KeyId) -> Result<Option<HeldKey>, ReadError> {
+        self.reader.held(id).await
+    }
+
+    async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
+        self.reader.grantable().await
+    }
+
+    fn managing_key(&self) -> Option<KeyId> {
+        self.reader.managing_key()
+    }
+
+    fn only_plans(&self) -> bool {
+        self.reader.only_plans
+    }
+}
+
+#[async_trait]
+impl AccountWriter for RemoteWriter {
     async fn create(&self, name: &str, access: &Access) -> Result<CreatedKey, CreateError> {
+        let RemoteReader { client, behalf, only_plans: _ } = &self.reader;
         let access = match access {
             Access::Full => KeyAccess::Full,
             Access::Restricted(scopes) | Access::Billing(scopes) => KeyAccess::Scopes(scope_list(scopes)),
         };
-        let created = self.client.create(&self.behalf, name, &access).await.map_err(create_error)?;
+        let created = client.create(behalf, name, &access).await.map_err(create_error)?;
         let (key, at) = (created.value, created.at);
         Ok(CreatedKey {
             id: KeyId::new(key.id),
@@ -136,16 +172,19 @@ impl AccountWriter for Remote {
     }
 
     async fn rename(&self, id: &KeyId, name: &str) -> Result<Option<String>, WriteError> {
-        self.client.rename(&self.behalf, id.as_str(), name).await.map_err(write_error)
+        let RemoteReader { client, behalf, only_plans: _ } = &self.reader;
+        client.rename(behalf, id.as_str(), name).await.map_err(write_error)
     }
 
     async fn update(&self, id: &KeyId, name: &str, scopes: &Scopes) -> Result<(), WriteError> {
+        let RemoteReader { client, behalf, only_plans: _ } = &self.reader;
         let scopes = scope_list(scopes);
-        self.client.update(&self.behalf, id.as_str(), name, &scopes).await.map_err(write_error)
+        client.update(behalf, id.as_str(), name, &scopes).await.map_err(write_error)
     }
 
     async fn delete(&self, id: &KeyId) -> Result<Deleted, WriteError> {
-        let deleted = self.client.delete(&self.behalf, id.as_str()).await.map_err(write_error)?;
+        let RemoteReader { client, behalf, only_plans: _ } = &self.reader;
+        let deleted = client.delete(behalf, id.as_str()).await.map_err(write_error)?;
         Ok(match deleted {
             gridkey_sendgrid::Deleted::Revoked => Deleted::Revoked,
             gridkey_sendgrid::Deleted::NotFound => Deleted::NotFound,

@@ -145,7 +145,8 @@ impl Assembly {
                 Effect::Moves(from) => Some((change.account.clone(), from.clone())),
                 Effect::Makes { .. }
                 | Effect::Finishes(_)
-                | Effect::Changes(_)
+                | Effect::Renames(_)
+                | Effect::Rescopes(_)
                 | Effect::Revokes { .. }
                 | Effect::Delivers(_)
                 | Effect::Clears(_)

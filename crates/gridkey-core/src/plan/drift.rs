@@ -66,6 +66,7 @@ fn is_about_drift(code: Code) -> bool {
             | Code::ForeignKey
             | Code::ForeignValue
             | Code::RetirementOverdue
+            | Code::RetiringKeyChanged
             | Code::RotationDue
             | Code::SecretUnknown
             | Code::NotChecked
@@ -78,7 +79,7 @@ fn is_about_drift(code: Code) -> bool {
 impl Plan {
     /// Whether a report of drift has anything to report.
     pub fn has_drifted(&self) -> bool {
-        let telling = |code| matches!(code, Code::ForeignKey | Code::SinkMismatch);
+        let telling = |code| matches!(code, Code::ForeignKey | Code::RetiringKeyChanged | Code::SinkMismatch);
         !self.is_empty() || self.findings.iter().any(|finding| telling(finding.code))
     }
 }

@@ -10,6 +10,7 @@ use crate::key::{KeyId, Marker};
 use crate::manifest::{Lifecycle, OnDelete, WantedKey};
 use crate::name::Name;
 use crate::plan::input::{Due, Extent, PlanInput};
+use crate::plan::moves::WithMoves;
 use crate::sink::{LocationId, SinkLocation};
 use crate::state::{AccountState, OwnedKey, PendingKey, RetiringLocation};
 
@@ -25,11 +26,11 @@ pub(crate) struct Index<'a> {
     /// The addresses that were given a location, or leave it.
     given: BTreeMap<LocationId, Vec<Given<'a>>>,
     begun: BTreeMap<&'a Address, Vec<Begun<'a>>>,
-    /// When each environment got its first key.
-    since: BTreeMap<&'a Name, Timestamp>,
+    /// When each environment got its first key, and whether that came from elsewhere.
+    since: BTreeMap<&'a Name, (bool, Timestamp)>,
     ids: BTreeMap<&'a KeyId, &'a Address>,
-    /// Addresses that are left alone, as a move that leads there or away is not part of the run.
-    left_alone: &'a BTreeSet<Address>,
+    /// What is left alone, as a move that leads there or away is not part of the run.
+    moves: &'a WithMoves<'a>,
 }
 
 /// An address that a location belongs to, or belonged to.
@@ -50,7 +51,7 @@ pub(crate) struct Begun<'a> {
 }
 
 impl<'a> Index<'a> {
-    pub fn new(input: &'a PlanInput<'a>, left_alone: &'a BTreeSet<Address>) -> Self {
+    pub fn new(input: &'a PlanInput<'a>, moves: &'a WithMoves<'a>) -> Self {
         let mut index = Self {
             input,
             wanted: BTreeMap::new(),
@@ -60,7 +61,7 @@ impl<'a> Index<'a> {
             begun: BTreeMap::new(),
             since: BTreeMap::new(),
             ids: BTreeMap::new(),
-            left_alone,
+            moves,
         };
         for key in input.manifest.keys.values() {
             let selected = index.is_selected(&key.address);
@@ -81,9 +82,15 @@ impl<'a> Index<'a> {
         for (address, key) in &state.keys {
             self.owners.entry(address).or_default().push((name, key));
             self.ids.extend(key.ids().map(|id| (id, address)));
-            if let Some(environment) = &address.environment {
-                let since = self.since.entry(environment).or_insert(Timestamp::MAX);
-                *since = key.since().min(*since);
+            // A key that leaves, though not with this run, does not count for the environment any more.
+            if let Some(environment) =
+                address.environment.as_ref().filter(|_| !self.moves.unmoved.contains(address))
+            {
+                let from = key.moved_from.as_ref();
+                let moved_in = from.is_some_and(|from| from.environment.as_ref() != Some(environment));
+                // Its own keys count before those that were moved in, which may be much older.
+                let since = self.since.entry(environment).or_insert((true, Timestamp::MAX));
+                *since = (moved_in, key.since()).min(*since);
             }
             for delivery in &key.sinks {
                 let given = Given { address, key, leaving: None };
@@ -102,13 +109,14 @@ impl<'a> Index<'a> {
 
     /// Whether the run may change the key at an address.
     pub fn is_selected(&self, address: &Address) -> bool {
-        self.input.selection.has(self.input.manifest, address) && !self.left_alone.contains(address)
+        self.input.selection.has(self.input.manifest, address) && !self.moves.left_alone.contains(address)
     }
 
     /// Whether the run settles creations of an address that broke off: those of every address in its environments.
     pub fn is_recovered(&self, address: &Address) -> bool {
         self.input.selection.has_environment(self.input.manifest, address.environment.as_ref())
-            && !self.left_alone.contains(address)
+            && !self.moves.left_alone.contains(address)
+            && !self.moves.unmoved.contains(address)
     }
 
     /// The keys that the run is about and that the manifest wants in an account.
@@ -143,7 +151,7 @@ impl<'a> Index<'a> {
 
     /// When an environment got its first key.
     pub fn since(&self, environment: Option<&Name>) -> Option<Timestamp> {
-        self.since.get(environment?).copied()
+        self.since.get(environment?).map(|(_, since)| *since)
     }
 
     /// Every id by which an address's keys are known, in any account, with those that its locations were given
@@ -168,13 +176,16 @@ impl<'a> Index<'a> {
             .collect()
     }
 
-    /// What is known of how long a key is meant to live: what was last applied where only due work is done, else what
-    /// the manifest says.
-    pub fn lifecycle(&self, wanted: &WantedKey, owned: &OwnedKey) -> Lifecycle {
-        let now = wanted.lifecycle();
+    /// What was last applied of how long a key is meant to live; the manifest's, in documents that are older.
+    pub fn applied_lifecycle(&self, wanted: &WantedKey, owned: &OwnedKey) -> Lifecycle {
+        owned.lifecycle.unwrap_or_else(|| wanted.lifecycle())
+    }
+
+    /// Whether edits of the manifest are left for another run.
+    pub fn is_due_alone(&self) -> bool {
         match self.input.options.due {
-            Due::Only => owned.lifecycle.unwrap_or(now),
-            Due::Include | Due::Exclude => now,
+            Due::Only => true,
+            Due::Include | Due::Exclude => false,
         }
     }
 

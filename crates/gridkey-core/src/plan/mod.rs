@@ -90,14 +90,14 @@ fn staged(input: &PlanInput<'_>, moves: &WithMoves<'_>, approval: Option<&Approv
     let before = input.states;
     let moved = PlanInput { states: &moves.states, ..*input };
     let mut findings = Findings::new(input);
-    let bare = Index::new(&moved, &moves.left_alone);
+    let bare = Index::new(&moved, moves);
     let accounts = moved.selection.accounts(moved.manifest, moved.states);
     let right: BTreeSet<&Name> =
         accounts.iter().filter(|name| judge::account::is_right(&moved, name, &mut findings)).collect();
     let adoptions = adoptions(&bare, &right, &mut findings);
     let documents = with_adopted(&bare, &adoptions);
     let input = PlanInput { states: &documents, ..moved };
-    let index = Index::new(&input, &moves.left_alone);
+    let index = Index::new(&input, moves);
     let mut assembly = Assembly::default();
     for name in &accounts {
         assembly.add_account(&input, name, before.get(name));
@@ -109,7 +109,7 @@ fn staged(input: &PlanInput<'_>, moves: &WithMoves<'_>, approval: Option<&Approv
             assembly.resolve(approval, name, wanted, &choice);
             assembly.add(&account, choice, &mut findings);
         } else if let Some(state) = left(&input, name) {
-            let decisions = decide::key::of_left_account(&index, state);
+            let decisions = decide::key::of_left_account(&index, state, moves);
             let wanted = assemble::wanted(approval, &decisions);
             let choice = choose::parts::choose_unobserved(&input, decisions, approval, &stands);
             assembly.resolve(approval, name, wanted, &choice);

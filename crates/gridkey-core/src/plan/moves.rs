@@ -11,6 +11,7 @@ use crate::plan::input::{Due, Selection};
 use crate::state::{AccountState, OwnedKey};
 use crate::text::pattern::matches_pattern;
 use crate::text::source::Position;
+use crate::text::suggest::closest;
 
 /// The documents as they are once the moves of a run are carried out.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct WithMoves<'a> {
     left: Vec<LeftMove>,
     /// Addresses that are neither changed nor made anew: what is at them waits for a move that is not part of the run.
     pub(crate) left_alone: BTreeSet<Address>,
+    /// Addresses whose keys leave by a move that this run does not carry out.
+    pub(crate) unmoved: BTreeSet<Address>,
 }
 
 /// A move that cannot be.
@@ -88,6 +91,7 @@ pub(crate) fn chosen<'a>(
         conflicts: Vec::new(),
         left: Vec::new(),
         left_alone: BTreeSet::new(),
+        unmoved: BTreeSet::new(),
     };
     if manifest.moved.is_empty() {
         return with;
@@ -105,7 +109,13 @@ pub(crate) fn chosen<'a>(
                 }
             };
             let (selected, whole) = ends(manifest, selection, from, &to);
+            let is_begun = || state.pending.values().any(|pending| pending.address == *from);
             if !selected {
+                with.unmoved.insert(from.clone());
+                // A creation that broke off would be settled at its new address.
+                if is_begun() {
+                    with.leave(account, from, &to, position, Left::Selection);
+                }
                 continue;
             }
             let why = match due {
@@ -119,20 +129,18 @@ pub(crate) fn chosen<'a>(
                 None if entries.is_taken(from, &to) => {
                     with.conflict(account, from, &to, position, Conflict::Taken);
                 }
-                None => done.push((from.clone(), to)),
+                None => done.push((from.clone(), to, position)),
             }
         }
-        with.carry_out(account, done);
+        with.carry_out_what_fits(account, &entries, done);
     }
     with
 }
 
 /// Whether a run is about one end of a move at least, and whether about both.
 fn ends(manifest: &Manifest, selection: &Selection, from: &Address, to: &Address) -> (bool, bool) {
-    // `--only` names a key by the address that it gets.
-    let only = selection.only.as_ref().is_none_or(|only| only.contains(to) || only.contains(from));
-    let has = |address: &Address| selection.has_environment(manifest, address.environment.as_ref());
-    (only && (has(from) || has(to)), only && has(from) && has(to))
+    let (from, to) = (selection.has(manifest, from), selection.has(manifest, to));
+    (from || to, from && to)
 }
 
 /// The entries of a manifest, held against the keys of an account.
@@ -221,17 +229,38 @@ impl<'a> Entries<'a> {
 
     /// Whether another key is at the new address, or goes there too.
     fn is_taken(&self, from: &Address, to: &Address) -> bool {
-        let stays = self.known.contains(to) && !matches!(self.destination(to), Destination::To(..));
         let elsewhere = self.states.iter().filter(|(other, _)| *other != self.account).any(|(_, other)| {
             // Where a run broke off, one half of a key between two accounts has moved already.
             let moves = self.state.keys.contains_key(from);
             moves && other.keys.get(to).is_some_and(|key| !self.state.is_half_of(from, key))
         });
-        stays || elsewhere || self.targets.get(to).is_some_and(|count| *count > 1)
+        elsewhere || self.targets.get(to).is_some_and(|count| *count > 1)
     }
 }
 
 impl WithMoves<'_> {
+    /// Carries moves out whose new address is free, or becomes so by another of them.
+    fn carry_out_what_fits(
+        &mut self,
+        account: &Name,
+        entries: &Entries<'_>,
+        mut moves: Vec<(Address, Address, Position)>,
+    ) {
+        loop {
+            let leaving: BTreeSet<Address> = moves.iter().map(|(from, ..)| from.clone()).collect();
+            let stays = |to: &Address| entries.known.contains(to) && !leaving.contains(to);
+            let (taken, fit): (Vec<_>, Vec<_>) = moves.into_iter().partition(|(_, to, _)| stays(to));
+            moves = fit;
+            if taken.is_empty() {
+                break;
+            }
+            for (from, to, position) in taken {
+                self.conflict(account, &from, &to, position, Conflict::Taken);
+            }
+        }
+        self.carry_out(account, moves.into_iter().map(|(from, to, _)| (from, to)).collect());
+    }
+
     fn carry_out(&mut self, account: &Name, done: Vec<(Address, Address)>) {
         if done.is_empty() {
             return;
@@ -245,6 +274,7 @@ impl WithMoves<'_> {
 
     fn leave(&mut self, account: &Name, from: &Address, to: &Address, position: Position, why: Left) {
         self.left_alone.extend([from.clone(), to.clone()]);
+        self.unmoved.insert(from.clone());
         let (account, from, to) = (account.clone(), from.clone(), to.clone());
         self.left.push(LeftMove { account, from, to, position, why });
     }
@@ -253,6 +283,11 @@ impl WithMoves<'_> {
         self.left_alone.insert(from.clone());
         let (account, from, to) = (account.clone(), from.clone(), to.clone());
         self.conflicts.push(MoveConflict { account, from, to, position, why });
+    }
+
+    /// The address that the key at an address had before this run.
+    pub(crate) fn before(&self, account: &Name, to: &Address) -> Option<&Address> {
+        self.moves.get(account)?.get(to)
     }
 
     /// The moves of an account: the new address, and the one before.
@@ -293,7 +328,7 @@ impl LeftMove {
         let (because, help) = match why {
             Left::Selection => (
                 "this run is about one of the two addresses alone",
-                "leave `--env` out, or name both environments",
+                "leave `--env` and `--only` out, or name both with them",
             ),
             Left::Due => ("this run does due work alone", "`gridkey apply` carries the move out"),
             Left::NotApproved => ("no plan file approves the move", "plan again and have that approved"),
@@ -333,12 +368,8 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     let keys = || states.values().flat_map(|state| &state.keys);
     for moved in &manifest.moved {
         let left = known().any(|address| moved.from.moves(address));
-        let came = |(address, key): (&Address, &OwnedKey)| {
-            let from = key.moved_from.as_ref()?;
-            moved.from.renamed(&moved.to, from).filter(|to| to == address)
-        };
         // Without a key that came by it, it may be an entry that never matched.
-        if !left && keys().any(|key| came(key).is_some()) {
+        if !left && keys().any(|(address, key)| came_by(&manifest.moved, moved, address, key)) {
             let entry = format!("moved: {{ from: {}, to: {} }}", moved.from, moved.to);
             finished.push(Finished { entry, position: moved.position.clone() });
         }
@@ -368,10 +399,34 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     finished
 }
 
-/// Whether an entry that does not match an address was probably meant for it: it names the key, and not where it is.
+/// Whether an entry is one of those by which a key came to its address.
+fn came_by(entries: &[Moved], entry: &Moved, address: &Address, key: &OwnedKey) -> bool {
+    let Some(mut at) = key.moved_from.clone() else { return false };
+    let mut left: Vec<&Moved> = entries.iter().collect();
+    let mut used = Vec::new();
+    while at != *address {
+        let next = left.iter().position(|entry| entry.from.renamed(&entry.to, &at).is_some());
+        let Some(index) = next else { return false };
+        let taken = left.remove(index);
+        used.push(taken);
+        at = taken.from.renamed(&taken.to, &at).unwrap_or(at);
+    }
+    used.contains(&entry)
+}
+
+/// Whether an entry that does not match an address was probably meant for it: it names the key and not where it is, or
+/// names it with a slip of the pen.
 pub(crate) fn is_near(pattern: &AddressPattern, address: &Address) -> bool {
-    let key = pattern.as_str().rsplit('/').next().unwrap_or_default();
-    key != "*" && matches_pattern(key, address.key.as_str())
+    /// Among shorter names, one letter more or less is another name.
+    const TELLING: usize = 4;
+    let (pattern, text) = (pattern.as_str(), address.to_string());
+    let (place, key) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    let (at, name) = text.rsplit_once('/').unwrap_or(("", &text));
+    let fewer = pattern.split('/').count() < text.split('/').count();
+    if fewer {
+        return key != "*" && matches_pattern(key, name);
+    }
+    place == at && key.len() >= TELLING && !key.contains('*') && closest(key, [name]).is_some()
 }
 
 #[cfg(test)]
@@ -387,7 +442,7 @@ mod tests {
     }
 
     fn text(pairs: &[(&str, &str)], wanted: &[&str]) -> Vec<u8> {
-        let mut text = "version: 1\naccounts: { acme: { api_key: { env: KEY } } }\nkeys:\n".to_string();
+        let mut text = "version: 1\naccounts: { acme: { api_key: { env: KEY } } }\nsinks: { local: { dotenv: { path: .env, variable: \"{KEY}\" } } }\ndefaults: { sinks: [local] }\nkeys:\n".to_string();
         for key in wanted {
             text.push_str(&format!("  {key}: {{ scopes: [mail.send] }}\n"));
         }
@@ -443,10 +498,7 @@ mod tests {
     fn keys_change_places_once() {
         let pairs = [("up", "down"), ("down", "up")];
         let both = ["up", "down"];
-        assert_eq!(
-            ends(&pairs, &[("up", None), ("down", None)], &both),
-            ["up>down", "down>up"].map(String::from).into_iter().rev().collect::<Vec<_>>()
-        );
+        assert_eq!(ends(&pairs, &[("up", None), ("down", None)], &both), ["up>down", "down>up"]);
         assert!(ends(&pairs, &[("up", Some("down")), ("down", Some("up"))], &both).is_empty());
     }
 

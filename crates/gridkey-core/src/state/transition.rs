@@ -116,6 +116,13 @@ impl AccountState {
                 pending.address = to.clone();
             }
         }
+        for abandoned in self.abandoned.values_mut() {
+            if let Some((_, to)) =
+                moves.iter().find(|(from, to)| *from == abandoned.address && !taken.contains(to))
+            {
+                abandoned.address = to.clone();
+            }
+        }
         taken
     }
 

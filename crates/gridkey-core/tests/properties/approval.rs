@@ -93,7 +93,6 @@ fn applying(world: &World, approval: &Approval, due: Due) -> World {
     world.options.due = due;
     world.options.allow.clear();
     world.options.approved_allow = approval.allowed();
-    world.options.requests = Requests { rotate: approval.rotations().collect(), ..Requests::default() };
     world
 }
 
@@ -210,18 +209,13 @@ fn of_another_manifest(
                 && known.protect == after.protect
                 && known.on_delete == after.on_delete
                 && places(&known.sinks) == places(&after.sinks)
+                && known.rotate == after.rotate
+                && known.ttl == after.ttl
         });
         if !same {
             let what = if approved.is_empty() { "no change of it" } else { "other settings" };
             let text = format!("{} of `{}`: {after:?}", change.action, change.address);
             all.push(broken(format!("settings where the file has {what}: {}", change.action), text));
-        }
-        let keys = (world.manifest.keys.get(&change.address), later.manifest.keys.get(&change.address));
-        if let (Some(then), Some(now)) = keys
-            && then.rotate != now.rotate
-        {
-            let text = format!("{} of `{}` is done with {:?}", change.action, change.address, now.rotate);
-            all.push(broken(format!("another rotation than in the file: {}", change.action), text));
         }
     }
     all

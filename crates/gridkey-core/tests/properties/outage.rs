@@ -45,8 +45,9 @@ pub fn in_order<'a>(plan: &'a Plan, account: &Name) -> Vec<(&'a Change, &'a Step
     let changes = plan.changes.iter().filter(|change| change.account == *account);
     let mut steps: Vec<(&Change, &Step)> =
         changes.flat_map(|change| change.steps.iter().map(move |step| (change, step))).collect();
+    let order = plan.accounts.get(account).map(|account| account.order).unwrap_or_default().phases();
     // The sort is stable: within a phase, changes and their steps keep their order.
-    steps.sort_by_key(|(_, step)| step.phase());
+    steps.sort_by_key(|(_, step)| order.iter().position(|phase| *phase == step.phase()));
     steps
 }
 

@@ -65,8 +65,18 @@ fn no_plan_breaks_a_rule_without_blocking() {
 }
 
 /// Findings that nobody can let pass: what is planned beside them is never done.
-const NEVER: [Code; 6] =
-    [Code::AccountLeft, Code::Capacity, Code::LocationTaken, Code::MoveTaken, Code::NoSink, Code::Protected];
+const NEVER: [Code; 10] = [
+    Code::AccountLeft,
+    Code::Capacity,
+    Code::ImportAmbiguous,
+    Code::ImportMismatch,
+    Code::ImportNotFound,
+    Code::ImportOwned,
+    Code::LocationTaken,
+    Code::MoveTaken,
+    Code::NoSink,
+    Code::Protected,
+];
 
 /// What rules look at of a key.
 #[derive(Clone, Debug)]
@@ -131,7 +141,9 @@ fn breaks(policy: &Policy, key: &Key) -> BTreeSet<Break> {
     {
         all.insert((Code::MissingRotation, None));
     }
-    if said(&policy.require_sink, key).is_some_and(|required| !required.is_subset(&key.sinks)) {
+    if said(&policy.require_sink, key).is_some_and(|required| {
+        required.iter().any(|sink| !key.sinks.iter().any(|name| sink.to_string() == name.as_str()))
+    }) {
         all.insert((Code::MissingSink, None));
     }
     if said(&policy.name_pattern, key).is_some_and(|pattern| !fits(pattern, &key.name)) {
@@ -173,19 +185,12 @@ fn before(world: &World, account: &Name, address: &Address, owned: &OwnedKey) ->
             SecretStatus::Unknown => wanted_sinks(world, address),
         },
         owner: owned.owner.clone(),
-        rotate: world.applied.get(address).and_then(|applied| applied.rotate),
+        rotate: owned.lifecycle.and_then(|lifecycle| lifecycle.rotate),
     }
 }
 
 /// A key as a change leaves it.
 fn after(world: &World, change: &Change, values: &KeyValues) -> Key {
-    // How often a key is rotated is the manifest's to say, from the first plan on that looks at it.
-    let rotate = match world.options.due {
-        Due::Only => world.applied.get(&change.address).and_then(|applied| applied.rotate),
-        Due::Include | Due::Exclude => {
-            world.manifest.keys.get(&change.address).and_then(|wanted| wanted.rotate)
-        }
-    };
     Key {
         address: change.address.clone(),
         account: change.account.clone(),
@@ -197,7 +202,7 @@ fn after(world: &World, change: &Change, values: &KeyValues) -> Key {
             sinks(&values.sinks)
         },
         owner: values.owner.clone(),
-        rotate,
+        rotate: values.rotate,
     }
 }
 

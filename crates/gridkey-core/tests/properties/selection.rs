@@ -102,6 +102,12 @@ fn outside(world: &World, narrow: &Plan, tally: &mut Tally) -> Vec<Broken> {
     }
     let mut all = Vec::new();
     for change in narrow.effective() {
+        // What was given up in an environment that is gone is revoked by a run without `--env`: no other would be
+        // about it ever again.
+        let given_up = change.steps.iter().all(|step| matches!(step, Step::RevokeAbandoned { .. }));
+        if given_up && change.action == Action::Recover && world.selection.environments.is_none() {
+            continue;
+        }
         // What broke off is settled in every selected environment, whatever `--only` says.
         let is_about = |address: &Address| match change.action {
             Action::Recover => is_in_environments(world, address),
@@ -142,6 +148,8 @@ fn done(world: &World, change: &Change) -> Vec<Effect> {
     for effect in effects(change) {
         match effect {
             Effect::Revoke { when: When::CleanUp, .. } => {}
+            // A location that another key uses, which goes with the whole plan alone, is left to that key.
+            Effect::Clear { .. } if world.selection.destroy => {}
             Effect::Revoke { id, when: When::Now } if replaces && made => {
                 all.push(Effect::Revoke { id, when: When::Later });
             }
@@ -251,8 +259,10 @@ fn not_recovered(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) 
             continue;
         }
         tally.count("a recovery beside `--only`");
+        let given_up = change.steps.iter().all(|step| matches!(step, Step::RevokeAbandoned { .. }));
         let same = |other: &&Change| {
-            other.address == change.address
+            // What was given up is known by the address that its key had, or has after a move.
+            (other.address == change.address || given_up)
                 && other.account == change.account
                 && is_same(&effects(other), &effects(change))
         };

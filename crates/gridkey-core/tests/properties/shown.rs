@@ -54,6 +54,7 @@ fn differences(one: &WantedKey, other: &WantedKey) -> Vec<&'static str> {
         description: _,
         protect,
         rotate,
+        ttl: _,
         on_delete,
         position: _,
     } = one;

@@ -32,7 +32,7 @@ pub(crate) struct Committer {
 struct Current {
     state: AccountState,
     version: Option<Version>,
-    /// Set once somebody else's write was met: nothing may be written any more.
+    /// Set once another run's write was met: nothing may be written any more.
     lost: Option<CommitError>,
 }
 

@@ -22,7 +22,7 @@ const PUT_ATTEMPTS: u32 = 3;
 
 /// What became of a delivery to one location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Took {
+enum PutResult {
     Yes,
     /// It may have been written.
     Maybe,
@@ -179,7 +179,7 @@ impl AccountRun {
                 Err(StepError::new(format!("the key could not be made: {error}")))
             }
             Err(CreateError::ServerError(reason) | CreateError::Unclear(reason)) => {
-                self.watch(address, marker).await?;
+                self.await_unclear_creation(address, marker).await?;
                 Ok(Attempt::Again(reason))
             }
         }
@@ -187,7 +187,7 @@ impl AccountRun {
 
     /// Lists the account until it is sure whether a key with the marker exists, and revokes it if so: its
     /// secret was in the answer that was lost.
-    async fn watch(&self, address: &Address, marker: &Marker) -> Result<(), StepError> {
+    async fn await_unclear_creation(&self, address: &Address, marker: &Marker) -> Result<(), StepError> {
         let asked = self.now();
         loop {
             let listing = self.writer.list().await.map_err(|error| {
@@ -241,16 +241,16 @@ impl AccountRun {
             }
             let (took, reason) = self.put(id, secret, put).await?;
             match took {
-                Took::Yes => {
+                PutResult::Yes => {
                     let (address, id) = (address.clone(), id.clone());
                     self.events.event(Event::Delivered { address, id, location: location.clone() });
                     undelivered.safe |= location.at.is_readable();
                     undelivered.perhaps = true;
                 }
-                Took::Maybe => undelivered.perhaps = true,
-                Took::No => {}
+                PutResult::Maybe => undelivered.perhaps = true,
+                PutResult::No => {}
             }
-            if took != Took::Yes {
+            if took != PutResult::Yes {
                 complete = false;
                 undelivered.message.push_str(&format!("{location}: {reason}; "));
             }
@@ -259,26 +259,26 @@ impl AccountRun {
     }
 
     /// One location. An unclear put is repeated; reading back may confirm it, and never denies it.
-    async fn put(&self, id: &KeyId, secret: &Secret, put: &Put) -> Result<(Took, String), StepError> {
+    async fn put(&self, id: &KeyId, secret: &Secret, put: &Put) -> Result<(PutResult, String), StepError> {
         let location = &put.location;
-        let mut took = Took::No;
+        let mut took = PutResult::No;
         let mut message = String::new();
         for _ in 0..PUT_ATTEMPTS {
             self.may_start(self.sinks.deadline()).await?;
             match self.sinks.put(location, secret, &put.replaces).await {
-                Ok(()) => return Ok((Took::Yes, String::new())),
+                Ok(()) => return Ok((PutResult::Yes, String::new())),
                 Err(PutError::Refused(reason)) => {
                     message = reason;
                     break;
                 }
                 Err(PutError::Unclear(reason)) => {
-                    took = Took::Maybe;
+                    took = PutResult::Maybe;
                     message = reason;
                 }
             }
         }
-        if took == Took::Maybe && self.observes(location, id).await {
-            return Ok((Took::Yes, String::new()));
+        if took == PutResult::Maybe && self.observes(location, id).await {
+            return Ok((PutResult::Yes, String::new()));
         }
         Ok((took, message))
     }
@@ -291,7 +291,7 @@ impl AccountRun {
         )
     }
 
-    /// Forward where the secret survives; back where surely nobody has it; otherwise wait.
+    /// Forward where the secret survives; back where surely no sink has it; otherwise wait.
     async fn undelivered(
         &self,
         address: &Address,
@@ -320,6 +320,6 @@ impl AccountRun {
 fn full(reason: impl std::fmt::Display) -> StepError {
     StepError::with_help(
         format!("the account is full: {reason}"),
-        "somebody else filled it since it was looked at; free a slot and run again",
+        "others filled it since it was looked at; free a slot and run again",
     )
 }

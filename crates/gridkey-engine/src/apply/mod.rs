@@ -2,12 +2,12 @@
 //! certainty and care.
 
 mod account;
-mod away;
 mod commit;
 mod in_place;
 mod mint;
 mod progress;
 mod step;
+mod unreachable_account;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ use crate::event::{Failure, Observer};
 use crate::ports::{AccountWriter, SinkError, SinkWriter, StateWriter, Timer};
 use crate::session::Session;
 use account::AccountRun;
-use away::NoAccount;
+use unreachable_account::UnreachableAccount;
 
 /// What a plan is carried out with.
 pub struct Apply<'a> {
@@ -62,7 +62,7 @@ impl Cancel {
         (sender, Self(receiver))
     }
 
-    /// For runs that nobody interrupts.
+    /// For runs that cannot be interrupted.
     pub fn never() -> Self {
         Self::new().1
     }
@@ -127,7 +127,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
             continue;
         };
         // An account that the manifest no longer has is let go of without being talked to.
-        let writer = writers.get(&name).cloned().unwrap_or_else(|| Arc::new(NoAccount));
+        let writer = writers.get(&name).cloned().unwrap_or_else(|| Arc::new(UnreachableAccount));
         let planned = plan.plan().accounts.get(&name);
         let order = planned.map(|account| account.order).unwrap_or_default();
         let observed = planned.and_then(|account| account.observed_at);

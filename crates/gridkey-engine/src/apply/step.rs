@@ -187,13 +187,13 @@ impl AccountRun {
         born: Timestamp,
         look: &[SinkLocation],
     ) -> Result<(), StepError> {
-        self.nobody_serves(id, look).await?;
+        self.no_sink_serves(id, look).await?;
         self.revoke(address, id, born).await?;
         let (address, id) = (address.clone(), id.clone());
         self.commit(move |state, _| state.retired(&address, &id)).await
     }
 
-    async fn nobody_serves(&self, id: &KeyId, look: &[SinkLocation]) -> Result<(), StepError> {
+    async fn no_sink_serves(&self, id: &KeyId, look: &[SinkLocation]) -> Result<(), StepError> {
         for location in look {
             match self.sinks.observe(location).await {
                 SinkObservation::Holds(SinkContent::Key(held)) if held == *id => {
@@ -216,7 +216,7 @@ impl AccountRun {
     async fn delete(&self, address: &Address, delete: &Delete) -> Result<(), StepError> {
         let Delete { keys, abandon, clear, look, successors: _ } = delete;
         for key in keys {
-            self.nobody_serves(&key.id, look).await?;
+            self.no_sink_serves(&key.id, look).await?;
         }
         for key in keys {
             self.revoke(address, &key.id, key.born).await?;

@@ -46,7 +46,7 @@ pub trait StateWriter: StateReader {
         expected: Option<&Version>,
     ) -> Result<Version, StoreWriteError>;
 
-    /// Lifts a lock, whoever holds it. Where locks are leases, the next holder waits the lease out.
+    /// Lifts a lock, whichever run holds it. Where locks are leases, the next holder waits the lease out.
     async fn lift(&self, account: &Name) -> Result<Option<LockHolder>, StoreError>;
 }
 

@@ -143,7 +143,7 @@ fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     Err(io::Error::other("temporary files are cleared away by another program as soon as they are made"))
 }
 
-/// The kind alone, where it says enough: the name of a temporary file helps nobody.
+/// The kind alone, where it says enough: the name of a temporary file helps no reader.
 fn without_name(error: io::Error) -> io::Error {
     match error.kind() {
         kind @ (io::ErrorKind::NotFound
@@ -186,7 +186,7 @@ fn sweep(folder: &Path) {
             // What cannot be cleared away now is tried again with the next write.
             let _ = fs::remove_file(entry.path());
         }
-        // The lock ends here, after the file: whoever gets it next looks whether the file is still there.
+        // The lock ends here, after the file: the next holder looks whether the file is still there.
         drop(file);
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], before: Before<'_>) -> Result<(
     step(Effect::SyncFolder, &mut || sync_folder(folder))
 }
 
-/// The kind alone, where it says enough: the name of a temporary file helps nobody.
+/// The kind alone, where it says enough: the name of a temporary file helps no reader.
 fn without_name(error: io::Error) -> io::Error {
     match error.kind() {
         kind @ (io::ErrorKind::NotFound

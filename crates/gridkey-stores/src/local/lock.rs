@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use super::{durable, failed};
 
-/// How often, and how long apart, a lock is tried again at once: whoever asks who holds it has it for a
-/// moment, and whoever takes it has not said its name for one.
+/// How often, and how long apart, a lock is tried again at once: a process that asks who holds it has it for a
+/// moment, and one that takes it has not said its name for one.
 const LOOKS: u32 = 3;
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
 
@@ -47,7 +47,7 @@ impl Locks {
         Self { folder, held: Mutex::default(), writing: Mutex::default() }
     }
 
-    /// Takes the lock if nobody has it: no other process, and nobody else in this one.
+    /// Takes the lock if it is free: no other process has it, and nothing else in this one.
     pub fn try_lock(self: &Arc<Self>, account: &Name, holder: &LockHolder) -> Result<Attempt, StoreError> {
         let path = self.path(account);
         let mut file = match self.acquire(&path)? {
@@ -117,7 +117,7 @@ impl Locks {
         Ok(left)
     }
 
-    /// The locked file, or, where somebody else has it locked, the file to read who.
+    /// The locked file, or, where another process has it locked, the file to read who.
     fn acquire(&self, path: &Path) -> Result<Result<File, File>, StoreError> {
         let cannot = |error: io::Error| StoreError::Failed(failed("locked", path, &error));
         durable::make_folders(&self.folder)

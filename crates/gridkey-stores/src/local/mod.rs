@@ -53,7 +53,7 @@ impl LocalStore {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down, and whoever waits goes with it.
+                // The runtime is going down, and what waits goes with it.
                 Err(_) => std::future::pending().await,
             },
         }

@@ -24,7 +24,7 @@ use crate::environments::{EnvironmentChoice, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Signals;
 use crate::print;
-use crate::project::{Accounts, Project, Rights};
+use crate::project::{Project, Writers, read_manifest};
 use crate::timer::SystemTimer;
 use crate::view;
 use crate::view::progress::Progress;
@@ -67,10 +67,14 @@ impl Aim {
     }
 }
 
+/// Why a command that has to ask does not begin.
+pub const NOT_INTERACTIVE: &str =
+    "stdin is not a terminal, so gridkey cannot ask for confirmation: pass `--yes`";
+
 /// A run that has its locks and its plan.
 struct Ready {
     session: Session,
-    accounts: Accounts,
+    writers: Writers,
     planned: ApprovedPlan,
 }
 
@@ -88,11 +92,16 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
     let approval = approve::approval(arguments)?;
     let mut global = global.clone();
     if let Some(approval) = approval.as_ref().filter(|_| global.environments.is_empty()) {
-        // A plan of an environment that comes from a pattern is applied without naming it again.
-        let names = approval.selection().environments.into_iter().flatten();
-        global.environments = names.map(EnvironmentChoice::Name).collect();
+        let (loaded, _) = read_manifest(&global.manifest, &[])?;
+        let names = approve::environments(approval, &loaded.manifest)?;
+        global.environments = names.into_iter().map(EnvironmentChoice::Name).collect();
     }
-    let rotate = std::collections::BTreeMap::new();
+    let rotate = arguments.rotate.iter().map(|address| {
+        // Of which key: once it is another, what was asked for and approved is done.
+        let approved = approval.as_ref().and_then(|approval| approve::rotation_of(approval, address));
+        (address.clone(), approved)
+    });
+    let rotate = rotate.collect();
     let asked = Asked {
         aim: Aim::Manifest,
         only: &arguments.run.narrowing.only,
@@ -120,8 +129,8 @@ pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, 
 pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
     let Asked { aim, only, confirm, .. } = *asked;
     if !confirm.yes && !print::is_interactive() {
-        return Err(CommandError::usage("nobody is there to be asked")
-            .help("`--yes` applies without asking, as a pipeline does after a reviewed plan"));
+        return Err(CommandError::usage(NOT_INTERACTIVE)
+            .help("a pipeline passes `--yes` after its plan was reviewed"));
     }
     let signals = Signals::listen()?;
     let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
@@ -129,7 +138,9 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let chosen = project.selection(only, aim == Aim::Nothing);
     let selection = approve::selection(chosen, asked.approval.as_ref());
     if aim != Aim::Nothing {
-        check_only(project.manifest(), &selection, only)?;
+        let rotate = asked.requests.rotate.keys().filter(|_| aim == Aim::Manifest);
+        let named: Vec<Address> = only.iter().chain(rotate).cloned().collect();
+        check_only(project.manifest(), &project.states().await?, &selection, &named)?;
     }
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());
@@ -137,7 +148,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let preparing = prepare(&project, asked, &selection, &progress, &timer, &by);
     // Until something is changed, an interruption simply ends the run; the locks end with the process.
     let (ready, signals) = interruptible(preparing, signals).await?;
-    let Ready { session, accounts, planned } = ready?;
+    let Ready { session, writers, planned } = ready?;
     let stopped = !planned.not_approved.is_empty() && !asked.approval.as_ref().is_some_and(Approval::is_only);
     if let Some(approval) = asked.approval.as_ref().filter(|_| stopped) {
         progress.finish();
@@ -167,7 +178,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
         print::say("declined; nothing was changed");
         return Ok(Exit::Blocked);
     }
-    let outcome = carry_out(&project, &checked, session, accounts, signals, &progress, timer, by).await;
+    let outcome = carry_out(&project, &checked, session, writers, signals, &progress, timer, by).await;
     progress.finish();
     let outcome = outcome.map_err(|error| sinks_not_ready(&error))?;
     print::out(&view::outcome::text(&outcome, print::style()));
@@ -214,7 +225,7 @@ async fn prepare(
     options.requests = asked.requests.clone();
     options.approved_allow = asked.approval.as_ref().map(Approval::allowed).unwrap_or_default();
     let mut states = project.states().await?;
-    project.within_reach(&states)?;
+    project.check_external_targets(&states)?;
     let names =
         selection.accounts(project.manifest(), &with_moves(project.manifest(), selection, &states).states);
     let seed = Seed(rand::random());
@@ -226,14 +237,15 @@ async fn prepare(
     check_requests(&asked.requests, &states)?;
     if let Some(approval) = &asked.approval {
         approve::refuse(approval, project.manifest(), &states)?;
+        approve::say_not_asked_for(approval, &asked.requests, &states);
     }
-    let accounts = project.accounts(&names, Rights::Write, progress).await;
+    let writers = project.writers(&names, progress).await;
     let inventory = refresh(&Refresh {
         manifest: project.manifest(),
         selection,
         states: &states,
         requests: &options.requests,
-        readers: &accounts.readers,
+        readers: &writers.readers(),
         sinks: Some(project.sinks.as_ref()),
         events: progress.as_ref(),
         settle: Some(Settle { timer: timer.as_ref(), read_lag: project.read_lag }),
@@ -251,7 +263,7 @@ async fn prepare(
         seed: &seed,
         options: &options,
     };
-    Ok(Ready { session, accounts, planned: plan_approved(&input, asked.approval.as_ref()) })
+    Ok(Ready { session, writers, planned: plan_approved(&input, asked.approval.as_ref()) })
 }
 
 /// Rotations and retirements are of keys that there are.
@@ -331,7 +343,7 @@ async fn carry_out(
     project: &Project,
     checked: &CheckedPlan,
     session: Session,
-    accounts: Accounts,
+    writers: Writers,
     signals: Signals,
     progress: &Arc<Progress>,
     timer: Arc<SystemTimer>,
@@ -344,7 +356,7 @@ async fn carry_out(
         plan: checked,
         session,
         store: Arc::clone(&project.store),
-        writers: accounts.writers,
+        writers: writers.into_ports(),
         sinks: Arc::clone(&project.sinks) as _,
         timer,
         events: Arc::clone(progress) as _,
@@ -428,7 +440,7 @@ pub fn who() -> String {
             return format!("{words} {run}");
         }
     }
-    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "somebody".to_string());
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown user".to_string());
     let host = variable("HOSTNAME")
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
         .map_or_else(|| "this machine".to_string(), |host| host.trim().to_string());

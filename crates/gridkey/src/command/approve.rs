@@ -1,15 +1,16 @@
 //! Plan files: read, and held against the manifest and state at hand before anything is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use gridkey_core::Name;
 use gridkey_core::manifest::Manifest;
-use gridkey_core::plan::{Approval, Plan, Selection};
+use gridkey_core::plan::{Approval, Plan, Requests, Selection, matches_pattern};
 use gridkey_core::state::AccountState;
+use gridkey_core::{Address, KeyId, Name};
 
 use crate::args::ApplyArguments;
 use crate::exit::{CommandError, Exit};
+use crate::print;
 
 /// No plan comes near this; a file that is larger is something else.
 const MAX_BYTES: u64 = 256 << 20;
@@ -58,11 +59,48 @@ pub fn refuse(
     Err(CommandError {
         exit: Exit::Blocked,
         causes: refusals.iter().map(ToString::to_string).collect(),
-        ..CommandError::new(
-            "an approved plan is about something else than what is at hand; nothing was changed",
+        ..CommandError::new("the plan file does not match this manifest and state; nothing was changed").help(
+            "see that manifest, state and plan belong together, or make a new plan and have it approved",
         )
-        .help("see that manifest, state and plan belong together, or make a new plan and have it approved")
     })
+}
+
+/// The environments of the files that need not be named again: those that the manifest names itself.
+///
+/// # Errors
+/// A usage error where one comes from a pattern: a file alone never makes an environment.
+pub fn environments(approval: &Approval, manifest: &Manifest) -> Result<BTreeSet<Name>, CommandError> {
+    let names = approval.selection().environments.unwrap_or_default();
+    let from_pattern = |name: &&Name| {
+        !manifest.environments.contains_key(*name)
+            && manifest.patterns.keys().any(|pattern| matches_pattern(pattern, name.as_str()))
+    };
+    let unnamed: Vec<&Name> = names.iter().filter(from_pattern).collect();
+    let Some(first) = unnamed.first() else { return Ok(names) };
+    let flags: Vec<String> = unnamed.iter().map(|name| format!("--env {name}")).collect();
+    Err(CommandError::usage(format!(
+        "the plan file is about environment `{first}`, which comes from a pattern of the manifest and was not named"
+    ))
+    .help(format!("name what to apply: `{}`", flags.join(" "))))
+}
+
+/// The key that the files approve to rotate at an address.
+pub fn rotation_of(approval: &Approval, address: &Address) -> Option<KeyId> {
+    approval.approved_rotations().find(|(known, _)| *known == address).map(|(_, id)| id.clone())
+}
+
+/// Tells of rotations that were asked for when the files were made, and not of this run: a file alone makes nothing
+/// happen.
+pub fn say_not_asked_for(approval: &Approval, requests: &Requests, states: &BTreeMap<Name, AccountState>) {
+    let asked = approval.approved_rotations();
+    for (address, id) in asked.filter(|(address, _)| !requests.rotate.contains_key(*address)) {
+        let mut current = states.values().filter_map(|state| state.keys.get(address));
+        if current.any(|key| key.id == *id) {
+            print::say(&format!(
+                "`{address}`: the plan file approves a rotation that this run was not asked for: add `--rotate {address}`"
+            ));
+        }
+    }
 }
 
 /// What a run is about: what the command line says, or else what the files are about.

@@ -7,7 +7,7 @@ use crate::args::{AuditArguments, AuditFormat, FailOn, Global};
 use crate::command::plan::progress;
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Project, Rights};
+use crate::project::Project;
 use crate::view;
 
 pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, CommandError> {
@@ -17,7 +17,7 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
     }
     let project = Project::open(global).await?;
     let states = project.states().await?;
-    project.within_reach(&states)?;
+    project.check_external_targets(&states)?;
     let manifest = project.manifest();
     if let Some(unknown) = arguments.account.iter().find(|name| !manifest.accounts.contains_key(*name)) {
         let known: Vec<String> = manifest.accounts.keys().map(ToString::to_string).collect();
@@ -26,14 +26,14 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
     }
     let progress = progress(global);
     let names = manifest.accounts.keys().cloned().collect();
-    let accounts = project.accounts(&names, Rights::Read, &progress).await;
+    let readers = project.readers(&names, &progress).await;
     let selection = project.selection(&[], false);
     let inventory = refresh(&Refresh {
         manifest,
         selection: &selection,
         states: &states,
         requests: &Default::default(),
-        readers: &accounts.readers,
+        readers: &readers,
         sinks: (!arguments.no_sinks).then_some(project.sinks.as_ref() as _),
         events: progress.as_ref(),
         settle: None,

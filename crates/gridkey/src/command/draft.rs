@@ -22,7 +22,7 @@ use crate::credential;
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::project::Waits;
-use crate::remote::Remote;
+use crate::remote::RemoteReader;
 use crate::view::words::{count, safe};
 
 pub async fn run(global: &Global, arguments: &InitArguments) -> Result<Exit, CommandError> {
@@ -74,7 +74,7 @@ async fn open(
     let client = Client::new(base, key, Limits::default())
         .map_err(|error| CommandError::new("SendGrid cannot be asked").because(&error))?;
     let client = client.with_waits(Arc::new(Waits(progress(global))));
-    Ok(Arc::new(Remote::new(client, account.on_behalf_of.as_ref(), Limits::default().request)))
+    Ok(Arc::new(RemoteReader::new(client, account.on_behalf_of.as_ref())))
 }
 
 /// One list, one look at each key, and what the managing key can grant.

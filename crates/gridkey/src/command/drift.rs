@@ -1,16 +1,16 @@
 //! `drift`: what differs between state and what is live. Nothing is changed, and no writer is made.
 
-use gridkey_core::plan::{Due, as_applied, drift};
+use gridkey_core::plan::{Code, Due, Plan, as_applied, drift};
 
 use crate::args::{DriftArguments, Global};
-use crate::command::plan::{Look, blocked, progress, show};
+use crate::command::plan::{ReadOnlyRun, blocked, progress, show};
 use crate::exit::{CommandError, Exit};
 use crate::project::Project;
 
 pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, CommandError> {
     let project = Project::open(global).await?;
     let states = project.states().await?;
-    project.within_reach(&states)?;
+    project.check_external_targets(&states)?;
     let owned = |address| states.values().any(|state| state.keys.contains_key(address));
     if let Some(address) = arguments.only.iter().find(|address| !owned(address)) {
         return Err(CommandError::usage(format!("state has no key at `{address}`"))
@@ -23,13 +23,58 @@ pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, Co
     options.ephemeral_state = false;
     options.sinks = !arguments.no_sinks;
     let manifest = as_applied(project.manifest(), &states);
-    let look = Look { manifest: &manifest, selection: &selection, states: &states, options: &options };
+    let look = ReadOnlyRun { manifest: &manifest, selection: &selection, states: &states, options: &options };
     let inventory = look.observe(&project, &progress(global)).await;
     let plan = drift(&look.input(&project, &inventory));
     show(&plan, &arguments.form);
-    Ok(match blocked(&plan) {
+    Ok(exit(&plan))
+}
+
+fn exit(plan: &Plan) -> Exit {
+    // What could not be looked at is not as it should be.
+    let unread = plan.findings.iter().any(|finding| finding.code == Code::SinkUnreadable);
+    match blocked(plan) || unread {
         true => Exit::Blocked,
         false if plan.has_drifted() => Exit::Changes,
         false => Exit::Done,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use gridkey_core::Name;
+    use gridkey_core::plan::{ComputedFrom, FORMAT_VERSION, Finding, PlanKind, Severity};
+
+    use super::*;
+
+    fn with(codes: &[Code]) -> Plan {
+        let finding = |code: &Code| Finding {
+            severity: Severity::Warns,
+            code: *code,
+            account: None,
+            address: None,
+            message: "local:.env#MAILER cannot be read".to_string(),
+            help: None,
+            position: None,
+        };
+        Plan {
+            format_version: FORMAT_VERSION,
+            kind: PlanKind::Drift,
+            project: Name::new("mailing").expect("a name"),
+            computed_from: ComputedFrom::default(),
+            allowed: Vec::new(),
+            accounts: BTreeMap::new(),
+            changes: Vec::new(),
+            findings: codes.iter().map(finding).collect(),
+        }
+    }
+
+    #[test]
+    fn a_sink_that_could_not_be_read_is_no_clean_report() {
+        assert_eq!(exit(&with(&[])), Exit::Done);
+        assert_eq!(exit(&with(&[Code::NotChecked])), Exit::Done);
+        assert_eq!(exit(&with(&[Code::SinkUnreadable])), Exit::Blocked);
+    }
 }

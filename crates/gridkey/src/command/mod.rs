@@ -3,7 +3,6 @@
 mod apply;
 mod approve;
 mod audit;
-mod book;
 mod draft;
 mod drift;
 mod emulator;
@@ -15,6 +14,7 @@ mod revoke;
 mod scopes;
 mod show;
 mod state;
+mod state_edit;
 mod validate;
 
 use crate::args::{Arguments, Command, EnvironmentsCommand, SchemaOf, StateCommand, cli};
@@ -42,10 +42,10 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::State(StateCommand::List) => state::list(&global).await,
         Command::State(StateCommand::Show { address }) => state::show(&global, &address).await,
         Command::State(StateCommand::Move { from, to, confirm }) => {
-            book::move_key(&global, &from, &to, &confirm).await
+            state_edit::move_key(&global, &from, &to, &confirm).await
         }
         Command::State(StateCommand::Forget { addresses, confirm }) => {
-            book::forget(&global, &addresses, &confirm).await
+            state_edit::forget(&global, &addresses, &confirm).await
         }
         Command::State(StateCommand::Unlock { account }) | Command::ForceUnlock { account } => {
             state::unlock(&global, &account).await

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use gridkey_core::inventory::Inventory;
 use gridkey_core::manifest::Manifest;
-use gridkey_core::plan::{Options, Plan, PlanInput, Seed, Selection, Severity, compare, plan, with_moves};
+use gridkey_core::plan::{
+    Options, Plan, PlanInput, Seed, Selection, Severity, compare, matches_pattern, plan, with_moves,
+};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
 use gridkey_engine::ports::SinkReader;
@@ -18,7 +20,7 @@ use crate::args::{Form, Format, Global, LogFormat, PlanArguments};
 use crate::environments::{Gone, choose};
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Project, Rights, read_manifest, read_policy};
+use crate::project::{Project, read_manifest, read_policy};
 use crate::view;
 use crate::view::progress::{self, Progress};
 
@@ -45,40 +47,44 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Com
 async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, CommandError> {
     let project = Project::open(global).await?;
     let selection = project.selection(&arguments.narrowing.only, false);
-    check_only(project.manifest(), &selection, &arguments.rotate)?;
-    check_only(project.manifest(), &selection, &arguments.narrowing.only)?;
     let mut options = project.options(&arguments.narrowing.allow).await?;
     options.due = arguments.due.into();
     options.sinks = !arguments.no_sinks;
     options.requests.rotate = arguments.rotate.iter().map(|address| (address.clone(), None)).collect();
     let states = project.states().await?;
-    project.within_reach(&states)?;
-    let look =
-        Look { manifest: project.manifest(), selection: &selection, states: &states, options: &options };
+    check_only(project.manifest(), &states, &selection, &arguments.rotate)?;
+    check_only(project.manifest(), &states, &selection, &arguments.narrowing.only)?;
+    project.check_external_targets(&states)?;
+    let look = ReadOnlyRun {
+        manifest: project.manifest(),
+        selection: &selection,
+        states: &states,
+        options: &options,
+    };
     let inventory = look.observe(&project, &progress(global)).await;
     Ok(plan(&look.input(&project, &inventory)))
 }
 
 /// Everything that a command that only reads looks at.
-pub struct Look<'a> {
+pub struct ReadOnlyRun<'a> {
     pub manifest: &'a Manifest,
     pub selection: &'a Selection,
     pub states: &'a BTreeMap<Name, AccountState>,
     pub options: &'a Options,
 }
 
-impl<'a> Look<'a> {
+impl<'a> ReadOnlyRun<'a> {
     pub async fn observe(&self, project: &Project, progress: &Arc<Progress>) -> Inventory {
         let moved = with_moves(self.manifest, self.selection, self.states);
         let names = self.selection.accounts(self.manifest, &moved.states);
-        let accounts = project.accounts(&names, Rights::Read, progress).await;
+        let readers = project.readers(&names, progress).await;
         let sinks: &dyn SinkReader = project.sinks.as_ref();
         let inventory = refresh(&Refresh {
             manifest: self.manifest,
             selection: self.selection,
             states: self.states,
             requests: &self.options.requests,
-            readers: &accounts.readers,
+            readers: &readers,
             sinks: self.options.sinks.then_some(sinks),
             events: progress.as_ref(),
             settle: None,
@@ -109,13 +115,18 @@ fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<P
     let (bare, _) = read_manifest(&global.manifest, &[])?;
     let chosen = choose(&global.environments, &bare.manifest, &BTreeSet::new(), Gone::Refused)?;
     let (newer, _) = read_manifest(&global.manifest, &chosen.requested)?;
-    let (older, _) = read_manifest(older, &chosen.requested)?;
+    // A pattern that is new is not in the older manifest, where its environment is simply not there.
+    let (bare, _) = read_manifest(older, &[])?;
+    let known =
+        |name: &&Name| bare.manifest.patterns.keys().any(|pattern| matches_pattern(pattern, name.as_str()));
+    let requested: Vec<Name> = chosen.requested.iter().filter(known).cloned().collect();
+    let (older, _) = read_manifest(older, &requested)?;
     let policy = global.policy.as_deref().map(read_policy).transpose()?;
     let options = Options { allow: arguments.narrowing.allow.clone(), ..Options::default() };
     let only =
         (!arguments.narrowing.only.is_empty()).then(|| arguments.narrowing.only.iter().cloned().collect());
     let selection = Selection { environments: chosen.names, only, destroy: false };
-    check_only(&newer.manifest, &selection, &arguments.narrowing.only)?;
+    check_only(&newer.manifest, &BTreeMap::new(), &selection, &arguments.narrowing.only)?;
     Ok(compare(&older.manifest, &newer.manifest, policy.as_ref(), &selection, Timestamp::now(), &options))
 }
 
@@ -157,9 +168,15 @@ pub fn progress(global: &Global) -> Arc<Progress> {
 /// An address that is neither wanted nor owned is a slip of the pen, and would plan nothing.
 ///
 /// So is one in an environment that the run is not about.
-pub fn check_only(manifest: &Manifest, selection: &Selection, only: &[Address]) -> Result<(), CommandError> {
+pub fn check_only(
+    manifest: &Manifest,
+    states: &BTreeMap<Name, AccountState>,
+    selection: &Selection,
+    only: &[Address],
+) -> Result<(), CommandError> {
     for address in only {
-        if !manifest.keys.contains_key(address) {
+        let is_owned = states.values().any(|state| state.keys.contains_key(address));
+        if !manifest.keys.contains_key(address) && !is_owned {
             let all: Vec<String> = manifest.keys.keys().map(ToString::to_string).take(10).collect();
             return Err(CommandError::usage(format!("the manifest has no key at `{address}`"))
                 .help(format!("it has {}", all.join(", "))));

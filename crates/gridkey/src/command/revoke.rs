@@ -9,18 +9,18 @@ use gridkey_core::{KeyId, Marker, Name};
 use gridkey_engine::ports::{AccountReader, AccountWriter, Deleted, WriteError};
 
 use crate::args::{Global, RevokeArguments};
-use crate::command::apply::{close, open_session, who};
+use crate::command::apply::{NOT_INTERACTIVE, close, open_session, who};
 use crate::command::lifecycle::key_id;
 use crate::command::plan::progress;
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Project, Rights};
+use crate::project::Project;
 use crate::timer::SystemTimer;
 use crate::view::words::safe;
 
 pub async fn run(global: &Global, arguments: &RevokeArguments) -> Result<Exit, CommandError> {
     if !arguments.yes && !print::is_interactive() {
-        return Err(CommandError::usage("nobody is there to be asked")
+        return Err(CommandError::usage(NOT_INTERACTIVE)
             .help("`--yes --name \"KEY NAME\"` revokes without asking, where the name is the key's"));
     }
     let id = key_id(&arguments.id)?;
@@ -51,12 +51,12 @@ async fn revoke(
     arguments: &RevokeArguments,
 ) -> Result<Exit, CommandError> {
     let names = BTreeSet::from([account.clone()]);
-    let mut accounts = project.accounts(&names, Rights::Write, &progress(global)).await;
-    if let Some(Err(Unreadable { reason: _, message })) = accounts.readers.get(account) {
-        return Err(CommandError::new(format!("account `{account}` cannot be read: {message}")));
-    }
-    let Some(writer) = accounts.writers.remove(account) else {
-        return Err(CommandError::new(format!("account `{account}` cannot be reached")));
+    let writer = match project.writers(&names, &progress(global)).await.take(account) {
+        Some(Ok(writer)) => writer,
+        Some(Err(Unreadable { reason: _, message })) => {
+            return Err(CommandError::new(format!("account `{account}` cannot be read: {message}")));
+        }
+        None => return Err(CommandError::new(format!("account `{account}` cannot be reached"))),
     };
     let listing = writer
         .list()

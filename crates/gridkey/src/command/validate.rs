@@ -22,7 +22,7 @@ pub async fn run(global: &Global) -> Result<Exit, CommandError> {
     let requested: Vec<Name> = global.environments.iter().filter_map(EnvironmentChoice::name).collect();
     let diagnostics = match load(&files, &requested) {
         Ok(loaded) => {
-            // Offline, nobody can ask the account whether it knows the scope after all.
+            // Offline, the account cannot be asked whether it knows the scope after all.
             let found = Diagnostics {
                 errors: loaded.unknown_scopes,
                 warnings: loaded.warnings,

@@ -7,10 +7,13 @@
 )]
 
 mod accounts;
+#[path = "../scenarios/clock.rs"]
+mod clock;
 mod docs;
 mod input;
 mod interruption;
 mod lives;
+mod planner;
 mod quickstart;
 mod review;
 mod support;

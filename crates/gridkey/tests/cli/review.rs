@@ -119,3 +119,40 @@ async fn a_key_renamed_by_hand_is_not_renamed_back_by_an_older_approval() {
     refused.ends(3).says("-    name: mailer").says("+    name: Do not touch");
     place.run(&["drift"]).ends(2).says("name \"Do not touch\" → \"mailer\"");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_file_asks_for_no_rotation_and_one_that_is_asked_for_is_done_once() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["plan", "--rotate", "mailer", "--out", "plan.json"]).ends(0);
+    let made = || place.server.model().keys("acme").len();
+    let before = made();
+    place.run(&["apply", "plan.json", "--yes"]).ends(0).says(
+        "`mailer`: the plan file approves a rotation that this run was not asked for: add `--rotate mailer`",
+    );
+    assert_eq!(made(), before, "the file alone makes nothing happen");
+    place.run(&["apply", "plan.json", "--rotate", "mailer", "--yes"]).ends(0);
+    assert_eq!(made(), before + 1);
+    let again = place.run(&["apply", "plan.json", "--replace", "mailer", "--yes"]);
+    again.ends(0);
+    assert_eq!(made(), before + 1, "the key that was to be replaced is");
+    assert!(!again.all().contains("add `--rotate"), "{}", again.all());
+    place.run(&["apply", "--rotate", "mailer", "--yes"]).ends(0);
+    assert_eq!(made(), before + 2, "without a file, each run is asked anew");
+    place.run(&["apply", "--rotate", "other", "--yes"]).ends(64).says("the manifest has no key at `other`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_environment_of_a_pattern_is_named_even_where_a_plan_file_has_it() {
+    let place = Place::new(Settings::default()).await;
+    let environments = "environments:\n  staging: {}\n  \"pr-*\": {}\n";
+    let text = manifest("  mailer: { scopes: [mail.send] }\n") + environments;
+    place.write("gridkey.yaml", &text.replace("SENDGRID_{KEY}", "SENDGRID_{ENVIRONMENT}_{KEY}"));
+    place.run(&["plan", "--env", "pr-1", "--out", "pr.json"]).ends(0);
+    place.run(&["apply", "pr.json", "--yes"]).ends(64).says("`--env pr-1`");
+    place.run(&["apply", "pr.json", "--env", "pr-1", "--yes"]).ends(0).says("1 created");
+    // One that the manifest names itself need not be named again.
+    place.run(&["plan", "--env", "staging", "--out", "staging.json"]).ends(0);
+    place.run(&["apply", "staging.json", "--yes"]).ends(0).says("1 created");
+}

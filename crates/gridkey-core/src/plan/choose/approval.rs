@@ -241,7 +241,8 @@ impl Approval {
             effects.filter_map(|effect| match effect {
                 Effect::Makes { access: _, replaces } => Some((&change.address, replaces?)),
                 Effect::Finishes(_)
-                | Effect::Changes(_)
+                | Effect::Renames(_)
+                | Effect::Rescopes(_)
                 | Effect::Revokes { .. }
                 | Effect::Delivers(_)
                 | Effect::Clears(_)
@@ -316,7 +317,8 @@ fn only_cleans_up(change: &Change) -> bool {
             Effect::Revokes { id: _, when } => !when.may_break_a_consumer(),
             Effect::Makes { .. }
             | Effect::Finishes(_)
-            | Effect::Changes(_)
+            | Effect::Renames(_)
+            | Effect::Rescopes(_)
             | Effect::Delivers(_)
             | Effect::Clears(_)
             | Effect::Moves(_)
@@ -350,7 +352,7 @@ fn covers(approved: &Change, wanted: &Change) -> bool {
 /// Whether a run that breaks off in the middle of an effect leaves something that goes on as the same change.
 fn is_of_a_key(effect: &Effect<'_>) -> bool {
     match effect {
-        Effect::Makes { .. } | Effect::Finishes(_) | Effect::Changes(_) => true,
+        Effect::Makes { .. } | Effect::Finishes(_) | Effect::Renames(_) | Effect::Rescopes(_) => true,
         Effect::Revokes { .. }
         | Effect::Delivers(_)
         | Effect::Clears(_)
@@ -377,7 +379,8 @@ impl<'a> Allowed<'a> {
             Effect::Clears(location) => Some(location.id()),
             Effect::Makes { .. }
             | Effect::Finishes(_)
-            | Effect::Changes(_)
+            | Effect::Renames(_)
+            | Effect::Rescopes(_)
             | Effect::Revokes { .. }
             | Effect::Delivers(_)
             | Effect::Moves(_)
@@ -395,11 +398,12 @@ impl<'a> Allowed<'a> {
                 matches!(approved, Effect::Makes { access: _, replaces: older } if older == replaces)
             }),
             Effect::Finishes(_) => self.goes_on,
-            Effect::Changes(id) => {
-                self.effects.iter().any(|approved| matches!(approved, Effect::Changes(known) if known == id))
-                    // A key that was made or taken over, and that is not yet what it was to be.
-                    || self.goes_on
-                    || self.effects.contains(&Effect::Adopts(id))
+            // A key that was made or taken over, and that is not yet what it was to be.
+            Effect::Renames(id) => {
+                self.goes_on || self.effects.contains(effect) || self.effects.contains(&Effect::Adopts(id))
+            }
+            Effect::Rescopes(id) => {
+                self.effects.contains(effect) || self.effects.contains(&Effect::Adopts(id))
             }
             Effect::Delivers(put) => {
                 let delivers = self.effects.iter().any(|approved| {
@@ -423,7 +427,8 @@ impl<'a> Allowed<'a> {
             }
             Effect::Makes { .. }
             | Effect::Finishes(_)
-            | Effect::Changes(_)
+            | Effect::Renames(_)
+            | Effect::Rescopes(_)
             | Effect::Revokes { .. }
             | Effect::Clears(_)
             | Effect::Moves(_)

@@ -106,7 +106,8 @@ fn turnover(changes: &[Change]) -> Turnover<'_> {
                     turnover.first.insert(id);
                 }
                 Effect::Finishes(_)
-                | Effect::Changes(_)
+                | Effect::Renames(_)
+                | Effect::Rescopes(_)
                 | Effect::Delivers(_)
                 | Effect::Clears(_)
                 | Effect::Moves(_)

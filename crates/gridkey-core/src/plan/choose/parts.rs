@@ -2,12 +2,13 @@
 //! much as there are slots for.
 
 use crate::finding::{Code, Finding};
+use crate::manifest::AtLimit;
 use crate::plan::account::Account;
 use crate::plan::choose::approval::Approval;
 use crate::plan::choose::schedule::{self, Rotation};
 use crate::plan::decide::decision::{Decision, Due, Parts, What};
-use crate::plan::decide::schedule::overdue;
-use crate::plan::document::change::{Cause, Change};
+use crate::plan::decide::schedule::left;
+use crate::plan::document::change::Change;
 use crate::plan::input::{self, PlanInput};
 
 /// A decision, and the change that its chosen parts come to.
@@ -77,18 +78,29 @@ struct Offer {
     rotation: Option<Rotation>,
     /// The edit is wanted, and no plan file approves it by itself.
     unapproved: bool,
+    /// What would be retired, and no plan file approves.
+    left: Option<Change>,
 }
 
 impl Choosing<'_> {
     /// What of a decision may be done; `None` where no plan file is about the key.
     fn offer(&mut self, decision: Decision, account: Option<&Account<'_>>) -> Option<Offer> {
-        if self.approval.is_some_and(|approval| !approval.is_about(self.input.manifest, &decision.address)) {
+        // What an earlier run left behind is settled wherever it is, as far as a file approves it or needs to.
+        let is_outside = |approval: &Approval| {
+            let all = Parts { edit: true, due: false, retirement: true };
+            let settles = decision.settles && approval.approves(&decision.change(all));
+            !approval.is_about(self.input.manifest, &decision.address) && !settles
+        };
+        let approval = self.approval;
+        if approval.is_some_and(is_outside) {
             return None;
         }
         self.choice.findings.extend(decision.findings.iter().cloned());
         let mut parts = self.by_due(&decision);
         let mut unapproved = false;
-        if let Some(approval) = self.approval {
+        let mut left = None;
+        let is_whole = |approval: &Approval| approval.approves(&decision.change(parts));
+        if let Some(approval) = approval.filter(|approval| !is_whole(approval)) {
             let edit = Parts { edit: true, ..Parts::default() };
             unapproved = parts.edit && decision.has_edit() && !approval.approves(&decision.change(edit));
             let retirement = Parts { retirement: true, ..Parts::default() };
@@ -96,11 +108,11 @@ impl Choosing<'_> {
                 let change = decision.change(retirement);
                 if !approval.approves_retirement(&change) {
                     parts.retirement = false;
-                    self.choice.left.push(change);
+                    left = Some(change);
                 }
             }
         }
-        let mut offer = Offer { decision, parts, rotation: None, unapproved };
+        let mut offer = Offer { decision, parts, rotation: None, unapproved, left };
         if let (Some(due), Some(account)) = (offer.decision.due.clone(), account) {
             self.due(&mut offer, &due, account);
         }
@@ -109,7 +121,7 @@ impl Choosing<'_> {
 
     /// What `--due` lets pass. What an earlier run left behind is settled in any case.
     fn by_due(&self, decision: &Decision) -> Parts {
-        let recovery = decision.edit.cause == Cause::Recovery && decision.assumes.is_none();
+        let recovery = decision.settles && decision.assumes.is_none();
         match self.input.options.due {
             input::Due::Include => Parts { edit: true, due: false, retirement: true },
             input::Due::Exclude => Parts { edit: true, due: false, retirement: false },
@@ -124,7 +136,7 @@ impl Choosing<'_> {
     fn due(&mut self, offer: &mut Offer, due: &Due, account: &Account<'_>) {
         let (address, now) = (offer.decision.address.clone(), account.at());
         if self.input.options.due == input::Due::Exclude {
-            let told = overdue(due, &address, now, "is left for another run");
+            let told = left(due, &address, now);
             self.choice.findings.extend(told.map(|finding| self.about(finding, &offer.decision)));
             return;
         }
@@ -144,12 +156,30 @@ impl Choosing<'_> {
             }
         } else {
             match due.what {
-                What::Expiry => offer.parts = Parts { edit: false, due: true, retirement: false },
+                What::Expiry => {
+                    offer.parts = Parts { edit: false, due: true, retirement: false };
+                    offer.left = None;
+                }
                 What::Rotation(at_limit) => {
-                    offer.rotation =
-                        Some(Rotation { at: due.at, at_limit, approved: self.approval.is_some() });
+                    let at_limit = self.approved_at_limit(&offer.decision, at_limit);
+                    let approved = self.approval.is_some();
+                    offer.rotation = Some(Rotation { at: due.at, at_limit, approved });
                 }
             }
+        }
+    }
+
+    /// What a rotation does at the limit: an overlap that was approved is no approval to revoke first.
+    fn approved_at_limit(&self, decision: &Decision, at_limit: AtLimit) -> AtLimit {
+        let Some(approval) = self.approval else { return at_limit };
+        match at_limit {
+            AtLimit::Replace => {
+                let mut replaced = decision.clone();
+                schedule::revoke_first(&mut replaced);
+                let change = replaced.change(Parts { due: true, ..Parts::default() });
+                if approval.approves(&change) { AtLimit::Replace } else { AtLimit::Postpone }
+            }
+            AtLimit::Postpone | AtLimit::Block => at_limit,
         }
     }
 
@@ -172,8 +202,10 @@ impl Choosing<'_> {
         }
         let others: Vec<Change> = offers
             .iter()
-            .filter(|offer| !offer.unapproved || offer.parts.due)
-            .map(|offer| offer.decision.change(offer.parts))
+            .map(|offer| {
+                let edit = offer.parts.edit && !offer.unapproved;
+                offer.decision.change(Parts { edit, ..offer.parts })
+            })
             .collect();
         let decisions: Vec<(&Decision, Rotation)> =
             waiting.iter().map(|(index, rotation)| (&offers[*index].decision, *rotation)).collect();
@@ -192,7 +224,8 @@ impl Choosing<'_> {
     }
 
     fn take(mut self, offers: Vec<Offer>) -> Choice {
-        for Offer { decision, mut parts, rotation, unapproved } in offers {
+        for Offer { decision, mut parts, rotation, unapproved, left } in offers {
+            self.choice.left.extend(left);
             if unapproved && !parts.due {
                 parts.edit = false;
                 // Where a rotation with the edit in it is approved and only waits for a slot, so does the edit.

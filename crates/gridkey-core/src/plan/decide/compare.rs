@@ -420,7 +420,11 @@ impl<'a> Comparison<'a> {
         }
         let moved = differs_in_locations(&settings, self.owned);
         if differs(&settings, self.owned) {
-            self.because(Action::Update, Cause::Edited, Reason::SettingsEdited);
+            // A document that is older than the field is only completed.
+            let completes =
+                self.owned.lifecycle.is_none() && !differs_but_for_lifecycle(&settings, self.owned);
+            let cause = if completes { Cause::Drifted } else { Cause::Edited };
+            self.because(Action::Update, cause, Reason::SettingsEdited);
         }
         if moved || differs(&settings, self.owned) {
             self.steps.push(Step::Record(settings.clone()));
@@ -453,6 +457,11 @@ fn differs(settings: &Settings, owned: &OwnedKey) -> bool {
         || *on_delete != owned.on_delete
         // A document that is older than the field says nothing, which is no rotation and no end.
         || *lifecycle != owned.lifecycle.unwrap_or_default()
+}
+
+fn differs_but_for_lifecycle(settings: &Settings, owned: &OwnedKey) -> bool {
+    let lifecycle = owned.lifecycle.unwrap_or_default();
+    differs(&Settings { lifecycle, ..settings.clone() }, owned)
 }
 
 /// Whether state would say something else of where the secret is than it does.

@@ -31,6 +31,8 @@ pub(crate) struct Decision {
     pub findings: Vec<Finding>,
     pub rotation: Option<RotationDates>,
     pub position: Option<Position>,
+    /// Whether it settles what an earlier run left behind, which any run does.
+    pub settles: bool,
 }
 
 /// What a decision counts on.
@@ -61,6 +63,8 @@ pub(crate) struct Due {
     pub what: What,
     /// When it comes, or came, due.
     pub at: Timestamp,
+    /// Whether it is due by an edit that is not applied yet.
+    pub by_edit: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,7 @@ impl Decision {
             findings: Vec::new(),
             rotation: None,
             position: None,
+            settles: false,
         }
     }
 

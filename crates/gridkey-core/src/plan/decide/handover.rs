@@ -139,7 +139,10 @@ fn after_overlap(
     // The other account's plan delivers the successor where an older key is served.
     let served = look.iter().any(|location| keys.iter().any(|key| account.holds(location, &key.id)));
     let unreadable = look.iter().find(|location| is_unreadable(&account.observed(location)));
-    if after > account.at() || served {
+    // Where its successor cannot be seen, it may be the only key there is.
+    let follower = account.input.inventory.account(&wanted.account);
+    let is_followed = follower.is_some_and(|read| read.live.contains_key(&successor.id));
+    if after > account.at() || served || !is_followed {
         let (id, after) = (owned.id.clone(), after.max(account.at()));
         decision.edit.notes.push(Note::RetiringKey { id, after });
     } else if let Some(location) = unreadable {

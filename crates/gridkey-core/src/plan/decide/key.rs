@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::address::Address;
-use crate::manifest::{Manifest, RemovedWhat};
+use crate::manifest::{Manifest, RemovedWhat, WantedKey};
 use crate::name::Name;
 use crate::plan::account::{Account, Presence};
 use crate::plan::adopt::Adoption;
@@ -29,28 +29,32 @@ pub(crate) fn of_account(
     };
     for (address, adoption) in adoptions.into_iter().flatten() {
         let mut of_address = decisions.iter_mut().filter(|decision| &decision.address == address);
-        if let Some(decision) = of_address.find(|decision| decision.edit.cause != Cause::Recovery) {
+        if let Some(decision) = of_address.find(|decision| !decision.settles) {
             let adopt = Box::new(adoption.adopt.clone());
             decision.assumes = Some(Assumption::Adopted { adopt, reason: adoption.reason });
             decision.edit.findings.extend(adoption.findings.iter().cloned());
         }
     }
-    assume_moves(account, moves, &mut decisions);
+    assume_moves(account.name(), moves, &mut decisions);
     decisions
 }
 
 /// The first decision about a key that moves tells state so; all others at the address follow it.
-fn assume_moves(account: &Account<'_>, moves: &WithMoves<'_>, decisions: &mut Vec<Decision>) {
-    for (to, from) in moves.of(account.name()) {
+fn assume_moves(account: &Name, moves: &WithMoves<'_>, decisions: &mut Vec<Decision>) {
+    for (to, from) in moves.of(account) {
         let known = decisions.iter().position(|decision| &decision.address == to);
         let at = known.unwrap_or_else(|| {
-            decisions.push(Decision::new(to, account.name(), None, Part::nothing(None)));
+            decisions.push(Decision::new(to, account, None, Part::nothing(None)));
             decisions.len() - 1
         });
         decisions[at].assumes = Some(Assumption::Moved { from: from.clone() });
-        let before = decisions.iter_mut().filter(|decision| &decision.address == to);
-        for values in before.flat_map(|decision| decision.before.iter_mut().chain(&mut decision.recorded)) {
-            values.address.clone_from(from);
+    }
+    // What a key was, it was at the address before, in whatever account.
+    for decision in decisions {
+        for values in decision.before.iter_mut().chain(&mut decision.recorded) {
+            if let Some(from) = moves.before(&values.account, &values.address) {
+                values.address.clone_from(from);
+            }
         }
     }
 }
@@ -94,7 +98,8 @@ fn owned_key(
     let input = account.input;
     let Some(wanted) = account.wanted(address) else {
         if let Some(wanted) = account.wanted_elsewhere(address) {
-            return handover::decide(account, wanted, address, owned);
+            let handed_over = handover::decide(account, wanted, address, owned);
+            return handed_over.or_else(|| expired(account, wanted, owned));
         }
         if is_let_go(input.manifest, account.name(), address) && !input.selection.destroy {
             return Some(remove::forget(input, account.name(), account.state, address, owned));
@@ -120,15 +125,33 @@ fn owned_key(
     Some(compare::decide(account, wanted, owned, recovered))
 }
 
+/// A key that is wanted in another account, where none is made any more, as its environment is past its time.
+fn expired(account: &Account<'_>, wanted: &WantedKey, owned: &OwnedKey) -> Option<Decision> {
+    let due = schedule::expiry(account, wanted, owned)?;
+    let before = account.values_of(&wanted.address, owned);
+    let kept = Part::nothing(Some(before.clone()));
+    Some(Decision {
+        due: Some(due),
+        position: Some(wanted.position.clone()),
+        ..Decision::new(&wanted.address, account.name(), Some(before), kept)
+    })
+}
+
 /// What becomes of the keys of an account that the manifest no longer has, and lets go of as a whole.
-pub(crate) fn of_left_account(index: &Index<'_>, state: &AccountState) -> Vec<Decision> {
+pub(crate) fn of_left_account(
+    index: &Index<'_>,
+    state: &AccountState,
+    moves: &WithMoves<'_>,
+) -> Vec<Decision> {
     if !lets_go_of(index.input.manifest, &state.account) {
         return Vec::new();
     }
     let selected = state.keys.iter().filter(|(address, _)| index.is_selected(address));
-    selected
+    let mut decisions = selected
         .map(|(address, owned)| remove::forget(index.input, &state.account, Some(state), address, owned))
-        .collect()
+        .collect();
+    assume_moves(&state.account, moves, &mut decisions);
+    decisions
 }
 
 /// Whether an account is let go of with all its keys.

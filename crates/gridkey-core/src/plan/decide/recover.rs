@@ -65,7 +65,12 @@ pub(crate) fn recover(account: &Account<'_>, findings: &mut Findings<'_>) -> Rec
             resolve(account, address, keys, &mut recovered, findings);
         }
     }
-    for (marker, abandoned) in &state.abandoned {
+    // What was given up in an environment that is gone is no other run's business than one about everything.
+    let everything = account.input.selection.environments.is_none();
+    let abandoned = state.abandoned.iter();
+    for (marker, abandoned) in
+        abandoned.filter(|(_, abandoned)| everything || account.index.is_recovered(&abandoned.address))
+    {
         for id in marked.remove(marker).unwrap_or_default() {
             let step = Step::RevokeAbandoned { id: id.clone() };
             let note = Note::Creation { marker: marker.clone(), id: Some(id.clone()) };
@@ -310,5 +315,5 @@ fn decision(
         steps,
         ..Part::nothing(None)
     };
-    Decision::new(address, account.name(), None, edit)
+    Decision { settles: true, ..Decision::new(address, account.name(), None, edit) }
 }

@@ -7,7 +7,7 @@ use crate::finding::{Code, Finding};
 use crate::inventory::KeyDetail;
 use crate::key::KeyId;
 use crate::manifest::WantedKey;
-use crate::plan::account::Account;
+use crate::plan::account::{Account, Presence};
 use crate::plan::decide::compare::is_unreadable;
 use crate::plan::decide::decision::Part;
 use crate::plan::decide::schedule::is_overdue;
@@ -134,7 +134,8 @@ impl Older<'_> {
             let asked = (Action::Deliver, Cause::Drifted, Reason::OlderKeyInUse, step);
             return retirement.asked.push(asked);
         }
-        if retiring.after > account.at() {
+        // Where the current key cannot be seen, the older one may be the only one there is.
+        if retiring.after > account.at() || account.presence(self.owned) != Presence::Live {
             retirement.waiting = true;
             return retirement.notes.push(Note::RetiringKey { id, after: retiring.after });
         }

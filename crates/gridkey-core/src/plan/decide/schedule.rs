@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::address::Address;
 use crate::finding::{Code, Finding};
-use crate::manifest::WantedKey;
+use crate::manifest::{AtLimit, Rotation, WantedKey};
 use crate::plan::account::{Account, Presence};
 use crate::plan::applied::as_applied;
 use crate::plan::decide::decision::{Due, What};
@@ -18,7 +18,6 @@ use crate::plan::decide::remove;
 use crate::plan::decide::retire::Retirement;
 use crate::plan::document::change::{Action, Cause, Reason, RotationDates};
 use crate::plan::findings::{Findings, about};
-use crate::plan::input;
 use crate::state::{OwnedKey, RevokeOld, SecretStatus};
 use crate::time::{days, earlier, later};
 
@@ -36,16 +35,28 @@ pub(crate) fn rotation_dates(
     wanted: &WantedKey,
     owned: &OwnedKey,
 ) -> Option<RotationDates> {
-    let rotation = account.index.lifecycle(wanted, owned).rotate?;
-    let made = owned.born.at();
-    Some(RotationDates { made, due: later(made, rotation.every), overlap: rotation.overlap })
+    let now = dates(wanted.rotate?, owned);
+    if !account.index.is_due_alone() {
+        return Some(now);
+    }
+    // Where edits are left for another run, it is due once it is both as applied and as wanted.
+    let applied = dates(account.index.applied_lifecycle(wanted, owned).rotate?, owned);
+    Some(if now.due > applied.due { now } else { applied })
 }
 
-/// When the keys of an environment are to be revoked, where that is to come: its `ttl` after its first key.
+fn dates(rotation: Rotation, owned: &OwnedKey) -> RotationDates {
+    let made = owned.born.at();
+    RotationDates { made, due: later(made, rotation.every), overlap: rotation.overlap }
+}
+
+/// When the keys of an environment are to be revoked: its `ttl` after its first key.
 pub(crate) fn expires(account: &Account<'_>, wanted: &WantedKey, owned: &OwnedKey) -> Option<Timestamp> {
-    let ttl = account.index.lifecycle(wanted, owned).ttl?;
     let since = account.index.since(wanted.address.environment.as_ref())?;
-    Some(later(since, ttl))
+    let now = later(since, wanted.ttl?);
+    if !account.index.is_due_alone() {
+        return Some(now);
+    }
+    Some(now.max(later(since, account.index.applied_lifecycle(wanted, owned).ttl?)))
 }
 
 /// Whether an environment of the manifest is past its time.
@@ -58,12 +69,12 @@ pub(crate) fn has_expired(account: &Account<'_>, wanted: &WantedKey, address: &A
 pub(crate) fn expiry(account: &Account<'_>, wanted: &WantedKey, owned: &OwnedKey) -> Option<Due> {
     let at = expires(account, wanted, owned).filter(|at| *at <= account.at())?;
     // A `ttl` that was edited in the same run is the edit's doing, and counts as a deletion like any other.
-    let applied = owned.lifecycle.map_or(wanted.ttl, |lifecycle| lifecycle.ttl);
+    let applied = account.index.applied_lifecycle(wanted, owned).ttl;
     let since = account.index.since(wanted.address.environment.as_ref())?;
-    let expired = applied.is_some_and(|ttl| later(since, ttl) <= account.at());
-    let cause = if expired { Cause::Expired } else { Cause::Edited };
+    let by_edit = applied.is_none_or(|ttl| later(since, ttl) > account.at());
+    let cause = if by_edit { Cause::Edited } else { Cause::Expired };
     let part = remove::delete(account, &wanted.address, owned, cause, Reason::TtlPassed);
-    Some(Due { part, what: What::Expiry, at })
+    Some(Due { part, what: What::Expiry, at, by_edit })
 }
 
 /// The rotation that has come due, or may be brought forward.
@@ -76,8 +87,13 @@ pub(crate) fn rotation(
     findings: &mut Findings<'_>,
 ) -> Option<Due> {
     let now = account.at();
+    let applied = account.index.applied_lifecycle(wanted, owned).rotate;
+    let rotation = match account.index.is_due_alone() {
+        true => with_limit(applied?, wanted.rotate?),
+        false => wanted.rotate?,
+    };
+    let by_edit = applied.is_none_or(|applied| self::dates(applied, owned).due > now);
     let dates = rotation_dates(account, wanted, owned)?;
-    let rotation = account.index.lifecycle(wanted, owned).rotate?;
     let soonest = rotation.warn_before.map_or(dates.due, |before| earlier(dates.due, before));
     if now < soonest || account.presence(owned) != Presence::Live {
         return None;
@@ -88,21 +104,26 @@ pub(crate) fn rotation(
         }
         return None;
     }
-    let applied;
-    let wanted = match account.input.options.due {
-        // Nothing but the clock: edits of the manifest are left for another run.
-        input::Due::Only => {
-            applied = as_applied(account.input.manifest, account.declared, &wanted.address, owned);
-            &applied
-        }
-        input::Due::Include | input::Due::Exclude => wanted,
-    };
+    // Nothing but due work: edits of the manifest are left for another run.
+    let as_it_is = account.index.is_due_alone();
+    let applied =
+        as_it_is.then(|| as_applied(account.input.manifest, account.declared, &wanted.address, owned));
+    let wanted = applied.as_ref().unwrap_or(wanted);
     let reason = if dates.due <= now { Reason::RotationDue } else { Reason::RotationEarly };
     let older = Predecessor::Here(owned, RevokeOld::AfterOverlap);
     let minting = Minting { account, wanted, older, recovered };
     let mut part = minting.part(Action::Rotate, Cause::Due, reason)?;
     retirement.add_requested(&mut part);
-    Some(Due { part, what: What::Rotation(rotation.at_limit), at: dates.due })
+    Some(Due { part, what: What::Rotation(rotation.at_limit), at: dates.due, by_edit })
+}
+
+/// What was applied; but where one of the two does not want the older key revoked first, it is not.
+fn with_limit(applied: Rotation, wanted: Rotation) -> Rotation {
+    let at_limit = match applied.at_limit {
+        AtLimit::Replace => wanted.at_limit,
+        AtLimit::Postpone | AtLimit::Block => applied.at_limit,
+    };
+    Rotation { at_limit, ..applied }
 }
 
 /// Why a rotation that is due is not made by the clock.
@@ -126,12 +147,31 @@ fn waiting(wanted: &WantedKey, why: &str) -> Finding {
     about(Finding::warns(Code::RotationDue, message, help), wanted)
 }
 
-/// Tells of a rotation that is long due and is not done by this run.
-pub(crate) fn overdue(due: &Due, address: &Address, now: Timestamp, why: &str) -> Option<Finding> {
-    if !is_overdue(due.at, now) || due.what == What::Expiry {
+/// Tells of what is due and is not done by this run: a rotation that is long due, and what no other run would do, as it
+/// is due by an edit.
+pub(crate) fn left(due: &Due, address: &Address, now: Timestamp) -> Option<Finding> {
+    let told = is_overdue(due.at, now) || due.by_edit || due.what == What::Expiry;
+    if due.at > now || !told {
         return None;
     }
-    let days = days(now.duration_since(due.at));
-    let message = format!("the rotation of `{address}` has been due for {days}, and {why}");
-    Some(Finding::warns(Code::RotationDue, message, "`gridkey rotate --due` does what is due"))
+    let help = "`gridkey apply` does both; `gridkey rotate --due` does what is due by what was applied";
+    let message = match due.what {
+        What::Rotation(_) if due.by_edit => {
+            format!(
+                "the rotation of `{address}` is due by the edit in this plan, and is left for another run"
+            )
+        }
+        What::Rotation(_) => {
+            let days = days(now.duration_since(due.at));
+            format!("the rotation of `{address}` has been due for {days}, and is left for another run")
+        }
+        What::Expiry if due.by_edit => {
+            format!(
+                "`{address}` is past its environment's ttl by the edit in this plan, and is left for another run"
+            )
+        }
+        What::Expiry => format!("`{address}` is past its environment's ttl, and is left for another run"),
+    };
+    let help = if due.by_edit { help } else { "`gridkey rotate --due` does what is due" };
+    Some(Finding::warns(Code::RotationDue, message, help))
 }

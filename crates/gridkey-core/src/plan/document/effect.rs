@@ -18,8 +18,10 @@ pub enum Effect<'a> {
     },
     /// A live key that an earlier run made is owned from now on.
     Finishes(&'a KeyId),
-    /// A live key gets another name or other scopes.
-    Changes(&'a KeyId),
+    /// A live key gets another name.
+    Renames(&'a KeyId),
+    /// A live key gets other scopes.
+    Rescopes(&'a KeyId),
     Revokes {
         id: &'a KeyId,
         when: Revocation,
@@ -94,8 +96,9 @@ impl Step {
             }
             Self::RevokeFirst { id, born: _ } => vec![revokes(id, Revocation::BeforeSuccessor)],
             Self::RevokeOlder { id, born: _ } => vec![revokes(id, Revocation::AfterSuccessor)],
-            Self::Rename { id, name: _ } | Self::Update { id, name: _, access: _, patterns: _ } => {
-                vec![Effect::Changes(id)]
+            Self::Rename { id, name: _ } => vec![Effect::Renames(id)],
+            Self::Update { id, name: _, access: _, patterns: _ } => {
+                vec![Effect::Renames(id), Effect::Rescopes(id)]
             }
             Self::Deliver { id: _, source: _, to } => delivers(to).collect(),
             Self::Mint(mint) => std::iter::once(makes(mint)).chain(delivers(&mint.puts)).collect(),
@@ -136,9 +139,11 @@ impl<'a> Effect<'a> {
     /// The live key that is changed, revoked, or owned from now on.
     pub fn touches(self) -> Option<&'a KeyId> {
         match self {
-            Self::Finishes(id) | Self::Changes(id) | Self::Adopts(id) | Self::Revokes { id, when: _ } => {
-                Some(id)
-            }
+            Self::Finishes(id)
+            | Self::Renames(id)
+            | Self::Rescopes(id)
+            | Self::Adopts(id)
+            | Self::Revokes { id, when: _ } => Some(id),
             Self::Makes { .. } | Self::Delivers(_) | Self::Clears(_) | Self::Moves(_) | Self::LetsGo(_) => {
                 None
             }

@@ -40,7 +40,11 @@ pub(crate) fn stands(input: &PlanInput<'_>, decision: &Decision, change: &Change
 }
 
 fn rules(input: &PlanInput<'_>, decision: &Decision, change: &Change, findings: &mut Findings<'_>) {
-    let older = Older { before: older(change), recorded: decision.recorded.as_ref() };
+    let older = match adopts(change) {
+        // A key that state does not own yet is not one that a rule was broken by.
+        true => Older { before: None, recorded: None },
+        false => Older { before: change.before.as_ref(), recorded: decision.recorded.as_ref() },
+    };
     protection::protection(change, decision.recorded.as_ref(), findings);
     policy::policy(input, &older, change, findings);
 }
@@ -52,15 +56,12 @@ pub(crate) struct Older<'a> {
 }
 
 impl Older<'_> {
-    /// Whether something held of the key already.
+    /// Whether something held of the key already: as it was last applied, where that is known.
     pub fn any(&self, holds: impl Fn(&KeyValues) -> bool) -> bool {
-        self.before.into_iter().chain(self.recorded).any(holds)
+        self.recorded.or(self.before).is_some_and(holds)
     }
 }
 
-/// A key that state does not own yet is not one that a rule was broken by.
-fn older(change: &Change) -> Option<&KeyValues> {
-    let adopts =
-        change.steps.iter().flat_map(Step::effects).any(|effect| matches!(effect, Effect::Adopts(_)));
-    change.before.as_ref().filter(|_| !adopts)
+fn adopts(change: &Change) -> bool {
+    change.steps.iter().flat_map(Step::effects).any(|effect| matches!(effect, Effect::Adopts(_)))
 }

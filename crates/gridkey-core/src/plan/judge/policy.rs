@@ -80,18 +80,50 @@ const CHECKS: [Check; 6] = [forbidden, full_access, rotation, sinks, owner, name
 /// that is new must not stand in the way of repairs.
 pub(crate) fn policy(input: &PlanInput<'_>, older: &Older<'_>, change: &Change, findings: &mut Findings<'_>) {
     let wanted = input.manifest.keys.get(&change.address).filter(|key| key.account == change.account);
-    let Some(after) = change.after.as_ref().filter(|_| wanted.is_some()) else { return };
+    let (Some(after), Some(wanted)) = (&change.after, wanted) else { return };
+    // State says of no location that it has a secret that is not known; the rules are about where it belongs.
+    let placed;
+    let after = match after.sinks.is_empty() {
+        true => {
+            placed = KeyValues { sinks: wanted.sinks.clone(), ..after.clone() };
+            &placed
+        }
+        false => after,
+    };
     let finding = |finding: Finding| {
         finding.in_account(&change.account).at_address(&change.address).at_position(change.position.as_ref())
     };
     for source in sources(input) {
         for check in CHECKS {
             let Some(Broken { code, message, way_out, by }) = check(source, after) else { continue };
-            let already = older.any(|before| {
-                let all = code == Code::ForbiddenScope && before.access == Access::Full;
-                check(source, before).is_some_and(|broken| all || broken.by.is_superset(&by))
-            });
-            let severity = if already { Severity::Warns } else { Severity::Blocks };
+            let already =
+                older.any(|before| check(source, before).is_some_and(|broken| broken.by.is_superset(&by)));
+            let severity = match change.cause {
+                // What a person edits has to keep the rules from then on.
+                Cause::Edited => Severity::Blocks,
+                Cause::InStep
+                | Cause::Drifted
+                | Cause::Vanished
+                | Cause::SecretLost
+                | Cause::Due
+                | Cause::Expired
+                | Cause::Requested
+                | Cause::HandedOver
+                | Cause::Recovery
+                    if already =>
+                {
+                    Severity::Warns
+                }
+                Cause::InStep
+                | Cause::Drifted
+                | Cause::Vanished
+                | Cause::SecretLost
+                | Cause::Due
+                | Cause::Expired
+                | Cause::Requested
+                | Cause::HandedOver
+                | Cause::Recovery => Severity::Blocks,
+            };
             let help = source.help(&way_out, code, after);
             let broken = Finding::blocks(code, message, help).with_severity(severity);
             findings.raise_for(source.rules, finding(broken));
@@ -135,7 +167,13 @@ fn full_access(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     let denied = rule(&source.policy.full_access, key) == Some(&Verdict::Deny);
     (denied && key.access == Access::Full).then(|| {
         let message = format!("`{}` has Full Access, and {} denies it", key.address, source.name());
-        Broken::new(Code::FullAccess, message, "name the scopes it needs")
+        let lasting = match source.rules {
+            RuleSource::Manifest => {
+                format!(", or say `policy: {{ full_access: {{ {}: allow }} }}`", key.address)
+            }
+            RuleSource::PolicyFile => String::new(),
+        };
+        Broken::new(Code::FullAccess, message, format!("name the scopes it needs{lasting}"))
     })
 }
 

@@ -112,7 +112,7 @@ pub(crate) fn unmatched_entries(
         let Some(meant) = deleted.iter().find(|change| is_near(from, &change.address)) else { continue };
         let address = &meant.address;
         let message = format!(
-            "the entry `{field}: {{ from: {from} }}` matches no key, and `{address}` would be revoked"
+            "the entry `{field}: {{ from: {from} }}` matches no key, and `{address}` would be revoked: did you mean `{address}`?"
         );
         let help = format!("say `from: {address}` if that key is meant; else take the entry out");
         let finding = Finding::blocks(Code::EntryUnmatched, message, help);

@@ -36,7 +36,8 @@ fn harm(before: &KeyValues, change: &Change) -> Option<&'static str> {
             Effect::LetsGo(_) => Some("be forgotten"),
             Effect::Makes { .. }
             | Effect::Finishes(_)
-            | Effect::Changes(_)
+            | Effect::Renames(_)
+            | Effect::Rescopes(_)
             | Effect::Delivers(_)
             | Effect::Clears(_)
             | Effect::Moves(_)

@@ -113,7 +113,8 @@ fn revoked_at_once<'a>(effect: &Effect<'a>) -> Option<&'a KeyId> {
         Effect::Revokes { .. }
         | Effect::Makes { .. }
         | Effect::Finishes(_)
-        | Effect::Changes(_)
+        | Effect::Renames(_)
+        | Effect::Rescopes(_)
         | Effect::Delivers(_)
         | Effect::Clears(_)
         | Effect::Moves(_)

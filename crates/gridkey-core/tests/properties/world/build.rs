@@ -155,6 +155,7 @@ pub fn wanted_key(address: &Address, account: &Name, random: &mut Random) -> Wan
         description: None,
         protect: random.chance(20),
         rotate: random_rotation(random),
+        ttl: is_from_pattern(address.environment.as_ref()).then_some(APPLIED_TTL),
         on_delete: if random.chance(80) { OnDelete::Clear } else { OnDelete::Keep },
         position: position(),
     }
@@ -169,6 +170,7 @@ pub fn owned_key(id: KeyId, wanted: &WantedKey, born: Timestamp, generation: u32
     OwnedKey {
         id,
         name: wanted.name.clone(),
+        held_name: None,
         access: granted(&wanted.access),
         reported: scopes_of(&wanted.access),
         patterns: patterns(wanted),
@@ -176,6 +178,9 @@ pub fn owned_key(id: KeyId, wanted: &WantedKey, born: Timestamp, generation: u32
         follows: None,
         kept_until: None,
         born: Born::Created(born),
+        first_made: None,
+        moved_from: None,
+        lifecycle: Some(wanted.lifecycle()),
         secret: SecretStatus::Delivered,
         owner: wanted.owner.clone(),
         protect: wanted.protect,
@@ -188,7 +193,7 @@ pub fn owned_key(id: KeyId, wanted: &WantedKey, born: Timestamp, generation: u32
 }
 
 pub fn retiring_key(id: KeyId, after: Timestamp, held: bool) -> RetiringKey {
-    RetiringKey { id, after, born: ago(24 * 60), why: RetiringReason::Replaced, held }
+    RetiringKey { id, after, born: ago(24 * 60), why: RetiringReason::Replaced, held, reported: None }
 }
 
 pub fn retiring_location(
@@ -245,6 +250,7 @@ pub fn managing_key(account: &Name) -> KeyId {
 pub fn read_account(account: &Name) -> ReadAccount {
     ReadAccount {
         at: now(),
+        only_plans: false,
         managing_key: Some(managing_key(account)),
         live: [(managing_key(account), "managing".to_string())].into(),
         details: BTreeMap::new(),

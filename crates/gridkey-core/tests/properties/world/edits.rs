@@ -34,7 +34,7 @@ fn scopes(key: &mut WantedKey, random: &mut Random) {
     let more = Scope::new(random.one_of(SCOPES));
     match &mut key.access {
         WantedAccess::Restricted(known) if random.chance(60) => {
-            known.written.insert(more);
+            std::sync::Arc::make_mut(known).written.insert(more);
         }
         access => *access = WantedAccess::Restricted(scopes),
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use gridkey_core::inventory::AccountInventory;
 use gridkey_core::manifest::{
-    Allowance, ForbiddenScope, ImportKey, Policy, RemovedWhat, RequiredRotation, Rule, Share, Vanished,
-    Verdict,
+    Allowance, ForbiddenScope, ImportKey, Policy, RemovedWhat, RequiredRotation, RequiredSink, Rule, Share,
+    Vanished, Verdict,
 };
 use gridkey_core::plan::{Allow, Code, Due, RetireRequest, RevokeOld};
 use gridkey_core::{Address, LocationId, Name};
@@ -161,6 +161,11 @@ impl World {
             .keys
             .retain(|address, key| made(address.environment.as_ref()) && accounts.contains_key(&key.account));
         self.manifest.environments.retain(|name, _| made(Some(name)));
+        let ttls = self.manifest.environments.clone();
+        for (address, key) in &mut self.manifest.keys {
+            let environment = address.environment.as_ref().and_then(|name| ttls.get(name));
+            key.ttl = environment.and_then(|environment| environment.ttl);
+        }
         let flat = self.manifest.patterns.is_empty();
         self.manifest.keys.retain(|address, _| address.environment.is_none() == flat);
         let mut used: BTreeSet<LocationId> = BTreeSet::new();
@@ -244,9 +249,9 @@ fn rule(policy: &mut Policy, place: &Option<String>, random: &mut Random) -> Str
             format!("require_rotation {required:?}")
         }
         8 => {
-            let sinks: BTreeSet<Name> = [name(random.one_of(["local", "vault"]))].into();
-            let said = format!("require_sink {sinks:?}");
-            set(&mut policy.require_sink, place, sinks);
+            let sink = name(random.one_of(["local", "vault"]));
+            let said = format!("require_sink {sink}");
+            set(&mut policy.require_sink, place, [RequiredSink::Name(sink)].into());
             said
         }
         9 => {

@@ -148,7 +148,7 @@ fn find<'n>(root: Option<&'n Node>, names: &[String], purpose: Purpose) -> Resul
         }
         let Value::Map { block: _, entries } = &at.value else {
             let place = name_of(names, depth);
-            return Err(FormatError::new(format!("{place} is no mapping, so `{name}` cannot be in it")));
+            return Err(FormatError::new(format!("{place} is not a mapping, so `{name}` cannot be in it")));
         };
         let mut all = entries.iter().filter(|(key, _)| key.is(name));
         let Some((key, value)) = all.next() else {
@@ -397,8 +397,8 @@ last: *x
     #[test]
     fn what_cannot_be_edited_safely_is_refused_and_not_shown() {
         for (text, says) in [
-            ("a: SG.x", "`/a` is no mapping"),
-            ("- a\n", "the document is no mapping"),
+            ("a: SG.x", "`/a` is not a mapping"),
+            ("- a\n", "the document is not a mapping"),
             ("a: {}\n", "`/a` is written in braces"),
             ("a: &x\n  b: 1\nc: *x\n", "`/a` has an anchor"),
             ("a: {b: &x SG.x}\nc: *x\n", "`/a/b` has an anchor"),
@@ -434,7 +434,7 @@ last: *x
         }
     }
 
-    /// Lines such as values files have, in orders that nobody means.
+    /// Lines such as values files have, in orders that mean nothing.
     fn line() -> impl Strategy<Value = String> {
         let value = prop_oneof![
             Just(""),

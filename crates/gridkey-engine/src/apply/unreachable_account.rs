@@ -11,8 +11,8 @@ use crate::ports::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
 
-/// Stands in for an account whose managing key nobody named.
-pub(super) struct NoAccount;
+/// Stands in for an account that the manifest does not name.
+pub(super) struct UnreachableAccount;
 
 const REASON: &str = "the manifest does not have this account, so it is not talked to";
 
@@ -25,7 +25,7 @@ fn refused() -> WriteError {
 }
 
 #[async_trait]
-impl AccountReader for NoAccount {
+impl AccountReader for UnreachableAccount {
     async fn list(&self) -> Result<Listing, ReadError> {
         Err(unreadable())
     }
@@ -48,7 +48,7 @@ impl AccountReader for NoAccount {
 }
 
 #[async_trait]
-impl AccountWriter for NoAccount {
+impl AccountWriter for UnreachableAccount {
     async fn create(&self, _name: &str, _access: &Access) -> Result<CreatedKey, CreateError> {
         Err(CreateError::Refused(REASON.to_string()))
     }

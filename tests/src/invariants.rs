@@ -11,7 +11,7 @@ use crate::world::{World, WorldManifest};
 /// What a world still owes after a run that nothing disturbed.
 ///
 /// With `settled`, nothing may be on its way any more: no older key, no creation that is being remembered.
-pub fn broken(world: &World, manifest: &WorldManifest, plan: &Plan, settled: bool) -> Vec<String> {
+pub fn violations(world: &World, manifest: &WorldManifest, plan: &Plan, settled: bool) -> Vec<String> {
     let inner = world.lock();
     let mut broken = inner.broken.clone();
     let states: BTreeMap<&Name, &AccountState> =

@@ -11,7 +11,7 @@ use gridkey_engine::ports::StoreWriteError;
 use gridkey_engine::session::{LockedAccount, Session};
 
 use crate::args::{BookConfirmation, Global};
-use crate::command::apply::{close, open_session, who};
+use crate::command::apply::{NOT_INTERACTIVE, close, open_session, who};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::project::Project;
@@ -87,7 +87,7 @@ pub async fn forget(
             .map(ToString::to_string)
             .collect();
         print::say(&format!(
-            "these keys of account `{account}` stay live, and are nobody's: {}",
+            "these keys of account `{account}` stay live, no longer managed by gridkey: {}",
             ids.join(", ")
         ));
         let question = format!("Let go of {}?", listed.join(", "));
@@ -108,7 +108,7 @@ fn interactive(confirm: &BookConfirmation) -> Result<(), CommandError> {
     if confirm.yes || print::is_interactive() {
         return Ok(());
     }
-    Err(CommandError::usage("nobody is there to be asked").help("`--yes` goes on without asking"))
+    Err(CommandError::usage(NOT_INTERACTIVE).help("nothing was changed"))
 }
 
 fn is_begun(state: &AccountState, address: &Address) -> bool {

@@ -11,7 +11,7 @@ use gridkey_core::manifest::{
 };
 use gridkey_core::plan::{Approval, Options, Requests, RetireRequest, RevokeOld, Selection};
 use gridkey_core::{Access, Address, AddressPattern, KeyId, LocationId, Scope, Scopes};
-use gridkey_tests::promise::broken;
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{
     Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme, branch, location,
 };
@@ -237,7 +237,7 @@ impl Walk {
             }
             4 => {
                 self.wishes.remove(at);
-                self.moved.retain(|moved| moved.to != text);
+                self.moved.retain(|moved| moved.to.as_str() != text);
                 self.count("remove");
             }
             // Where no run has been since, nobody can tell who reads what.
@@ -264,11 +264,7 @@ impl Walk {
             }
             9 => {
                 let Some(to) = self.free_address() else { return };
-                self.moved.push(Moved {
-                    from: text.clone().into(),
-                    to: to.clone().into(),
-                    position: position(),
-                });
+                self.moved.push(Moved { from: pattern(text), to: pattern(to), position: position() });
                 self.wishes[at].address = to;
                 self.count("move");
             }
@@ -487,7 +483,7 @@ impl Walk {
             self.world.pass(OVERLAP + READ_LAG);
         }
         let plan = block_on(self.world.plan(&manifest, &self.options()));
-        let broken = broken(&self.world, &manifest, &plan, true);
+        let broken = violations(&self.world, &manifest, &plan, true);
         self.moved.clear();
         self.import.clear();
         self.removed.clear();
@@ -541,7 +537,7 @@ fn whatever_happens_next_keeps_every_promise() {
             Err(failure) => failures.push(format!("seed {seed}:\n{failure}")),
         }
     }
-    println!("wandering, {seeds} seeds: {counts:?}");
+    println!("random lifecycles, {seeds} seeds: {counts:?}");
     for failure in &failures {
         let heads = failure.lines().take_while(|line| !line.starts_with("  "));
         println!("{}", heads.collect::<Vec<_>>().join("\n"));

@@ -1,0 +1,189 @@
+//! Rules of a policy hold for what a key is afterwards, whichever way it gets there.
+
+use gridkey_emulator::Settings;
+
+use super::{staged, with_subusers};
+use crate::support::{Place, gridkey, manifest, said};
+
+const FORBIDS: &str = "forbid_scopes: [\"api_keys.*\"]\n";
+
+/// A key that is rotated every 30 days, and a policy file that forbids it to manage keys.
+async fn a_mailer_under_a_policy() -> Place {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", FORBIDS);
+    place.write(
+        "gridkey.yaml",
+        &manifest("  mailer: { scopes: [mail.send], rotate: { every: 30d, overlap: 1h } }\n"),
+    );
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
+    place
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_of_the_rotation_does_not_carry_forbidden_scopes_past_a_policy_file() {
+    let place = a_mailer_under_a_policy().await;
+    crate::clock::days_pass(&place, 11);
+    let before = place.world();
+    let edited = "  mailer: { scopes: [mail.send, \"api_keys.*\"], rotate: { every: 10d, overlap: 1h } }\n";
+    place.write("gridkey.yaml", &manifest(edited));
+    place.plan(&["--policy", "policy.yaml"]).blocks("forbidden_scope");
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("forbidden_scope");
+    assert_eq!(place.world(), before, "nothing is done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_is_due_does_not_carry_forbidden_scopes_past_a_policy_file() {
+    let place = a_mailer_under_a_policy().await;
+    crate::clock::days_pass(&place, 31);
+    let (id, before) = (place.id("acme", "mailer"), place.world());
+    let edited = "  mailer: { scopes: [mail.send, \"api_keys.*\"], rotate: { every: 30d, overlap: 1h } }\n";
+    place.write("gridkey.yaml", &manifest(edited));
+    place.plan(&["--policy", "policy.yaml"]).blocks("forbidden_scope");
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3);
+    assert_eq!(place.world(), before, "nothing is done");
+    // The nightly job leaves the edit alone, and what it rotates has the scopes that were applied.
+    place.run(&["rotate", "--due", "--policy", "policy.yaml", "--yes"]);
+    let live = place.live("acme");
+    for key in live.values() {
+        let scopes = key.scopes.as_ref().unwrap();
+        assert!(scopes.iter().all(|scope| !scope.starts_with("api_keys")), "{scopes:?}");
+    }
+    assert!(live.contains_key(&id), "the older key has its overlap");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_asked_for_does_not_carry_forbidden_scopes_past_a_policy_file() {
+    let place = a_mailer_under_a_policy().await;
+    let before = place.world();
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send, \"api_keys.*\"] }\n"));
+    place.plan(&["--policy", "policy.yaml", "--rotate", "mailer"]).blocks("forbidden_scope");
+    place.run(&["rotate", "mailer", "--policy", "policy.yaml", "--yes"]).ends(3).says("forbidden_scope");
+    place
+        .run(&["rotate", "mailer", "--revoke-old", "now", "--policy", "policy.yaml", "--yes"])
+        .ends(3)
+        .says("forbidden_scope");
+    assert_eq!(place.world(), before, "nothing is done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_made_anew_does_not_carry_forbidden_scopes_past_a_policy_file() {
+    let place = a_mailer_under_a_policy().await;
+    place.revoke_by_hand("acme", "mailer");
+    let before = place.world();
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send, \"api_keys.*\"] }\n"));
+    place.plan(&["--policy", "policy.yaml"]).blocks("forbidden_scope");
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("forbidden_scope");
+    assert_eq!(place.world(), before, "nothing is done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_is_gone_does_not_carry_forbidden_scopes_past_a_policy_file() {
+    let place = a_mailer_under_a_policy().await;
+    place.write(".env", "");
+    let before = place.world();
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send, \"api_keys.*\"] }\n"));
+    place.plan(&["--policy", "policy.yaml"]).blocks("forbidden_scope");
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("forbidden_scope");
+    assert_eq!(place.world(), before, "nothing is done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_does_not_carry_full_access_past_a_policy_file() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "full_access: { prod: deny }\n");
+    let admin = "  admin: { access: full }\n";
+    place.write("gridkey.yaml", &staged("  staging: {}\n", admin));
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
+    let before = place.world();
+    for moved in ["{ from: \"staging/*\", to: \"prod/*\" }", "{ from: staging/admin, to: prod/admin }"] {
+        place.write("gridkey.yaml", &format!("{}moved: [{moved}]\n", staged("  prod: {}\n", admin)));
+        place.plan(&["--policy", "policy.yaml"]).blocks("full_access");
+        place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("full_access");
+        assert_eq!(place.world(), before, "nothing is done for {moved}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_does_not_carry_scopes_to_where_a_policy_file_forbids_them() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "forbid_scopes: { prod: [\"api_keys.*\"] }\n");
+    let keys = "  admin: { scopes: [mail.send, api_keys.read], rotate: { every: 30d, overlap: 1h } }\n";
+    place.write("gridkey.yaml", &staged("  staging: {}\n", keys));
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
+    let moved = "moved: [{ from: \"staging/*\", to: \"prod/*\" }]\n";
+    place.write("gridkey.yaml", &format!("{}{moved}", staged("  prod: {}\n", keys)));
+    for days in [0, 31] {
+        // Also where the key is due as well.
+        crate::clock::days_pass(&place, days);
+        let before = place.world();
+        place.plan(&["--policy", "policy.yaml"]).blocks("forbidden_scope");
+        place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("forbidden_scope");
+        assert_eq!(place.world(), before, "nothing is done after {days} days");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_account_does_not_carry_forbidden_scopes_past_a_policy_file() {
+    let place = Place::new(Settings::default()).await;
+    place.server.model().child("acme", "team");
+    place.write("policy.yaml", FORBIDS);
+    let keys = |key: &str| with_subusers(&manifest(&format!("  mailer: {{ {key} }}\n")), &["team"]);
+    place.write("gridkey.yaml", &keys("account: acme, scopes: [mail.send]"));
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
+    let before = place.world();
+    place.write("gridkey.yaml", &keys("account: team, scopes: [mail.send, api_keys.create]"));
+    place.plan(&["--policy", "policy.yaml"]).blocks("forbidden_scope");
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("forbidden_scope");
+    assert_eq!(place.world(), before, "nothing is done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_a_policy_requires_is_not_given_up() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "require_rotation: { every: 90d }\n");
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send], rotate: { every: 30d } }\n"));
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
+    let before = place.world();
+    for rotate in ["never", "{ every: 120d }"] {
+        let edited = format!("  mailer: {{ scopes: [mail.send], rotate: {rotate} }}\n");
+        place.write("gridkey.yaml", &manifest(&edited));
+        place.plan(&["--policy", "policy.yaml"]).blocks("missing_rotation");
+        place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3).says("missing_rotation");
+        assert_eq!(place.world(), before, "rotate: {rotate}");
+    }
+    // Rarer than before, and often enough.
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send], rotate: { every: 60d } }\n"));
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
+}
+
+#[test]
+fn a_pattern_that_forbids_nothing_is_an_error() {
+    for pattern in ["billing:read", "billing:full", "mial:read"] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = manifest("  mailer: { scopes: [mail.send] }\n");
+        std::fs::write(
+            folder.path().join("gridkey.yaml"),
+            format!("{text}policy: {{ forbid_scopes: [\"{pattern}\"] }}\n"),
+        )
+        .unwrap();
+        said(gridkey(folder.path(), &["validate"])).ends(1).says(pattern).says("gridkey.yaml:9:");
+        std::fs::write(folder.path().join("gridkey.yaml"), &text).unwrap();
+        std::fs::write(folder.path().join("policy.yaml"), format!("forbid_scopes: [\"{pattern}\"]\n"))
+            .unwrap();
+        let plan = &["--emulator", "--policy", "policy.yaml", "plan"];
+        said(gridkey(folder.path(), plan)).ends(1).says(pattern).says("policy.yaml:1:");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_is_called_like_a_kind_does_not_meet_a_rule_about_the_kind() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "require_sink: [vault]\n");
+    let text = manifest("  mailer: { scopes: [mail.send] }\n").replace("local", "vault");
+    place.write("gridkey.yaml", &text);
+    let before = place.world();
+    let said = place.run(&["apply", "--policy", "policy.yaml", "--yes"]);
+    assert!(matches!(said.code, 1 | 3), "a dotenv file is no vault: {}", said.all());
+    said.says("vault");
+    assert_eq!(place.world(), before, "nothing is made");
+}

@@ -304,7 +304,7 @@ impl SinkSettings {
 
     /// Whether gridkey can look at what a location holds.
     ///
-    /// An age file is encrypted to people whose identities gridkey does not have; GitHub never shows a
+    /// An age file is encrypted to identities that gridkey does not have; GitHub never shows a
     /// secret; a command can be read where it says how.
     pub fn is_readable(&self) -> bool {
         match self {
@@ -432,8 +432,8 @@ fn server(address: &str) -> String {
 impl SinkLocation {
     /// Two locations with the same id are the same place: writing one overwrites the other.
     ///
-    /// It goes by what the settings reach and not by how they are spelt. Links are followed nowhere here: whoever has a
-    /// file system replaces paths by what they lead to first ([`SinkSettings::path_mut`]).
+    /// It goes by what the settings reach and not by how they are spelt. Links are not followed here: the binary, which has
+    /// a file system, replaces paths by what they lead to first ([`SinkSettings::path_mut`]).
     pub fn id(&self) -> LocationId {
         LocationId(self.at.reached())
     }

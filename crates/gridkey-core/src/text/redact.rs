@@ -1,6 +1,6 @@
 //! The one place that stars out secrets, for every text that leaves gridkey.
 //!
-//! What is found is told by its form: a SendGrid key, whole or without its `SG.`; the credentials in an address; what
+//! Secrets are recognised by their form: a SendGrid key, whole or without its `SG.`; the credentials in an address; what
 //! follows `Bearer`, `password=` and their like; tokens with the prefixes of services; and long words that look random.
 
 use std::ops::Range;
@@ -233,7 +233,7 @@ fn of_addresses(text: &str, found: &mut Vec<Range<usize>>) {
         let Some(end) = rest.rfind('@') else { continue };
         let given = &rest[..end];
         let colon = given.find(':');
-        // `https://host:8200/path@2` has a port and a path before its `@`, and nobody's password.
+        // `https://host:8200/path@2` has a port and a path before its `@`, and no password.
         let is_path = given.find('/').is_some_and(|slash| {
             colon.is_none_or(|colon| {
                 colon > slash || given[colon + 1..slash].bytes().all(|byte| byte.is_ascii_digit())

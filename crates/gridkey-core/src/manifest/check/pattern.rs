@@ -39,7 +39,7 @@ pub(crate) fn of_scopes(item: At<String>, what: &str, problems: &mut Problems) -
 fn unmatchable(catalogue: &Catalogue, pattern: &str) -> Option<(String, String)> {
     let error = match catalogue.expand(pattern) {
         Ok(_) => return None,
-        // What is under a prefix is told by the text, so these cover billing scopes.
+        // What is under a prefix depends on the text alone, so these cover billing scopes.
         Err(ExpandError::Billing(_)) if pattern.ends_with(".*") || pattern.ends_with(":full") => return None,
         Err(error) => error,
     };

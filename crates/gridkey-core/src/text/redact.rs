@@ -239,7 +239,9 @@ fn of_addresses(text: &str, found: &mut Vec<Range<usize>>) {
                 colon > slash || given[colon + 1..slash].bytes().all(|byte| byte.is_ascii_digit())
             })
         });
-        if !is_path {
+        // A user's name or a host that another is hidden behind has to be seen; a token alone is longer.
+        let is_name = colon.is_none() && (given.len() < 8 || given.contains('.'));
+        if !is_path && !is_name {
             found.push(from + colon.map_or(0, |colon| colon + 1)..from + end);
         }
     }
@@ -363,6 +365,8 @@ mod tests {
             "SENDGRID_PRODUCTION_API_KEY_OF_THE_SHOP_2",
             "a bearer certificate, and basic knowledge",
             "me@example.com",
+            "https://me@example.com",
+            "https://vault.internal@evil.example",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ] {
             assert_eq!(redact(text), text);

@@ -264,11 +264,7 @@ impl Walk {
             }
             9 => {
                 let Some(to) = self.free_address() else { return };
-                self.moved.push(Moved {
-                    from: text.parse().unwrap(),
-                    to: to.parse().unwrap(),
-                    position: position(),
-                });
+                self.moved.push(Moved { from: pattern(text), to: pattern(to), position: position() });
                 self.wishes[at].address = to;
                 self.count("move");
             }

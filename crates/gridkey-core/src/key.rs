@@ -15,7 +15,7 @@ pub struct KeyId(String);
 
 /// A text is not an id. It is not kept, as it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not the ID of a key, which is up to 36 letters, digits, `-` and `_`")]
+#[error("it is not a key ID, which is up to 36 letters, digits, `-` and `_`")]
 pub struct NotAnId;
 
 impl KeyId {

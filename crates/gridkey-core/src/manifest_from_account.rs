@@ -1,6 +1,6 @@
-//! A draft: the manifest of keys that are there already, for somebody who begins.
+//! The manifest of keys that exist already, to start from.
 //!
-//! Every key gets an `import` entry, so that applying the draft adopts what is there and makes nothing. What
+//! Every key gets an `import` entry, so that applying the manifest adopts what is there and makes nothing. What
 //! cannot be known (whose a key is, what uses it, where its secret is) stands in it as a comment.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +16,13 @@ use crate::manifest::{SourceFile, load};
 use crate::name::Name;
 use crate::sink::{SinkKind, SinkSettings};
 
-/// What a manifest is drafted from.
+/// What a manifest is written from.
 #[derive(Clone, Debug)]
-pub struct Draft {
-    pub account: DraftAccount,
+pub struct LiveAccount {
+    pub account: AccountEntry,
     /// The live keys.
     pub keys: Vec<LiveKey>,
-    /// The key that the draft was made with; it is left out.
+    /// The key that the account was read with; it is left out.
     pub managing_key: Option<KeyId>,
     pub grantable: Grantable,
     /// Where secrets were found, by the key they belong to.
@@ -31,7 +31,7 @@ pub struct Draft {
 
 /// The account that the keys live in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DraftAccount {
+pub struct AccountEntry {
     pub name: Name,
     /// The environment variable with the managing key.
     pub api_key: String,
@@ -50,7 +50,7 @@ pub struct LiveKey {
 
 /// A manifest, and what is not in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drafted {
+pub struct WrittenManifest {
     pub text: String,
     /// How many keys it has.
     pub keys: usize,
@@ -67,34 +67,34 @@ pub struct LeftOut {
     pub why: &'static str,
 }
 
-/// A key of the draft.
+/// A key of the manifest.
 struct Entry<'a> {
     name: Name,
     key: &'a LiveKey,
-    access: DraftAccess,
+    access: EntryAccess,
     /// The set that its scopes are written as.
     set: Option<Name>,
     sinks: Vec<&'a SinkSettings>,
 }
 
-enum DraftAccess {
+enum EntryAccess {
     Full,
     Restricted(BTreeSet<Scope>),
     Billing(BTreeSet<Scope>),
 }
 
 /// Writes the manifest.
-pub fn draft(draft: &Draft) -> Drafted {
+pub fn manifest_from_account(live: &LiveAccount) -> WrittenManifest {
     let mut left_out = Vec::new();
     let mut taken: BTreeSet<Name> = BTreeSet::new();
     let mut entries = Vec::new();
-    let mut keys: Vec<&LiveKey> = draft.keys.iter().collect();
+    let mut keys: Vec<&LiveKey> = live.keys.iter().collect();
     keys.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     for key in keys {
-        match access(draft, key) {
+        match access(live, key) {
             Ok(access) => {
                 let name = free_name(&key.name, &mut taken);
-                let sinks = draft.found.get(&key.id).into_iter().flatten().collect();
+                let sinks = live.found.get(&key.id).into_iter().flatten().collect();
                 entries.push(Entry { name, key, access, set: None, sinks });
             }
             Err(why) => left_out.push(LeftOut { id: key.id.clone(), name: key.name.clone(), why }),
@@ -102,28 +102,28 @@ pub fn draft(draft: &Draft) -> Drafted {
     }
     // What the manifest's own rules refuse, such as an empty name, is found by asking them.
     let (mut entries, refused): (Vec<_>, Vec<_>) =
-        entries.into_iter().partition(|entry| reads_back(&draft.account, entry, &[]));
+        entries.into_iter().partition(|entry| reads_back(&live.account, entry, &[]));
     let mut unnamed = Vec::new();
     for entry in &mut entries {
         let sinks = std::mem::take(&mut entry.sinks);
         let (named, odd): (Vec<_>, Vec<_>) =
-            sinks.into_iter().partition(|sink| reads_back(&draft.account, entry, &[*sink]));
+            sinks.into_iter().partition(|sink| reads_back(&live.account, entry, &[*sink]));
         unnamed.extend(odd.into_iter().map(|sink| (entry.key.id.clone(), sink.clone())));
         entry.sinks = named;
     }
     left_out.extend(refused.into_iter().map(|entry| LeftOut {
         id: entry.key.id.clone(),
         name: entry.key.name.clone(),
-        why: "a manifest cannot have its name: rename it at SendGrid, and draft again",
+        why: "a manifest cannot have its name: rename it at SendGrid, and run this again",
     }));
     let (entries, sets) = fold(entries);
-    let text = write(draft, &entries, &sets, &left_out);
-    Drafted { text, keys: entries.len(), left_out, unnamed }
+    let text = write(live, &entries, &sets, &left_out);
+    WrittenManifest { text, keys: entries.len(), left_out, unnamed }
 }
 
 /// What a key may do, as a manifest says it; or why it is left out.
-fn access(draft: &Draft, key: &LiveKey) -> Result<DraftAccess, &'static str> {
-    if draft.managing_key.as_ref() == Some(&key.id) {
+fn access(live: &LiveAccount, key: &LiveKey) -> Result<EntryAccess, &'static str> {
+    if live.managing_key.as_ref() == Some(&key.id) {
         return Err("it is the managing key, with which gridkey works; it is never managed itself");
     }
     if Marker::in_name(&key.name).is_some() {
@@ -133,14 +133,14 @@ fn access(draft: &Draft, key: &LiveKey) -> Result<DraftAccess, &'static str> {
     let billing = scopes.iter().filter(|scope| scope.is_billing()).count();
     match billing {
         _ if scopes.is_empty() => Err("it holds no scope that a manifest could ask for"),
-        0 if may_be_full(&scopes, &draft.grantable) => Ok(DraftAccess::Full),
-        0 => Ok(DraftAccess::Restricted(scopes)),
-        billing if billing == scopes.len() => Ok(DraftAccess::Billing(scopes)),
+        0 if may_be_full(&scopes, &live.grantable) => Ok(EntryAccess::Full),
+        0 => Ok(EntryAccess::Restricted(scopes)),
+        billing if billing == scopes.len() => Ok(EntryAccess::Billing(scopes)),
         _ => Err("it holds billing scopes and others, which no key of a manifest can"),
     }
 }
 
-/// A name that a manifest may have, from one that people chose: `Mailer (EU)` becomes `mailer-eu`.
+/// A name that a manifest may have, from one at SendGrid: `Mailer (EU)` becomes `mailer-eu`.
 fn free_name(name: &str, taken: &mut BTreeSet<Name>) -> Name {
     /// Room for a number behind it.
     const LONGEST: usize = 58;
@@ -169,7 +169,7 @@ fn free_name(name: &str, taken: &mut BTreeSet<Name>) -> Name {
 }
 
 /// Whether the manifest with this key alone, at these places, says just what the key is.
-fn reads_back(account: &DraftAccount, entry: &Entry<'_>, sinks: &[&SinkSettings]) -> bool {
+fn reads_back(account: &AccountEntry, entry: &Entry<'_>, sinks: &[&SinkSettings]) -> bool {
     let mut text = head(account);
     write_sinks(&mut text, sinks.iter().copied());
     text.push_str("keys:\n");
@@ -184,7 +184,7 @@ fn reads_back(account: &DraftAccount, entry: &Entry<'_>, sinks: &[&SinkSettings]
 fn fold(mut entries: Vec<Entry<'_>>) -> (Vec<Entry<'_>>, BTreeMap<Name, BTreeSet<Scope>>) {
     let mut sharing: BTreeMap<BTreeSet<Scope>, Vec<usize>> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
-        if let DraftAccess::Restricted(scopes) = &entry.access
+        if let EntryAccess::Restricted(scopes) = &entry.access
             && scopes.len() > 1
         {
             sharing.entry(scopes.clone()).or_default().push(index);
@@ -202,7 +202,7 @@ fn fold(mut entries: Vec<Entry<'_>>) -> (Vec<Entry<'_>>, BTreeMap<Name, BTreeSet
 }
 
 fn write(
-    draft: &Draft,
+    live: &LiveAccount,
     entries: &[Entry<'_>],
     sets: &BTreeMap<Name, BTreeSet<Scope>>,
     left_out: &[LeftOut],
@@ -217,7 +217,7 @@ fn write(
          # What SendGrid cannot tell is for you to add: who owns a key (`owner`), what uses it (`description`), and\n\
          # where its secret is (`sinks`), if that is not known yet. Without a sink a key cannot be rotated.\n",
     );
-    text.push_str(&head(&draft.account));
+    text.push_str(&head(&live.account));
     write_sinks(&mut text, entries.iter().flat_map(|entry| entry.sinks.iter().copied()));
     if !sets.is_empty() {
         text.push_str("\n# Scopes that several keys share.\nscope_sets:\n");
@@ -228,7 +228,7 @@ fn write(
     }
     text.push_str(if entries.is_empty() { "\nkeys: {}\n" } else { "\nkeys:\n" });
     for entry in entries {
-        write_entry(&mut text, entry, &entry.sinks, &draft.account);
+        write_entry(&mut text, entry, &entry.sinks, &live.account);
     }
     if !entries.is_empty() {
         text.push('\n');
@@ -243,8 +243,8 @@ fn write(
     text
 }
 
-fn head(account: &DraftAccount) -> String {
-    let DraftAccount { name, api_key, region, on_behalf_of } = account;
+fn head(account: &AccountEntry) -> String {
+    let AccountEntry { name, api_key, region, on_behalf_of } = account;
     let mut text = "version: 1\n\naccounts:\n".to_string();
     let region = match region {
         Region::Global => "",
@@ -285,7 +285,7 @@ fn write_sinks<'a>(text: &mut String, sinks: impl Iterator<Item = &'a SinkSettin
     }
 }
 
-fn write_entry(text: &mut String, entry: &Entry<'_>, sinks: &[&SinkSettings], account: &DraftAccount) {
+fn write_entry(text: &mut String, entry: &Entry<'_>, sinks: &[&SinkSettings], account: &AccountEntry) {
     let Entry { name, key, access, set, sinks: _ } = entry;
     let _ = writeln!(text, "  {}:", plain(name));
     if key.name != name.as_str() {
@@ -295,19 +295,19 @@ fn write_entry(text: &mut String, entry: &Entry<'_>, sinks: &[&SinkSettings], ac
         let _ = writeln!(text, "    account: {}", account.name);
     }
     match (access, set) {
-        (DraftAccess::Full, _) => {
+        (EntryAccess::Full, _) => {
             let held = key.scopes.len();
             let _ =
                 writeln!(text, "    access: full  # it holds {held} scopes, as a key with Full Access does");
         }
-        (DraftAccess::Restricted(_), Some(set)) => {
+        (EntryAccess::Restricted(_), Some(set)) => {
             let _ = writeln!(text, "    scopes: [\"set:{set}\"]");
         }
-        (DraftAccess::Restricted(scopes), None) => {
+        (EntryAccess::Restricted(scopes), None) => {
             text.push_str("    scopes:\n");
             write_scopes(text, scopes, "      ");
         }
-        (DraftAccess::Billing(scopes), _) => {
+        (EntryAccess::Billing(scopes), _) => {
             text.push_str("    access: billing\n    scopes:\n");
             write_scopes(text, scopes, "      ");
         }
@@ -398,9 +398,9 @@ mod tests {
         }
     }
 
-    fn of(keys: Vec<LiveKey>) -> Draft {
-        Draft {
-            account: DraftAccount {
+    fn of(keys: Vec<LiveKey>) -> LiveAccount {
+        LiveAccount {
+            account: AccountEntry {
                 name: Name::new("main").expect("a name"),
                 api_key: "SENDGRID_API_KEY".to_string(),
                 region: Region::Global,
@@ -413,16 +413,16 @@ mod tests {
         }
     }
 
-    fn read(drafted: &Drafted) -> Loaded {
-        let file = SourceFile { name: "gridkey.yaml".to_string(), bytes: drafted.text.clone().into_bytes() };
-        load(&[file], &[]).unwrap_or_else(|problems| panic!("{problems:?}\n{}", drafted.text))
+    fn read(written: &WrittenManifest) -> Loaded {
+        let file = SourceFile { name: "gridkey.yaml".to_string(), bytes: written.text.clone().into_bytes() };
+        load(&[file], &[]).unwrap_or_else(|problems| panic!("{problems:?}\n{}", written.text))
     }
 
-    /// Every key of the draft is wanted just as it is.
-    fn check(keys: &[LiveKey], drafted: &Drafted) {
-        let manifest = read(drafted).manifest;
-        assert_eq!(manifest.keys.len(), drafted.keys);
-        assert_eq!(drafted.keys + drafted.left_out.len(), keys.len());
+    /// Every key of the manifest is wanted just as it is.
+    fn check(keys: &[LiveKey], written: &WrittenManifest) {
+        let manifest = read(written).manifest;
+        assert_eq!(manifest.keys.len(), written.keys);
+        assert_eq!(written.keys + written.left_out.len(), keys.len());
         for import in &manifest.import {
             let crate::manifest::ImportKey::Id(id) = &import.key else { panic!("by id") };
             let live = keys.iter().find(|key| &key.id == id).expect("a live key");
@@ -472,9 +472,9 @@ mod tests {
         .map(ToString::to_string);
         let keys: Vec<_> =
             names.iter().enumerate().map(|(number, name)| key(number, name, &["mail.send"])).collect();
-        let drafted = draft(&of(keys.clone()));
-        check(&keys, &drafted);
-        let left: Vec<_> = drafted.left_out.iter().map(|left| left.name.as_str()).collect();
+        let written = manifest_from_account(&of(keys.clone()));
+        check(&keys, &written);
+        let left: Vec<_> = written.left_out.iter().map(|left| left.name.as_str()).collect();
         // Manifests refuse control characters, and spaces at the ends.
         let odd =
             |name: &&str| name.trim() != *name || name.chars().any(|c| c.is_control() || c == '\u{2028}');
@@ -483,17 +483,17 @@ mod tests {
             odd.sort_unstable();
             odd
         });
-        assert!(drafted.keys >= 18);
-        assert_eq!(draft(&of(keys)), drafted);
+        assert!(written.keys >= 18);
+        assert_eq!(manifest_from_account(&of(keys)), written);
     }
 
     #[test]
     fn a_name_that_no_manifest_can_have_is_left_out_and_said() {
         let keys = vec![key(1, "", &["mail.send"]), key(2, "fine", &["mail.send"])];
-        let drafted = draft(&of(keys.clone()));
-        check(&keys, &drafted);
-        assert_eq!(drafted.left_out.len(), 1);
-        assert!(drafted.left_out[0].why.contains("rename it"));
+        let written = manifest_from_account(&of(keys.clone()));
+        check(&keys, &written);
+        assert_eq!(written.left_out.len(), 1);
+        assert!(written.left_out[0].why.contains("rename it"));
     }
 
     #[test]
@@ -506,12 +506,12 @@ mod tests {
             key(5, "five", &["templates.read", "some.new.scope"]),
             key(6, "six", &["billing.read", "billing.update"]),
         ];
-        let drafted = draft(&of(keys.clone()));
-        check(&keys, &drafted);
-        assert_eq!(drafted.text.matches("set:one").count(), 2, "{}", drafted.text);
-        assert_eq!(drafted.text.matches("set:").count(), 2, "{}", drafted.text);
-        assert!(drafted.text.contains("\"some.new.scope\"  # not in gridkey's catalogue"));
-        assert!(!drafted.text.contains("2fa_required"));
+        let written = manifest_from_account(&of(keys.clone()));
+        check(&keys, &written);
+        assert_eq!(written.text.matches("set:one").count(), 2, "{}", written.text);
+        assert_eq!(written.text.matches("set:").count(), 2, "{}", written.text);
+        assert!(written.text.contains("\"some.new.scope\"  # not in gridkey's catalogue"));
+        assert!(!written.text.contains("2fa_required"));
     }
 
     #[test]
@@ -524,10 +524,10 @@ mod tests {
             key(3, "mixed", &["mail.send", "billing.read"]),
             key(4, "automatic", &["2fa_required"]),
         ];
-        let drafted = draft(&of(keys.clone()));
-        check(&keys, &drafted);
-        assert_eq!(drafted.keys, 0);
-        assert_eq!(drafted.left_out.len(), 4);
+        let written = manifest_from_account(&of(keys.clone()));
+        check(&keys, &written);
+        assert_eq!(written.keys, 0);
+        assert_eq!(written.left_out.len(), 4);
     }
 
     #[test]
@@ -535,7 +535,7 @@ mod tests {
         let mut wanted = of(vec![key(1, "one", &["mail.send"])]);
         wanted.account.on_behalf_of = Some(OnBehalfOf::Subuser("team: a".to_string()));
         wanted.account.region = Region::Eu;
-        let manifest = read(&draft(&wanted)).manifest;
+        let manifest = read(&manifest_from_account(&wanted)).manifest;
         let account = &manifest.accounts[&wanted.account.name];
         assert_eq!(account.on_behalf_of, wanted.account.on_behalf_of);
         assert_eq!(account.region, Region::Eu);

@@ -304,7 +304,7 @@ impl SinkSettings {
 
     /// Whether gridkey can look at what a location holds.
     ///
-    /// An age file is encrypted to people whose identities gridkey does not have; GitHub never shows a
+    /// An age file is encrypted to identities that gridkey does not have; GitHub never shows a
     /// secret; a command can be read where it says how.
     pub fn is_readable(&self) -> bool {
         match self {
@@ -361,10 +361,81 @@ impl SinkSettings {
     }
 }
 
+impl SinkSettings {
+    /// The path of a sink that is a file.
+    pub fn path_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Dotenv(DotenvSettings { path, variable: _ }) => Some(path),
+            Self::Json(FileSettings { path, pointer: _ }) | Self::Yaml(FileSettings { path, pointer: _ }) => {
+                Some(path)
+            }
+            Self::Age(AgeSettings { path, recipients: _ }) => Some(path),
+            Self::Command(_)
+            | Self::Vault(_)
+            | Self::AwsSecretsManager(_)
+            | Self::AwsSsm(_)
+            | Self::GcpSecretManager(_)
+            | Self::AzureKeyVault(_)
+            | Self::Kubernetes(_)
+            | Self::GithubActions(_)
+            | Self::GitlabCi(_) => None,
+        }
+    }
+
+    /// What these settings reach, in one spelling.
+    fn reached(&self) -> String {
+        match self {
+            // JSON is YAML: a value of one file is the same value by either kind.
+            Self::Json(_) | Self::Yaml(_) => format!("file:{}", self.place()),
+            Self::Vault(VaultSettings { address, mount, path, field, namespace }) => {
+                let namespace = namespace.as_deref().unwrap_or_default().trim_matches('/');
+                let (mount, path) = (mount.trim_matches('/'), path.trim_matches('/'));
+                format!("vault:{}/{namespace}/{mount}/{path}#{field}", server(address))
+            }
+            // Key Vault's names ignore case.
+            Self::AzureKeyVault(AzureKeyVaultSettings { vault, secret }) => {
+                format!("azure_key_vault:{}/{}", server(vault), secret.to_lowercase())
+            }
+            // GitHub's names ignore case, those of repositories and environments too.
+            Self::GithubActions(_) => format!("github_actions:{}", self.place().to_lowercase()),
+            Self::GitlabCi(GitlabCiSettings { address, project, variable, environment_scope }) => format!(
+                "gitlab_ci:{}/{}/{variable}@{}",
+                server(address.as_deref().unwrap_or("https://gitlab.com")),
+                project.trim_matches('/').to_lowercase(),
+                environment_scope.as_deref().unwrap_or("*"),
+            ),
+            Self::Dotenv(_)
+            | Self::Age(_)
+            | Self::Command(_)
+            | Self::AwsSecretsManager(_)
+            | Self::AwsSsm(_)
+            | Self::GcpSecretManager(_)
+            | Self::Kubernetes(_) => format!("{}:{}", self.kind(), self.place()),
+        }
+    }
+}
+
+/// A server's address in one spelling: scheme and host in lower case, without the scheme's own port.
+fn server(address: &str) -> String {
+    let address = address.trim_end_matches('/');
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_lowercase() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (scheme, host) = (scheme.to_lowercase(), host.to_lowercase());
+    let port = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => "",
+    };
+    format!("{scheme}://{}{path}", host.strip_suffix(port).unwrap_or(&host))
+}
+
 impl SinkLocation {
     /// Two locations with the same id are the same place: writing one overwrites the other.
+    ///
+    /// It goes by what the settings reach and not by how they are spelt. Links are not followed here: the binary, which has
+    /// a file system, replaces paths by what they lead to first ([`SinkSettings::path_mut`]).
     pub fn id(&self) -> LocationId {
-        LocationId(format!("{}:{}", self.at.kind(), self.at.place()))
+        LocationId(self.at.reached())
     }
 }
 
@@ -385,6 +456,8 @@ fn normal_path(path: &str) -> String {
             ".." if parts.last().is_some_and(|last| *last != "..") => {
                 parts.pop();
             }
+            // There is nothing above the root.
+            ".." if parts.is_empty() && path.starts_with('/') => {}
             part => parts.push(part),
         }
     }
@@ -408,6 +481,58 @@ mod tests {
         }
         assert_ne!(dotenv("/.env"), dotenv(".env"));
         assert_ne!(dotenv("../.env"), dotenv(".env"));
+    }
+
+    #[test]
+    fn spellings_of_one_place_are_one_location() {
+        let id = |text: &str| {
+            let at = serde_json::from_str(text).expect("settings");
+            SinkLocation { sink: Name::new("any").expect("a name"), at }.id()
+        };
+        for (one, other) in [
+            (
+                r#"{"json": {"path": "./a/../x", "pointer": "/k"}}"#,
+                r#"{"yaml": {"path": "x", "pointer": "/k"}}"#,
+            ),
+            (
+                r#"{"json": {"path": "/../x", "pointer": "/k"}}"#,
+                r#"{"json": {"path": "/x", "pointer": "/k"}}"#,
+            ),
+            (
+                r#"{"github_actions": {"repository": "Acme/Shop", "secret": "sendgrid"}}"#,
+                r#"{"github_actions": {"repository": "acme/shop", "secret": "SENDGRID"}}"#,
+            ),
+            (
+                r#"{"azure_key_vault": {"vault": "https://Acme.vault.azure.net:443/", "secret": "Key"}}"#,
+                r#"{"azure_key_vault": {"vault": "https://acme.vault.azure.net", "secret": "key"}}"#,
+            ),
+            (
+                r#"{"vault": {"address": "HTTPS://Vault", "mount": "kv/", "path": "/a", "field": "f"}}"#,
+                r#"{"vault": {"address": "https://vault/", "mount": "kv", "path": "a", "field": "f", "namespace": ""}}"#,
+            ),
+            (
+                r#"{"gitlab_ci": {"project": "Acme/shop", "variable": "KEY"}}"#,
+                r#"{"gitlab_ci": {"address": "https://gitlab.com", "project": "acme/shop", "variable": "KEY"}}"#,
+            ),
+        ] {
+            assert_eq!(id(one), id(other), "{one} {other}");
+        }
+        for (one, other) in [
+            (
+                r#"{"dotenv": {"path": "x", "variable": "KEY"}}"#,
+                r#"{"dotenv": {"path": "x", "variable": "key"}}"#,
+            ),
+            (
+                r#"{"gitlab_ci": {"project": "a/b", "variable": "KEY"}}"#,
+                r#"{"gitlab_ci": {"project": "a/b", "variable": "key"}}"#,
+            ),
+            (
+                r#"{"vault": {"address": "https://v", "mount": "kv", "path": "a", "field": "f"}}"#,
+                r#"{"vault": {"address": "https://v", "mount": "kv", "path": "A", "field": "f"}}"#,
+            ),
+        ] {
+            assert_ne!(id(one), id(other), "{one} {other}");
+        }
     }
 
     #[test]

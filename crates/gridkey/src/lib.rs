@@ -10,6 +10,7 @@ mod exit;
 mod interrupt;
 mod print;
 mod project;
+mod real_paths;
 mod remote;
 mod timer;
 pub mod view;

@@ -29,6 +29,7 @@ use crate::emulated::{Emulated, state_folder};
 use crate::environments::{self, Chosen, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::print;
+use crate::real_paths::{RealPathStore, RealPaths};
 use crate::remote::{RemoteReader, RemoteWriter};
 use crate::view::progress::Progress;
 
@@ -81,7 +82,7 @@ impl Writers {
 /// One client for each managing key and region, so that its accounts share a pace.
 type Clients = BTreeMap<String, Result<Client, Unreadable>>;
 
-/// Reads the files of a manifest: one, or every `*.yaml` of a folder.
+/// Reads the files of a manifest: one, or every `*.yaml` of a folder that is not hidden.
 pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
     let unreadable = |path: &Path, error: &std::io::Error| {
         let failed =
@@ -100,7 +101,9 @@ pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
             let entry = entry.map_err(|error| unreadable(path, &error))?.path();
             let is_yaml =
                 entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-            if is_yaml && entry.is_file() {
+            // `.gridkey.yaml.swp`, `._gridkey.yaml`: what editors and file systems leave, and nobody meant.
+            let is_hidden = entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if is_yaml && !is_hidden && entry.is_file() {
                 paths.push(entry);
             }
         }
@@ -162,6 +165,34 @@ fn check_external_targets(findings: &[Finding]) -> Result<(), CommandError> {
     })
 }
 
+/// Stops where two keys would write to one file by different paths: that can be told once links are followed, and not
+/// by the manifest alone.
+fn check_shared_locations(manifest: &Manifest) -> Result<(), CommandError> {
+    let mut users = BTreeMap::new();
+    for key in manifest.keys.values() {
+        for location in &key.sinks {
+            let Some(first) = users.insert(location.id(), key) else { continue };
+            let place = location.at.place();
+            let message = match first.address == key.address {
+                true => format!("two sinks of key `{}` would write to one place: {place}", key.address),
+                false => {
+                    format!(
+                        "keys `{}` and `{}` would write to one place: {place}",
+                        first.address, key.address
+                    )
+                }
+            };
+            let places = match first.position == key.position {
+                true => key.position.to_string(),
+                false => format!("{} and {}", first.position, key.position),
+            };
+            return Err(CommandError::new(format!("{message} (at {places})"))
+                .help("their paths lead to the same file, by a symbolic link: name files that are apart"));
+        }
+    }
+    Ok(())
+}
+
 impl Project {
     /// Reads the manifest and opens its store and sinks; nothing is looked for at SendGrid yet.
     pub async fn open(global: &Global) -> Result<Self, CommandError> {
@@ -171,7 +202,12 @@ impl Project {
     /// The same, for a command that may be about environments whose block is gone.
     pub async fn open_with(global: &Global, gone: Gone) -> Result<Self, CommandError> {
         let chosen = chosen(global, gone).await?;
-        let (loaded, base) = read_manifest(&global.manifest, &chosen.requested)?;
+        let (mut loaded, base) = read_manifest(&global.manifest, &chosen.requested)?;
+        let paths = RealPaths::new(&base);
+        if !global.emulator {
+            paths.in_manifest(&mut loaded.manifest);
+            check_shared_locations(&loaded.manifest)?;
+        }
         let manifest = &loaded.manifest;
         let policy = global.policy.as_deref().map(read_policy).transpose()?;
         check_external_targets(&reach(manifest, policy.as_ref()))?;
@@ -188,7 +224,7 @@ impl Project {
             let store = open_store(manifest, &base)?;
             let search = std::env::var_os("PATH").unwrap_or_default();
             let sinks = Sinks::new(base.clone(), std::env::split_paths(&search).collect());
-            (None, Arc::from(store), sinks)
+            (None, Arc::new(RealPathStore { store: Arc::from(store), paths }), sinks)
         };
         let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
         let read_lag = global.read_lag.unwrap_or(default_lag);
@@ -392,5 +428,21 @@ impl WaitObserver for Waits {
             WaitReason::Retry => format!("another try to {} ({behalf})", operation.as_str()),
         };
         self.0.rate_limited(&what, duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_sources;
+
+    #[test]
+    fn hidden_files_of_a_folder_are_no_part_of_the_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.yaml", "b.yml", "._b.yaml", ".c.yml", ".yaml", "d.txt"] {
+            std::fs::write(folder.path().join(name), "version: 1\n").unwrap();
+        }
+        let sources = read_sources(folder.path()).unwrap_or_else(|_| panic!("it can be read"));
+        let names: Vec<_> = sources.files.iter().map(|file| file.name.rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, ["a.yaml", "b.yml"]);
     }
 }

@@ -57,15 +57,15 @@ pub enum Level {
 /// Why a pattern stands for no scopes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpandError {
-    #[error("`{0}` is no pattern of scopes")]
+    #[error("`{0}` is not a pattern of scopes")]
     Form(String),
     #[error("unknown level `{level}` in `{pattern}`")]
     Level { pattern: String, level: String },
-    #[error("`{0}` would be every scope there is, and a key with everything is `access: full`")]
+    #[error("`{0}` would match every scope, and a key with every scope has `access: full`")]
     Everything(String),
-    #[error("`{0}` stands for billing scopes, which have to be written out")]
+    #[error("`{0}` matches billing scopes, which have to be written out")]
     Billing(String),
-    #[error("`{pattern}` stands for no scope{}", question(.meant.as_deref()))]
+    #[error("`{pattern}` matches no scope{}", question(.meant.as_deref()))]
     Nothing { pattern: String, meant: Option<String> },
 }
 
@@ -237,6 +237,6 @@ mod tests {
         assert_eq!(catalogue.suggest("mail.sent"), Some(Scope::new("mail.send")));
         assert_eq!(catalogue.suggest("entirely.different.words"), None);
         let error = catalogue.expand("template:read").unwrap_err();
-        assert_eq!(error.to_string(), "`template:read` stands for no scope, did you mean `templates:read`?");
+        assert_eq!(error.to_string(), "`template:read` matches no scope, did you mean `templates:read`?");
     }
 }

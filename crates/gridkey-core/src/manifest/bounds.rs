@@ -25,10 +25,10 @@ pub(crate) const MAX_ITEMS: usize = 1_000;
 /// Bytes of a text: the longest path that an operating system takes. Scopes, names and addresses are far shorter.
 pub(crate) const MAX_TEXT: usize = 4_096;
 
-/// Characters of a name at SendGrid. How many it takes is not documented; people's are below a hundred.
+/// Characters of a name at SendGrid. How many it takes is not documented; names in use are shorter than a hundred.
 pub(crate) const MAX_KEY_NAME: usize = 500;
 
-/// Errors and warnings that are kept: nobody reads more, and each quotes its place.
+/// Errors and warnings that are kept: more are not read, and each quotes its place.
 pub(crate) const MAX_PROBLEMS: usize = 1_000;
 
 /// Characters of a message, which may quote a text and what was meant by it.

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::manifest::bounds::MAX_TOTAL_BYTES;
-use crate::manifest::check as walk;
+use crate::manifest::check;
 use crate::manifest::model::Manifest;
 use crate::manifest::policy::PolicyFile;
 use crate::manifest::problem::{Found, Problems};
@@ -45,7 +45,7 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
-/// More files than this are no manifest.
+/// A manifest does not have more files than this.
 const MAX_FILES: usize = 1_000;
 
 /// Reads a manifest: one file, or the files of a folder.
@@ -86,7 +86,7 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
     let unread = unread(sources, &trees);
     let complete = unread.is_empty();
     let manifest = merge::merge(trees, &mut problems).map(|tree| {
-        let document = walk::document(&tree, &mut problems);
+        let document = check::document(&tree, &mut problems);
         // Names that a broken file defines would all be reported as unknown, and so would those of a section that is
         // too large.
         let whole = complete && !problems.has_exceeded();
@@ -126,7 +126,7 @@ pub fn load_policy(source: &SourceFile) -> Result<LoadedPolicy, Diagnostics> {
     }
     pasted_secrets(0, &source.bytes, &mut problems);
     let tree = yaml::parse(0, &source.bytes, &mut problems);
-    let policy = tree.as_ref().map(|tree| walk::policy_file(tree, &mut problems));
+    let policy = tree.as_ref().map(|tree| check::policy_file(tree, &mut problems));
     let sources = std::slice::from_ref(source);
     let shown = shown(sources, &unread(sources, tree.as_slice()), problems.hidden());
     let found = problems.into_found();
@@ -140,7 +140,7 @@ pub fn load_policy(source: &SourceFile) -> Result<LoadedPolicy, Diagnostics> {
     }
 }
 
-/// Where a manifest is wrong anyway, unknown scopes are told with the rest.
+/// Where a manifest is wrong anyway, unknown scopes are reported with the rest.
 fn diagnostics(found: Found, sources: Sources) -> Diagnostics {
     let Found { mut errors, warnings, unknown_scopes } = found;
     errors.extend(unknown_scopes);

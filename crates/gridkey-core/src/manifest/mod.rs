@@ -1,4 +1,4 @@
-//! The manifest: what people want, parsed, merged, resolved and checked.
+//! The manifest: which keys should exist, parsed, merged, resolved and checked.
 
 mod bounds;
 mod check;

@@ -16,7 +16,7 @@ use crate::name::Name;
 use crate::sink::{SinkLocation, SinkSettings};
 use crate::text::source::{Position, SourceDigest};
 
-/// What people want: the accounts, and for each address the key that should exist there.
+/// What should be: the accounts, and for each address the key that should exist there.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     /// The project's name; `default` where the manifest gives none and state is a local folder.

@@ -54,7 +54,7 @@ pub struct PolicyFile {
 /// What a rule says, by default and by place; the most exact selector wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<T> {
-    /// `None` where nothing is said.
+    /// `None` where the policy does not say.
     pub default: Option<T>,
     /// By address, environment, account, or pattern of an address.
     pub exceptions: BTreeMap<String, T>,
@@ -130,8 +130,8 @@ impl Default for Share {
 pub struct ForbiddenScope(pub String);
 
 impl ForbiddenScope {
-    /// Whether it covers a scope. What is under a prefix is told by the text alone, so that a scope that is
-    /// newer than the catalogue is forbidden too.
+    /// Whether it covers a scope. What is under a prefix depends on the text alone, so that a scope newer than the
+    /// catalogue is forbidden too.
     pub fn covers(&self, scope: &Scope) -> bool {
         let under = |prefix: &str| {
             let rest = scope.as_str().strip_prefix(prefix);

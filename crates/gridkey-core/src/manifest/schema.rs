@@ -280,7 +280,7 @@ mod blocks {
         pub version: u32,
         /// The project's name. It names the state, and is required where state is shared.
         pub project: Option<Name>,
-        /// Where state is kept; a local folder where nothing is said.
+        /// Where state is kept; a local folder by default.
         pub state: Option<StoreSettings>,
         /// The SendGrid accounts, by the names they have here.
         pub accounts: Option<Named<AccountBlock>>,
@@ -288,7 +288,7 @@ mod blocks {
         pub sinks: Option<Named<SinkSettings>>,
         /// Lists of scopes to be used as `set:NAME`. They may refer to each other.
         pub scope_sets: Option<Named<ScopeList>>,
-        /// What holds for every key, where nothing nearer says otherwise.
+        /// What holds for every key, unless something nearer says otherwise.
         pub defaults: Option<DefaultsBlock>,
         /// The environments, by name. A name with `*` is a pattern, whose environments exist when asked for.
         pub environments: Option<EnvironmentMap>,
@@ -324,9 +324,9 @@ mod blocks {
         pub subuser: Option<NonEmpty>,
         /// The customer account's id; requests are sent on its behalf.
         pub account_id: Option<NonEmpty>,
-        /// Where the account's data lives; `global` where nothing is said.
+        /// Where the account's data lives; the default is `global`.
         pub region: Option<Region>,
-        /// How many keys SendGrid allows in the account; 100 where nothing is said.
+        /// How many keys SendGrid allows in the account; the default is 100.
         pub key_limit: Option<KeyCount>,
         /// How many of them this project may hold.
         pub max_keys: Option<KeyCount>,
@@ -344,7 +344,7 @@ mod blocks {
         Command(#[schemars(length(min = 1))] Vec<NonEmpty>),
     }
 
-    /// What holds for every key, where nothing nearer says otherwise.
+    /// What holds for every key, unless something nearer says otherwise.
     #[derive(JsonSchema)]
     #[schemars(deny_unknown_fields)]
     pub struct DefaultsBlock {
@@ -418,9 +418,9 @@ mod blocks {
     #[derive(JsonSchema)]
     #[schemars(deny_unknown_fields, extend("not" = full_with_scopes()))]
     pub struct KeyBlock {
-        /// The name at SendGrid; the address with `-` for `/` where nothing is said. It may hold placeholders.
+        /// The name at SendGrid; the address with `-` for `/` by default. It may hold placeholders.
         pub name: Option<NonEmpty>,
-        /// What kind of key it is; `restricted` where nothing is said.
+        /// What kind of key it is; the default is `restricted`.
         pub access: Option<AccessChoice>,
         /// What the key may do. Required for `restricted` and `billing`, and not allowed for `full`.
         pub scopes: Option<ScopeList>,
@@ -428,7 +428,7 @@ mod blocks {
         pub owner: Option<NonEmpty>,
         /// What the key is for.
         pub description: Option<String>,
-        /// Where it exists: names, patterns, and `!name` to leave one out; everywhere where nothing is said.
+        /// Where it exists: names, patterns, and `!name` to leave one out; everywhere by default.
         #[schemars(length(min = 1))]
         pub environments: Option<Vec<EnvironmentChoice>>,
         /// The account.
@@ -489,11 +489,11 @@ mod blocks {
     pub struct RotateBlock {
         /// How old a key gets.
         pub every: Length,
-        /// How long the older key goes on working after the new one was delivered; `24h` where nothing is said.
+        /// How long the older key goes on working after the new one was delivered; the default is `24h`.
         pub overlap: Option<Length>,
         /// How long before a rotation is due it is announced, and may be brought forward.
         pub warn_before: Option<Length>,
-        /// What happens when the account has no spare slot; `postpone` where nothing is said.
+        /// What happens when the account has no spare slot; the default is `postpone`.
         pub at_limit: Option<AtLimit>,
     }
 
@@ -541,7 +541,7 @@ mod blocks {
     #[derive(JsonSchema)]
     #[schemars(deny_unknown_fields)]
     pub struct PolicyBlock {
-        /// Whether keys may have Full Access; `warn` where nothing is said.
+        /// Whether keys may have Full Access; the default is `warn`.
         pub full_access: Option<RuleBlock>,
         /// What happens to an owned key that is gone from its account.
         pub vanished: Option<MaybeByPlace<Vanished>>,
@@ -576,9 +576,9 @@ mod blocks {
     #[derive(JsonSchema)]
     #[schemars(deny_unknown_fields)]
     pub struct ShareBlock {
-        /// Of the keys that are owned in the account; `30%` where nothing is said.
+        /// Of the keys that are owned in the account; the default is `30%`.
         pub share: Option<Percent>,
-        /// A number that is allowed whatever the share comes to; 3 where nothing is said.
+        /// A number that is allowed whatever the share comes to; the default is 3.
         #[schemars(range(max = 100_000))]
         pub at_least: Option<u32>,
     }
@@ -590,7 +590,7 @@ mod blocks {
         /// The finding's code.
         #[schemars(extend("enum" = allowable_codes()))]
         pub code: String,
-        /// The key it is about; every key where nothing is said.
+        /// The key it is about; every key by default.
         pub address: Option<AddressText>,
         /// Why it is let pass.
         pub reason: NonEmpty,
@@ -612,7 +612,7 @@ mod blocks {
     pub struct ForeignBlock {
         /// Ids or names of those that are known, with `*` for any characters.
         pub known: Option<Vec<NonEmpty>>,
-        /// What is said about the others; `warn` where nothing is said.
+        /// What is said about the others; the default is `warn`.
         pub others: Option<Verdict>,
     }
 }

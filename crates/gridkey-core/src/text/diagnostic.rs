@@ -1,4 +1,4 @@
-//! Diagnostics: what is wrong with a text that people wrote, where it stands, and what to do about it.
+//! Diagnostics: what is wrong with a text that a person wrote, where it is, and what to do about it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

@@ -1,6 +1,6 @@
 //! The one place that stars out secrets, for every text that leaves gridkey.
 //!
-//! What is found is told by its form: a SendGrid key, whole or without its `SG.`; the credentials in an address; what
+//! Secrets are recognised by their form: a SendGrid key, whole or without its `SG.`; the credentials in an address; what
 //! follows `Bearer`, `password=` and their like; tokens with the prefixes of services; and long words that look random.
 
 use std::ops::Range;
@@ -233,13 +233,15 @@ fn of_addresses(text: &str, found: &mut Vec<Range<usize>>) {
         let Some(end) = rest.rfind('@') else { continue };
         let given = &rest[..end];
         let colon = given.find(':');
-        // `https://host:8200/path@2` has a port and a path before its `@`, and nobody's password.
+        // `https://host:8200/path@2` has a port and a path before its `@`, and no password.
         let is_path = given.find('/').is_some_and(|slash| {
             colon.is_none_or(|colon| {
                 colon > slash || given[colon + 1..slash].bytes().all(|byte| byte.is_ascii_digit())
             })
         });
-        if !is_path {
+        // A user's name or a host that another is hidden behind has to be seen; a token alone is longer.
+        let is_name = colon.is_none() && (given.len() < 8 || given.contains('.'));
+        if !is_path && !is_name {
             found.push(from + colon.map_or(0, |colon| colon + 1)..from + end);
         }
     }
@@ -363,6 +365,8 @@ mod tests {
             "SENDGRID_PRODUCTION_API_KEY_OF_THE_SHOP_2",
             "a bearer certificate, and basic knowledge",
             "me@example.com",
+            "https://me@example.com",
+            "https://vault.internal@evil.example",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ] {
             assert_eq!(redact(text), text);

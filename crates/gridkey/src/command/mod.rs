@@ -3,12 +3,12 @@
 mod apply;
 mod approve;
 mod audit;
-mod draft;
 mod drift;
 mod emulator;
 mod init;
 mod lifecycle;
 mod list;
+mod manifest_from_account;
 mod plan;
 mod revoke;
 mod scopes;
@@ -25,7 +25,9 @@ use crate::print;
 pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let Arguments { global, command } = arguments;
     match command {
-        Command::Init(arguments) if arguments.from_account => draft::run(&global, &arguments).await,
+        Command::Init(arguments) if arguments.from_account => {
+            manifest_from_account::run(&global, &arguments).await
+        }
         Command::Init(arguments) => init::run(&arguments),
         Command::Validate => validate::run(&global).await,
         Command::Plan(arguments) => plan::run(&global, &arguments).await,

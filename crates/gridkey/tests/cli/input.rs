@@ -193,3 +193,44 @@ fn usage_errors_have_their_own_code() {
     said(gridkey(folder.path(), &["--env", "nowhere", "plan"])).ends(1).says("nowhere");
     said(gridkey(folder.path(), &["--help"])).ends(0).says("Exit codes");
 }
+
+/// A symbolic link is another way to the same file, and not another place.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_behind_a_symbolic_link_is_one_location() {
+    let place = Place::new(Settings::default()).await;
+    std::fs::create_dir(place.path("data")).unwrap();
+    std::os::unix::fs::symlink("data", place.path("link")).unwrap();
+    let one = manifest("  mailer: { scopes: [mail.send] }\n").replace("path: .env", "path: data/.env");
+    place.write("gridkey.yaml", &one);
+    place.run(&["apply", "--yes"]).ends(0);
+    let held = place.read("data/.env");
+    place.write("gridkey.yaml", &one.replace("data/.env", "link/.env"));
+    place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes");
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.read("data/.env"), held, "the file is neither cleared nor written");
+    let two = one.replace(
+        "defaults:",
+        "  other: { dotenv: { path: link/.env, variable: SENDGRID_MAILER } }\ndefaults:",
+    );
+    let two = format!("{two}  reports: {{ scopes: [stats.read], sinks: [other] }}\n");
+    place.write("gridkey.yaml", &two);
+    place
+        .run(&["plan"])
+        .ends(1)
+        .says("keys `mailer` and `reports` would write to one place: data/.env#SENDGRID_MAILER")
+        .says("gridkey.yaml:9:3 and gridkey.yaml:10:3");
+}
+
+#[test]
+fn a_key_without_its_prefix_is_not_taken_for_an_id_and_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gridkey.yaml"), manifest("  mailer: { scopes: [mail.send] }\n"))
+        .unwrap();
+    let secret = "b".repeat(43);
+    for id in [format!("{}.{secret}", "a".repeat(22)), secret.clone()] {
+        let said = said(gridkey(folder.path(), &["import", "mailer", &id]));
+        said.ends(64).says("is not shown");
+        assert!(!said.all().contains(&secret), "{}", said.all());
+    }
+}

@@ -125,13 +125,12 @@ async fn an_account_of_sixty_keys_made_by_hand_is_adopted_and_nothing_else_happe
     let place = Place::new(Settings::default()).await;
     sixty(&place);
     let before = live(&place);
-    let drafted = place.run(&["init", "--from-account", "--look-in", "dotenv:deploy"]);
-    drafted
-        .ends(0)
+    let said = place.run(&["init", "--from-account", "--look-in", "dotenv:deploy"]);
+    said.ends(0)
         .says("60 keys in the manifest")
         .says("the secrets of 60 keys were found")
         .says("no manifest can name that place");
-    place.no_secrets("what init says", &drafted.all());
+    place.no_secrets("what init says", &said.all());
     place.no_secrets("the manifest", &place.read("gridkey.yaml"));
     place.run(&["validate"]).ends(0).says("The manifest is valid: 60 keys");
     let plan = place.run(&["plan"]);
@@ -156,7 +155,7 @@ async fn an_account_of_sixty_keys_made_by_hand_is_adopted_and_nothing_else_happe
     place.run(&["plan", "--detailed-exitcode"]).ends(0).says("No changes. 60 keys are as they should be.");
     assert_eq!(live(&place), before);
     place.run(&["validate"]).ends(0).says("is carried out, and can go");
-    // A second draft changes nothing.
+    // A second run changes nothing.
     place.run(&["init", "--from-account"]).ends(1).says("is there already");
     place.no_secrets_in_state();
 }

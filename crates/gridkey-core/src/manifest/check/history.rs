@@ -32,7 +32,7 @@ fn blocks<T>(
     entries
 }
 
-/// What addresses are probably meant where a text is none: those that the manifest comes to.
+/// The addresses that a text may have been meant for: those that the manifest comes to.
 pub(crate) struct Meant(Vec<String>);
 
 impl Meant {
@@ -63,7 +63,7 @@ impl Meant {
         let tidy = || {
             let parts = text.split('/').filter_map(|part| tidy_part(part, |c| c == '*'));
             let tidy = parts.collect::<Vec<_>>().join("/").parse::<AddressPattern>().ok()?;
-            // A mere `*` is more than anyone meant.
+            // A mere `*` would cover more than was meant.
             let is_new = tidy.as_str() != text && tidy.as_str() != "*" && !is_secret(text);
             is_new.then(|| format!(", did you mean `{tidy}`?"))
         };
@@ -161,14 +161,14 @@ pub(crate) fn import(field: Option<Field<'_>>, meant: &Meant, problems: &mut Pro
     })
 }
 
-/// The id of a key. What is none may be a secret, so it is not quoted.
+/// The ID of a key. Any other text may be a secret, so it is not quoted.
 fn key_id(text: &At<String>, problems: &mut Problems) -> Option<KeyId> {
     match KeyId::parse(text) {
         Ok(id) => Some(id),
         Err(error) => {
             problems.hide(text.site);
             problems
-                .error("invalid_key_id", text.site, format!("what `id` says is not shown: {error}"))
+                .error("invalid_key_id", text.site, format!("the value of `id` is not shown: {error}"))
                 .help("it is the middle of `SG.<id>.<secret>`; if the rest was given too, revoke that key");
             None
         }

@@ -46,7 +46,7 @@ fn rotate(field: &Field<'_>, problems: &mut Problems) -> Option<Option<Rotation>
     let every = every?;
     if every.is_zero() {
         problems
-            .error("zero_rotation", every.site, format!("`every` of {} is no time at all", field.what))
+            .error("zero_rotation", every.site, format!("`every` of {} is zero", field.what))
             .help("write how old a key gets, such as `30d`, or `rotate: never`");
         return None;
     }
@@ -55,7 +55,7 @@ fn rotate(field: &Field<'_>, problems: &mut Problems) -> Option<Option<Rotation>
         None => (every.site, DEFAULT_OVERLAP),
     };
     if length >= every.value {
-        let given = if overlap.is_some() { "" } else { ", which is 24h where nothing is said," };
+        let given = if overlap.is_some() { "" } else { ", by default 24h," };
         problems
             .error(
                 "overlap_too_long",

@@ -1,4 +1,4 @@
-//! Walks the tree of a merged manifest into a typed document, collecting every error on the way.
+//! Checks the tree of a merged manifest and reads it into a typed document, collecting every error on the way.
 
 pub(crate) mod block;
 mod history;
@@ -112,12 +112,12 @@ fn account(entry: &Entry, what: &str, problems: &mut Problems) -> AccountBlock {
         key_limit,
         max_keys: limit("max_keys", problems),
     };
-    kinship(&block, what, problems);
+    check_parentage(&block, what, problems);
     account
 }
 
 /// An account is a parent with its own managing key, or a child that says on whose behalf it is reached.
-fn kinship(block: &Block<'_>, what: &str, problems: &mut Problems) {
+fn check_parentage(block: &Block<'_>, what: &str, problems: &mut Problems) {
     let has = |name: &str| block.get(name);
     match (has("parent"), has("subuser"), has("account_id")) {
         (_, Some(_), Some(second)) => {

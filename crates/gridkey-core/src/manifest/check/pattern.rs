@@ -39,15 +39,15 @@ pub(crate) fn of_scopes(item: At<String>, what: &str, problems: &mut Problems) -
 fn unmatchable(catalogue: &Catalogue, pattern: &str) -> Option<(String, String)> {
     let error = match catalogue.expand(pattern) {
         Ok(_) => return None,
-        // What is under a prefix is told by the text, so these cover billing scopes.
-        Err(ExpandError::Billing(_)) if pattern.ends_with(".*") || pattern.ends_with(":full") => return None,
+        // What is under a prefix depends on the text alone, so this covers billing scopes.
+        Err(ExpandError::Billing(_)) if pattern.ends_with(".*") => return None,
         Err(error) => error,
     };
     let prefix = pattern.rsplit_once(':').map_or(pattern, |(prefix, _)| prefix);
     let help = match &error {
         ExpandError::Billing(_) => {
             return Some((
-                format!("`{pattern}` forbids nothing: a level does not cover billing scopes"),
+                format!("`{pattern}` matches no scope: a level does not cover billing scopes"),
                 format!("write `{prefix}.read` alone, or `{prefix}.*` for all of them"),
             ));
         }

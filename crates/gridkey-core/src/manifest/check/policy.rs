@@ -116,7 +116,7 @@ impl Reader<'_, '_> {
         for selector in std::mem::replace(&mut self.selectors, others) {
             if selector.contains(['/', '*']) {
                 self.problems
-                    .error("invalid_selector", selector.site, format!("`{selector}` is no account"))
+                    .error("invalid_selector", selector.site, format!("`{selector}` is not an account"))
                     .help(format!("`{name}` goes by account: `default`, or the name of one"));
             } else {
                 self.accounts.push(selector);
@@ -294,7 +294,7 @@ fn code(text: &At<String>, problems: &mut Problems) -> Option<Code> {
         None => {
             let meant = did_you_mean(text, allowable());
             problems
-                .error("unknown_code", text.site, format!("there is no finding `{text}`{meant}"))
+                .error("unknown_code", text.site, format!("unknown finding `{text}`{meant}"))
                 .help(format!("those that can be allowed are {}", list(allowable())));
             None
         }

@@ -20,7 +20,7 @@ pub(crate) fn length(field: &Field<'_>, problems: &mut Problems) -> Option<At<Du
                 .error(
                     "invalid_duration",
                     text.site,
-                    format!("{} is no length of time: `{text}`", field.what),
+                    format!("{} is not a length of time: `{text}`", field.what),
                 )
                 .help("write a whole number and one of `s`, `m`, `h`, `d`, `w`, such as `30d`");
             None
@@ -72,7 +72,7 @@ pub(crate) fn percent(field: &Field<'_>, problems: &mut Problems) -> Option<u8> 
     let percent = number.and_then(|number| number.parse::<u8>().ok()).filter(|percent| *percent <= 100);
     if percent.is_none() {
         problems
-            .error("invalid_share", text.site, format!("{} is no share: `{text}`", field.what))
+            .error("invalid_share", text.site, format!("{} is not a share: `{text}`", field.what))
             .help("write a whole number from 0 to 100 and `%`, such as `30%`");
     }
     percent
@@ -86,7 +86,7 @@ pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Op
     let entry = match &node.value {
         Value::Map(entries) if entries.len() == 1 => &entries[0],
         Value::Text(_) | Value::Integer(_) | Value::Number => {
-            let message = format!("{what} is written out, and a manifest never holds a secret");
+            let message = format!("{what} is written out, and a manifest must not hold a secret");
             problems.error("literal_credential", node.site, message).help(help);
             return None;
         }

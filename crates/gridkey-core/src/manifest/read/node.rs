@@ -49,7 +49,7 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A number that is no `i64`; what it is does not matter, as no field takes one.
+    /// A number that is not an `i64`; its value does not matter, as no field takes one.
     Number,
     Text(String),
     List(Vec<Node>),

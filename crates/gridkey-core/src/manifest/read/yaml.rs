@@ -20,12 +20,12 @@ const MAX_NODES: usize = 200_000;
 /// A manifest nests eight levels deep.
 const MAX_DEPTH: usize = 24;
 
-/// Anchors save some lines; hundreds of them are no manifest.
+/// Anchors save some lines; a manifest does not have hundreds of them.
 const MAX_ANCHORS: usize = 200;
 const MAX_ALIASES: usize = 2_000;
 const MAX_REPLAYED: usize = 50_000;
 
-/// Reads one file. `None` where it is no YAML document; why is among the problems then.
+/// Reads one file. `None` where it is not a YAML document; the problems then say why.
 pub(crate) fn parse(file: usize, bytes: &[u8], problems: &mut Problems) -> Option<Node> {
     let start = Site { file, line: 1, column: 1, start: 0, end: 0 };
     if bytes.len() > MAX_BYTES {
@@ -354,7 +354,7 @@ fn unexpected_tag(near: Site, text: &str, problems: &mut Problems) {
         .error(
             "unexpected_tag",
             site_of_range(near.file, text, start..start + length),
-            format!("`{tag}` is a tag to YAML, and a manifest has none"),
+            format!("YAML takes `{tag}` for a tag, and a manifest has no tags"),
         )
         .help(format!("text that starts with `!` has to be quoted: `\"{tag}\"`"));
 }

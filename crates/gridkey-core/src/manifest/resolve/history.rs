@@ -149,10 +149,8 @@ fn selectors(
     for selector in &document.account_selectors {
         if !accounts.keys().any(|account| account.as_str() == selector.value) {
             problems
-                .warning("unmatched_selector", selector.site, format!("`{selector}` is no account"))
-                .help(
-                    "this rule goes by account, so it holds for nothing here; see whether it is spelt right",
-                );
+                .warning("unmatched_selector", selector.site, format!("`{selector}` is not an account"))
+                .help("this rule goes by account, so it applies to nothing here; check the spelling");
         }
     }
     for selector in &document.selectors {
@@ -165,9 +163,9 @@ fn selectors(
                 .warning(
                     "unmatched_selector",
                     selector.site,
-                    format!("`{selector}` is no address, environment or account"),
+                    format!("`{selector}` is not an address, an environment or an account"),
                 )
-                .help("the rule holds for nothing; see whether it is spelt right");
+                .help("the rule applies to nothing; check the spelling");
         }
     }
 }

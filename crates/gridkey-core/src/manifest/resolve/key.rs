@@ -211,7 +211,7 @@ impl<'d> Keys<'d, '_> {
             account: fanned.cloned(),
             key: name.clone(),
         };
-        // Each part is looked at whatever became of the others, so that all errors are told.
+        // Each part is looked at whatever became of the others, so that all errors are reported.
         let access = self.access(&layers, name, key);
         let account = self.account(place, fanned, &layers, name);
         let owner = layers.nearest(|settings| settings.owner.clone());

@@ -17,6 +17,8 @@ pub(crate) struct Locations(BTreeMap<LocationId, Owner>);
 struct Owner {
     /// The address, by pattern where it is a sample's.
     label: String,
+    /// As it is shown: the same place can be spelt otherwise.
+    place: String,
     site: Site,
 }
 
@@ -40,7 +42,8 @@ impl Locations {
             let site = document.keys.get(&address.key).map_or(place.site, |key| key.site);
             for location in &key.sinks {
                 let Some(first) = self.0.get(&location.id()) else {
-                    self.0.insert(location.id(), Owner { label: label.clone(), site });
+                    let owner = Owner { label: label.clone(), place: location.at.place(), site };
+                    self.0.insert(location.id(), owner);
                     continue;
                 };
                 let keys = match (first.label == label, place.origin.pattern()) {
@@ -53,7 +56,12 @@ impl Locations {
                 let report = problems.error(
                     "shared_location",
                     site,
-                    format!("{keys} would write to one place: {location}"),
+                    match first.place == location.at.place() {
+                        true => format!("{keys} would write to one place: {location}"),
+                        false => {
+                            format!("{keys} would write to one place: {location} is {}", first.place)
+                        }
+                    },
                 );
                 let report =
                     if first.site == site { report } else { report.also(first.site, "the other key") };

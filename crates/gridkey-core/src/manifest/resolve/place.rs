@@ -23,7 +23,7 @@ pub(crate) enum Origin<'d> {
     /// The manifest has no environments; its keys exist once.
     Nowhere,
     Named(Name),
-    /// A sample is made to judge a pattern that nobody asked for; its keys are not wanted.
+    /// A sample is made to judge a pattern of which no environment was asked for; its keys are not wanted.
     Pattern {
         name: Name,
         pattern: &'d str,

@@ -178,12 +178,12 @@ fn unknown(name: Option<&str>, site: Site, problems: &mut Problems) {
             let meant = did_you_mean(&format!("{{{}}}", name.to_ascii_lowercase()), braced);
             format!("unknown placeholder `{{{name}}}`{meant}")
         }
-        None => "a brace here belongs to no placeholder".to_string(),
+        None => "this brace does not belong to a placeholder".to_string(),
     };
     let known = list(names.map(|name| format!("{{{name}}}")));
     problems.error("unknown_placeholder", site, message).help(format!(
-        "the placeholders are {known}, in lower or upper case; a brace that is meant as such is \
-            doubled: `{{{{`"
+        "the placeholders are {known}, in lower or upper case; a literal brace is doubled: \
+            `{{{{`"
     ));
 }
 
@@ -208,7 +208,7 @@ impl<'a> Values<'a> {
         match placeholder {
             Placeholder::Environment => "the manifest has no environments".to_string(),
             Placeholder::Subuser => {
-                "its account is no subuser; `{account}` has a value everywhere".to_string()
+                "its account is not a subuser; `{account}` has a value everywhere".to_string()
             }
             Placeholder::Owner => "add `owner` to the key, its environment or `defaults`".to_string(),
             Placeholder::Account | Placeholder::Key => "this cannot be".to_string(),

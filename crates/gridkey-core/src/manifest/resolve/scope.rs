@@ -13,7 +13,7 @@ use crate::name::Name;
 
 type Sets = BTreeMap<Name, At<Vec<At<String>>>>;
 
-/// Deeper references than this are no help to anyone, and would cost stack.
+/// Deeper references than this help no reader, and cost stack.
 const MAX_NESTING: usize = 32;
 
 /// Resolves lists of scopes, each once however many keys share it.
@@ -231,12 +231,12 @@ fn mixed(item: &At<String>, problems: &mut Problems) {
     let billing = item.starts_with("billing");
     let (message, help) = if billing {
         (
-            format!("`{item}` is a billing scope, and the key is not `access: billing`"),
+            format!("`{item}` is a billing scope, and the key does not have `access: billing`"),
             "a key holds billing scopes or others, never both: make it two keys",
         )
     } else {
         (
-            format!("`{item}` is no billing scope, and the key is `access: billing`"),
+            format!("`{item}` is not a billing scope, and the key has `access: billing`"),
             "a billing key holds billing scopes alone, each written out: make it two keys",
         )
     };

@@ -8,7 +8,9 @@ use futures::StreamExt;
 use futures::stream;
 use gridkey_core::inventory::Grantable;
 use gridkey_core::manifest::Credential;
-use gridkey_core::manifest_from_account::{Draft, DraftAccount, Drafted, LiveKey, draft};
+use gridkey_core::manifest_from_account::{
+    AccountEntry, LiveAccount, LiveKey, WrittenManifest, manifest_from_account,
+};
 use gridkey_core::{KeyId, OnBehalfOf, Region, SinkSettings};
 use gridkey_engine::Concurrency;
 use gridkey_engine::ports::{AccountReader, ReadError};
@@ -39,15 +41,15 @@ pub async fn run(global: &Global, arguments: &InitArguments) -> Result<Exit, Com
     let reader = open(global, &account, &arguments.source).await?;
     let mut wanted = read(account, reader.as_ref(), global.concurrency()).await?;
     wanted.found = look(&arguments.source, &arguments.folder, &wanted.keys).await?;
-    let drafted = draft(&wanted);
-    init::write(&arguments.folder, &drafted.text)?;
-    say(&drafted, &wanted, !arguments.source.look_in.is_empty());
+    let written = manifest_from_account(&wanted);
+    init::write(&arguments.folder, &written.text)?;
+    say(&written, &wanted, !arguments.source.look_in.is_empty());
     Ok(Exit::Done)
 }
 
-fn of(source: &SourceAccount) -> DraftAccount {
+fn of(source: &SourceAccount) -> AccountEntry {
     let subuser = source.subuser.clone().map(OnBehalfOf::Subuser);
-    DraftAccount {
+    AccountEntry {
         name: source.account.clone(),
         api_key: source.api_key_env.clone(),
         region: match source.region {
@@ -60,7 +62,7 @@ fn of(source: &SourceAccount) -> DraftAccount {
 
 async fn open(
     global: &Global,
-    account: &DraftAccount,
+    account: &AccountEntry,
     source: &SourceAccount,
 ) -> Result<Arc<dyn AccountReader>, CommandError> {
     let credential = Credential::Env(source.api_key_env.clone());
@@ -79,10 +81,10 @@ async fn open(
 
 /// One list, one look at each key, and what the managing key can grant.
 async fn read(
-    account: DraftAccount,
+    account: AccountEntry,
     reader: &dyn AccountReader,
     concurrency: Concurrency,
-) -> Result<Draft, CommandError> {
+) -> Result<LiveAccount, CommandError> {
     let failed = |error: ReadError| {
         CommandError::new("the account cannot be read")
             .because(&error)
@@ -109,7 +111,7 @@ async fn read(
         Err(error) => Grantable::Unknown(error.message),
     };
     let managing_key = reader.managing_key();
-    Ok(Draft { account, keys, managing_key, grantable, found: BTreeMap::new() })
+    Ok(LiveAccount { account, keys, managing_key, grantable, found: BTreeMap::new() })
 }
 
 /// Where the secrets of these keys are.
@@ -142,17 +144,17 @@ async fn look(
     Ok(found)
 }
 
-fn say(drafted: &Drafted, wanted: &Draft, looked: bool) {
-    for left in &drafted.left_out {
+fn say(written: &WrittenManifest, wanted: &LiveAccount, looked: bool) {
+    for left in &written.left_out {
         print::say(&format!("left out: {} \"{}\": {}", left.id, safe(&left.name), left.why));
     }
-    for (id, at) in &drafted.unnamed {
+    for (id, at) in &written.unnamed {
         print::say(&format!(
             "note: {} holds the key {id}, and no manifest can name that place",
             safe(at.place())
         ));
     }
-    print::say(&format!("{} in the manifest", count(drafted.keys, "key")));
+    print::say(&format!("{} in the manifest", count(written.keys, "key")));
     if looked {
         print::say(&format!("the secrets of {} were found", count(wanted.found.len(), "key")));
     }

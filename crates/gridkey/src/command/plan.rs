@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::args::{Form, Format, Global, LogFormat, PlanArguments};
-use crate::environments::{Gone, choose};
+use crate::environments::{EnvironmentChoice, Gone, choose};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::project::{Project, read_manifest, read_policy};
@@ -112,14 +112,20 @@ impl<'a> ReadOnlyRun<'a> {
 
 /// Two manifests and a policy file, and nothing else is read.
 fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<Plan, CommandError> {
-    let (bare, _) = read_manifest(&global.manifest, &[])?;
-    let chosen = choose(&global.environments, &bare.manifest, &BTreeSet::new(), Gone::Refused)?;
+    let (bare_newer, _) = read_manifest(&global.manifest, &[])?;
+    let (bare_older, _) = read_manifest(older, &[])?;
+    // An environment of a pattern that only one of the two has is simply not there in the other.
+    let made_by_older = |name: &&Name| {
+        bare_older.manifest.patterns.keys().any(|pattern| matches_pattern(pattern, name.as_str()))
+    };
+    let mut known_before: BTreeSet<Name> = bare_older.manifest.environments.keys().cloned().collect();
+    known_before.extend(global.environments.iter().filter_map(|choice| match choice {
+        EnvironmentChoice::Name(name) => Some(name).filter(made_by_older).cloned(),
+        EnvironmentChoice::Pattern(_) => None,
+    }));
+    let chosen = choose(&global.environments, &bare_newer.manifest, &known_before, Gone::Allowed)?;
     let (newer, _) = read_manifest(&global.manifest, &chosen.requested)?;
-    // A pattern that is new is not in the older manifest, where its environment is simply not there.
-    let (bare, _) = read_manifest(older, &[])?;
-    let known =
-        |name: &&Name| bare.manifest.patterns.keys().any(|pattern| matches_pattern(pattern, name.as_str()));
-    let requested: Vec<Name> = chosen.requested.iter().filter(known).cloned().collect();
+    let requested: Vec<Name> = chosen.names.iter().flatten().filter(made_by_older).cloned().collect();
     let (older, _) = read_manifest(older, &requested)?;
     let policy = global.policy.as_deref().map(read_policy).transpose()?;
     let options = Options { allow: arguments.narrowing.allow.clone(), ..Options::default() };

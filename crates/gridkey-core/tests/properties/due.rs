@@ -35,7 +35,6 @@ fn with_and_without_due_work_is_together_all_of_it() {
             ("something due", 2000),
             ("something due beside an edit of the same key", 250),
             ("a due rotation", 1500),
-            ("a move of a key with due work", 50),
         ],
     };
     property.holds(check);

@@ -112,9 +112,14 @@ impl<'a> Index<'a> {
         self.input.selection.has(self.input.manifest, address) && !self.moves.left_alone.contains(address)
     }
 
+    /// Whether an address is in an environment that the run is about, whatever `--only` says.
+    pub fn is_in_environments(&self, address: &Address) -> bool {
+        self.input.selection.has_environment(self.input.manifest, address.environment.as_ref())
+    }
+
     /// Whether the run settles creations of an address that broke off: those of every address in its environments.
     pub fn is_recovered(&self, address: &Address) -> bool {
-        self.input.selection.has_environment(self.input.manifest, address.environment.as_ref())
+        self.is_in_environments(address)
             && !self.moves.left_alone.contains(address)
             && !self.moves.unmoved.contains(address)
     }

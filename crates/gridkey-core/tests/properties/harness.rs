@@ -6,9 +6,8 @@ use std::fmt::Write;
 
 use crate::world::{Event, Recipe};
 
-/// Worlds for each property, unless `GRIDKEY_CASES` says otherwise. Seed 11664 of `selection` is known to fail (a creation
-/// that broke off is not recovered beside `--only`), and more of `due` and `selection` may from there to 100,000.
-const CASES: u64 = 10_000;
+/// Worlds for each property, unless `GRIDKEY_CASES` says otherwise.
+const CASES: u64 = 100_000;
 
 /// Below this, lower bounds on what was interesting say little.
 const ENOUGH: u64 = 5_000;

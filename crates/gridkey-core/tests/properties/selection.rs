@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::manifest::{AtLimit, RemovedWhat};
-use gridkey_core::plan::{Action, Change, Code, Plan, Severity, Step, plan};
+use gridkey_core::plan::{Action, Change, Code, Note, Plan, Severity, Step, plan};
 use gridkey_core::state::Purpose;
 use gridkey_core::{Address, KeyId, Name};
 
@@ -255,11 +255,13 @@ fn not_recovered(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) 
         return all;
     }
     for change in whole.changes.iter().filter(|change| change.action == Action::Recover) {
-        if !is_in_environments(world, &change.address) || is_selected(world, &change.address) {
+        let given_up = change.steps.iter().all(|step| matches!(step, Step::RevokeAbandoned { .. }));
+        // The whole plan may move what was given up out of an environment that the run is not about.
+        let outside = given_up_at(world, change).any(|address| !is_in_environments(world, address));
+        if outside || !is_in_environments(world, &change.address) || is_selected(world, &change.address) {
             continue;
         }
         tally.count("a recovery beside `--only`");
-        let given_up = change.steps.iter().all(|step| matches!(step, Step::RevokeAbandoned { .. }));
         let same = |other: &&Change| {
             // What was given up is known by the address that its key had, or has after a move.
             (other.address == change.address || given_up)
@@ -273,6 +275,17 @@ fn not_recovered(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) 
         }
     }
     all
+}
+
+/// The addresses for which the creations of a change were given up, as state has them.
+fn given_up_at<'a>(world: &'a World, change: &'a Change) -> impl Iterator<Item = &'a Address> {
+    change.notes.iter().filter_map(|note| match note {
+        Note::Creation { marker, .. } => {
+            let abandoned = world.states.get(&change.account)?.abandoned.get(marker)?;
+            Some(&abandoned.address)
+        }
+        _ => None,
+    })
 }
 
 fn is_stopped(plan: &Plan) -> bool {

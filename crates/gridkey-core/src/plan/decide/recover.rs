@@ -67,9 +67,10 @@ pub(crate) fn recover(account: &Account<'_>, findings: &mut Findings<'_>) -> Rec
     }
     // What was given up in an environment that is gone is no other run's business than one about everything.
     let everything = account.input.selection.environments.is_none();
+    // No sink has its secret, so a move that is left for another run does not stand against revoking it.
     let abandoned = state.abandoned.iter();
     for (marker, abandoned) in
-        abandoned.filter(|(_, abandoned)| everything || account.index.is_recovered(&abandoned.address))
+        abandoned.filter(|(_, abandoned)| everything || account.index.is_in_environments(&abandoned.address))
     {
         for id in marked.remove(marker).unwrap_or_default() {
             let step = Step::RevokeAbandoned { id: id.clone() };

@@ -7,7 +7,7 @@ use gridkey_core::inventory::AccountInventory;
 use gridkey_core::plan::{Action, Due, Plan};
 use gridkey_core::{Address, KeyId, LocationId, Name};
 
-use crate::effect::{Effect, effects, is_blocked, is_told};
+use crate::effect::{Effect, effects, is_blocked, is_told, moves};
 use crate::harness::{Broken, Property, Tally, broken};
 use crate::world::{EDITS, Event, HISTORY, Recipe, World};
 
@@ -35,6 +35,7 @@ fn with_and_without_due_work_is_together_all_of_it() {
             ("something due", 2000),
             ("something due beside an edit of the same key", 250),
             ("a due rotation", 1500),
+            ("a move of a key with due work", 50),
         ],
     };
     property.holds(check);
@@ -180,11 +181,14 @@ fn interesting(include: &Plan, exclude: &Plan, only: &Plan, tally: &mut Tally) {
         if edited {
             tally.count("something due beside an edit of the same key");
         }
-        let moves = include.changes.iter().filter(|other| other.address == change.address);
-        if moves
-            .flat_map(|change| &change.steps)
-            .any(|step| matches!(step, gridkey_core::plan::Step::Move { .. }))
-        {
+    }
+    // A run about due work alone leaves such a key for one that moves it, and says so.
+    let moved: BTreeSet<Address> = moves(include).into_values().collect();
+    let is_made = |plan: &Plan, address: &Address| {
+        all_done(plan).iter().any(|(of, done)| of == address && matches!(done, Done::Made(..)))
+    };
+    for address in &moved {
+        if is_made(include, address) && !is_made(exclude, address) {
             tally.count("a move of a key with due work");
         }
     }

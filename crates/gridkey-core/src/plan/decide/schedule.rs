@@ -89,7 +89,7 @@ pub(crate) fn rotation(
     let now = account.at();
     let applied = account.index.applied_lifecycle(wanted, owned).rotate;
     let rotation = match account.index.is_due_alone() {
-        true => with_limit(applied?, wanted.rotate?),
+        true => as_both_allow(applied?, wanted.rotate?),
         false => wanted.rotate?,
     };
     let by_edit = applied.is_none_or(|applied| self::dates(applied, owned).due > now);
@@ -117,13 +117,16 @@ pub(crate) fn rotation(
     Some(Due { part, what: What::Rotation(rotation.at_limit), at: dates.due, by_edit })
 }
 
-/// What was applied; but where one of the two does not want the older key revoked first, it is not.
-fn with_limit(applied: Rotation, wanted: Rotation) -> Rotation {
+/// What was applied; but where one of the two does not want the older key revoked first, or the rotation brought
+/// forward, it is not.
+fn as_both_allow(applied: Rotation, wanted: Rotation) -> Rotation {
     let at_limit = match applied.at_limit {
         AtLimit::Replace => wanted.at_limit,
         AtLimit::Postpone | AtLimit::Block => applied.at_limit,
     };
-    Rotation { at_limit, ..applied }
+    let warn_before =
+        applied.warn_before.zip(wanted.warn_before).map(|(applied, wanted)| applied.min(wanted));
+    Rotation { at_limit, warn_before, ..applied }
 }
 
 /// Why a rotation that is due is not made by the clock.

@@ -15,7 +15,7 @@ use crate::plan::document::change::{
     AccountPlan, Cause, Change, ComputedFrom, FORMAT_VERSION, Plan, PlanKind,
 };
 use crate::plan::document::effect::Effect;
-use crate::plan::document::step::{Order, Step};
+use crate::plan::document::step::Order;
 use crate::plan::findings::Findings;
 use crate::plan::input::PlanInput;
 use crate::plan::judge::key::{JudgedChange, judge};
@@ -140,20 +140,8 @@ impl Assembly {
     /// The moves of changes that no plan file approves.
     pub fn refused_moves(&self) -> impl Iterator<Item = (Name, Address)> {
         self.not_approved.iter().flat_map(|change| {
-            let effects = change.steps.iter().flat_map(Step::effects);
-            let moves = effects.filter_map(|effect| match effect {
-                Effect::Moves(from) => Some((change.account.clone(), from.clone())),
-                Effect::Makes { .. }
-                | Effect::Finishes(_)
-                | Effect::Renames(_)
-                | Effect::Rescopes(_)
-                | Effect::Revokes { .. }
-                | Effect::Delivers(_)
-                | Effect::Clears(_)
-                | Effect::Adopts(_)
-                | Effect::LetsGo(_) => None,
-            });
-            moves.collect::<Vec<_>>()
+            let moves = change.effects().filter_map(Effect::moved_from);
+            moves.map(|from| (change.account.clone(), from.clone()))
         })
     }
 
@@ -193,9 +181,7 @@ fn sort(changes: &mut [Change]) {
 
 /// Whether a key that the manifest no longer has is revoked.
 fn revokes_for_good(change: &Change) -> bool {
-    let revokes =
-        || change.steps.iter().flat_map(Step::effects).any(|effect| matches!(effect, Effect::Revokes { .. }));
-    change.cause == Cause::Edited && change.before.is_some() && change.after.is_none() && revokes()
+    change.cause == Cause::Edited && change.ends_key()
 }
 
 fn looks_renamed(account: &Name, pair: &Renamed, changes: &[&Change]) -> Finding {

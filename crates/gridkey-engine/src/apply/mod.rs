@@ -179,26 +179,9 @@ async fn check_sinks(
 ) -> Result<(), ApplyError> {
     let steps = by_account.values().flatten().flat_map(|change| &change.steps);
     let locations: BTreeMap<LocationId, &SinkLocation> = steps
-        .filter_map(|step| match step {
-            Step::Mint(mint) => Some(&mint.puts),
-            Step::Move { .. }
-            | Step::Adopt(_)
-            | Step::Forget { .. }
-            | Step::RevokeFirst { .. }
-            | Step::RevokeOlder { .. }
-            | Step::FinishPending(_)
-            | Step::RevokePending { .. }
-            | Step::DiscardPending { .. }
-            | Step::AbandonPending { .. }
-            | Step::RevokeAbandoned { .. }
-            | Step::RetireKey { .. }
-            | Step::PostponeRetirement { .. }
-            | Step::RetireLocation { .. }
-            | Step::Delete(_)
-            | Step::Rename { .. }
-            | Step::Update { .. }
-            | Step::Deliver { .. }
-            | Step::Record(_) => None,
+        .filter_map(|step| {
+            let Step::Mint(mint) = step else { return None };
+            Some(&mint.puts)
         })
         .flatten()
         .map(|put| (put.location.id(), &put.location))

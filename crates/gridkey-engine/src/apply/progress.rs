@@ -64,26 +64,9 @@ impl<'a> Ledger<'a> {
 
     /// The successor that a deletion waits for in vain.
     pub fn missing_successor(&self, change: &Change) -> Option<Address> {
-        let deletions = change.steps.iter().filter_map(|step| match step {
-            Step::Delete(delete) => Some(&delete.successors),
-            Step::Move { .. }
-            | Step::Adopt(_)
-            | Step::Forget { .. }
-            | Step::FinishPending(_)
-            | Step::RevokePending { .. }
-            | Step::DiscardPending { .. }
-            | Step::AbandonPending { .. }
-            | Step::RevokeAbandoned { .. }
-            | Step::RetireKey { .. }
-            | Step::PostponeRetirement { .. }
-            | Step::RetireLocation { .. }
-            | Step::RevokeFirst { .. }
-            | Step::Rename { .. }
-            | Step::Update { .. }
-            | Step::Deliver { .. }
-            | Step::Record(_)
-            | Step::Mint(_)
-            | Step::RevokeOlder { .. } => None,
+        let deletions = change.steps.iter().filter_map(|step| {
+            let Step::Delete(delete) = step else { return None };
+            Some(&delete.successors)
         });
         deletions.flatten().find(|address| self.is_broken(address)).cloned()
     }

@@ -18,7 +18,7 @@ use crate::manifest::{Manifest, RemovedWhat};
 use crate::name::Name;
 use crate::plan::document::change::{Action, Cause, Change, FORMAT_VERSION, KeyValues, Plan, PlanKind};
 use crate::plan::document::effect::Effect;
-use crate::plan::document::step::{Put, Step};
+use crate::plan::document::step::Put;
 use crate::plan::input::Selection;
 use crate::sink::{LocationId, SinkLocation};
 use crate::state::AccountState;
@@ -228,7 +228,7 @@ impl Approval {
     pub(crate) fn approves_retirement(&self, change: &Change) -> bool {
         self.of(change).any(|file| {
             let allowed = Allowed::of(file, false);
-            effects_of(change).all(|effect| allowed.has(&effect))
+            change.effects().all(|effect| allowed.has(&effect))
         })
     }
 
@@ -237,19 +237,7 @@ impl Approval {
     pub fn approved_rotations(&self) -> impl Iterator<Item = (&Address, &KeyId)> {
         let asked = self.changes().filter(|change| change.cause == Cause::Requested);
         asked.flat_map(|change| {
-            let effects = change.steps.iter().flat_map(Step::effects);
-            effects.filter_map(|effect| match effect {
-                Effect::Makes { access: _, replaces } => Some((&change.address, replaces?)),
-                Effect::Finishes(_)
-                | Effect::Renames(_)
-                | Effect::Rescopes(_)
-                | Effect::Revokes { .. }
-                | Effect::Delivers(_)
-                | Effect::Clears(_)
-                | Effect::Moves(_)
-                | Effect::Adopts(_)
-                | Effect::LetsGo(_) => None,
-            })
+            change.effects().filter_map(|effect| Some((&change.address, effect.replaced()?)))
         })
     }
 
@@ -275,7 +263,7 @@ impl Approval {
             let kept = now.first().and_then(|kept| kept.after.as_ref());
             let older = file.before.as_ref().and_then(|before| before.id.as_ref());
             let is_older = kept.is_some_and(|kept| older.is_some() && kept.id.as_ref() == older);
-            let makes = effects_of(file).any(|effect| matches!(effect, Effect::Makes { .. }));
+            let makes = file.effects().any(|effect| matches!(effect, Effect::Makes { .. }));
             if makes && is_older {
                 // It waits for a slot or a sink, or was not asked for, and a finding says so.
                 continue;
@@ -305,15 +293,11 @@ fn widen<T: Clone + Ord>(all: &mut Option<BTreeSet<T>>, one: Option<&BTreeSet<T>
     }
 }
 
-fn effects_of(change: &Change) -> impl Iterator<Item = Effect<'_>> {
-    change.steps.iter().flat_map(Step::effects)
-}
-
 /// Whether a change only takes back what a run that broke off had begun, and that no sink has: it makes nothing and
 /// takes nothing from anybody, so it needs no approval of its own.
 fn only_cleans_up(change: &Change) -> bool {
     change.cause == Cause::Recovery
-        && effects_of(change).all(|effect| match effect {
+        && change.effects().all(|effect| match effect {
             Effect::Revokes { id: _, when } => !when.may_break_a_consumer(),
             Effect::Makes { .. }
             | Effect::Finishes(_)
@@ -331,9 +315,9 @@ fn only_cleans_up(change: &Change) -> bool {
 /// was, and will be, what was approved.
 fn covers(approved: &Change, wanted: &Change) -> bool {
     // What an earlier run of the same file began, and did not finish.
-    let goes_on = wanted.cause == Cause::Recovery && effects_of(approved).any(|effect| is_of_a_key(&effect));
+    let goes_on = wanted.cause == Cause::Recovery && approved.effects().any(|effect| is_of_a_key(&effect));
     let allowed = Allowed::of(approved, goes_on);
-    if !effects_of(wanted).all(|effect| allowed.has(&effect)) {
+    if !wanted.effects().all(|effect| allowed.has(&effect)) {
         return false;
     }
     match (&approved.after, &wanted.after) {
@@ -373,21 +357,10 @@ struct Allowed<'a> {
 
 impl<'a> Allowed<'a> {
     fn of(change: &'a Change, goes_on: bool) -> Self {
-        let effects: Vec<Effect<'a>> = effects_of(change).collect();
+        let effects: Vec<Effect<'a>> = change.effects().collect();
         let given = change.after.as_ref().map(|after| ids(&after.sinks)).unwrap_or_default();
-        let cleared = effects.iter().filter_map(|effect| match effect {
-            Effect::Clears(location) => Some(location.id()),
-            Effect::Makes { .. }
-            | Effect::Finishes(_)
-            | Effect::Renames(_)
-            | Effect::Rescopes(_)
-            | Effect::Revokes { .. }
-            | Effect::Delivers(_)
-            | Effect::Moves(_)
-            | Effect::Adopts(_)
-            | Effect::LetsGo(_) => None,
-        });
-        let cleared = cleared.collect();
+        let cleared = effects.iter().filter_map(|effect| effect.cleared());
+        let cleared = cleared.map(SinkLocation::id).collect();
         Self { effects, goes_on, given, cleared }
     }
 
@@ -421,20 +394,10 @@ impl<'a> Allowed<'a> {
     /// What was let pass for one value in a location was not let pass for another.
     fn overwrites(&self, put: &Put) -> bool {
         let Some(foreign) = put.overwrites() else { return true };
-        self.effects.iter().any(|approved| match approved {
-            Effect::Delivers(known) => {
-                known.location.id() == put.location.id() && known.overwrites() == Some(foreign)
-            }
-            Effect::Makes { .. }
-            | Effect::Finishes(_)
-            | Effect::Renames(_)
-            | Effect::Rescopes(_)
-            | Effect::Revokes { .. }
-            | Effect::Clears(_)
-            | Effect::Moves(_)
-            | Effect::Adopts(_)
-            | Effect::LetsGo(_) => false,
-        })
+        self.effects
+            .iter()
+            .filter_map(|approved| approved.delivered())
+            .any(|known| known.location.id() == put.location.id() && known.overwrites() == Some(foreign))
     }
 }
 
@@ -541,6 +504,7 @@ mod tests {
     use crate::inventory::SinkContent;
     use crate::manifest::{AtLimit, OnDelete, Rotation};
     use crate::plan::document::change::Reason;
+    use crate::plan::document::step::Step;
     use crate::plan::document::step::{Delete, DeleteKey, Mint};
     use crate::sink::{DotenvSettings, SinkSettings};
     use crate::state::{Purpose, RevokeOld, Settings};

@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::address::Address;
 use crate::inventory::SinkContent;
 use crate::key::KeyId;
+use crate::plan::document::change::Change;
 use crate::plan::document::step::{Mint, Put, Step};
 use crate::sink::SinkLocation;
 use crate::state::{Purpose, RevokeOld};
@@ -109,6 +110,20 @@ impl Step {
     }
 }
 
+impl Change {
+    /// What all its steps do.
+    pub fn effects(&self) -> impl Iterator<Item = Effect<'_>> {
+        self.steps.iter().flat_map(Step::effects)
+    }
+
+    /// Whether a key is revoked, and the address has none in this account afterwards.
+    pub(crate) fn ends_key(&self) -> bool {
+        self.before.is_some()
+            && self.after.is_none()
+            && self.effects().any(|effect| matches!(effect, Effect::Revokes { .. }))
+    }
+}
+
 fn delivers(puts: &[Put]) -> impl Iterator<Item = Effect<'_>> {
     puts.iter().map(Effect::Delivers)
 }
@@ -136,6 +151,36 @@ impl Put {
 }
 
 impl<'a> Effect<'a> {
+    /// What a location is given.
+    pub fn delivered(self) -> Option<&'a Put> {
+        let Self::Delivers(put) = self else { return None };
+        Some(put)
+    }
+
+    /// A location that loses its value.
+    pub fn cleared(self) -> Option<&'a SinkLocation> {
+        let Self::Clears(location) = self else { return None };
+        Some(location)
+    }
+
+    /// The address that a key had before.
+    pub fn moved_from(self) -> Option<&'a Address> {
+        let Self::Moves(from) = self else { return None };
+        Some(from)
+    }
+
+    /// The key in whose place one is made.
+    pub fn replaced(self) -> Option<&'a KeyId> {
+        let Self::Makes { access: _, replaces } = self else { return None };
+        replaces
+    }
+
+    /// A key that is revoked while a program may be using it.
+    pub fn revoked_in_use(self) -> Option<&'a KeyId> {
+        let Self::Revokes { id, when } = self else { return None };
+        Some(id).filter(|_| when.may_break_a_consumer())
+    }
+
     /// The live key that is changed, revoked, or owned from now on.
     pub fn touches(self) -> Option<&'a KeyId> {
         match self {

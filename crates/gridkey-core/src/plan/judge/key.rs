@@ -5,7 +5,6 @@ use crate::plan::choose::parts::Chosen;
 use crate::plan::decide::decision::Decision;
 use crate::plan::document::change::{Change, KeyValues};
 use crate::plan::document::effect::Effect;
-use crate::plan::document::step::Step;
 use crate::plan::findings::Findings;
 use crate::plan::input::PlanInput;
 use crate::plan::judge::{lint, policy, protection};
@@ -63,5 +62,5 @@ impl Older<'_> {
 }
 
 fn adopts(change: &Change) -> bool {
-    change.steps.iter().flat_map(Step::effects).any(|effect| matches!(effect, Effect::Adopts(_)))
+    change.effects().any(|effect| matches!(effect, Effect::Adopts(_)))
 }

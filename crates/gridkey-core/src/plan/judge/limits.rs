@@ -9,7 +9,6 @@ use crate::name::Name;
 use crate::plan::account::Account;
 use crate::plan::document::change::{Cause, Change};
 use crate::plan::document::effect::Effect;
-use crate::plan::document::step::Step;
 use crate::plan::findings::{Findings, RuleSource};
 use crate::plan::input::PlanInput;
 use crate::text::pattern::matches_pattern;
@@ -59,9 +58,7 @@ fn is_deletion(change: &Change) -> bool {
         | Cause::HandedOver
         | Cause::Recovery => false,
     };
-    let revokes =
-        || change.steps.iter().flat_map(Step::effects).any(|effect| matches!(effect, Effect::Revokes { .. }));
-    wanted_no_more && change.before.is_some() && change.after.is_none() && revokes()
+    wanted_no_more && change.ends_key()
 }
 
 fn is_from_pattern(account: &Account<'_>, environment: Option<&Name>) -> bool {
@@ -125,7 +122,7 @@ fn managing_key(account: &Account<'_>, changes: &[&Change], findings: &mut Findi
     let mut guarded: BTreeSet<&KeyId> = account.read.known_managing_key().into_iter().collect();
     guarded.extend(account.state.and_then(|state| state.managing_key.as_ref()));
     for change in changes {
-        let touched = change.steps.iter().flat_map(Step::effects).filter_map(Effect::touches);
+        let touched = change.effects().filter_map(Effect::touches);
         let Some(id) = touched.into_iter().find(|id| guarded.contains(id)) else { continue };
         let message = format!("`{}` would {} the managing key itself ({id})", change.address, change.action);
         let help = "keep the managing key out of the manifest; change it by hand";

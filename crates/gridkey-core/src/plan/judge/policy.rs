@@ -98,31 +98,10 @@ pub(crate) fn policy(input: &PlanInput<'_>, older: &Older<'_>, change: &Change, 
             let Some(Broken { code, message, way_out, by }) = check(source, after) else { continue };
             let already =
                 older.any(|before| check(source, before).is_some_and(|broken| broken.by.is_superset(&by)));
-            let severity = match change.cause {
-                // What a person edits has to keep the rules from then on.
-                Cause::Edited => Severity::Blocks,
-                Cause::InStep
-                | Cause::Drifted
-                | Cause::Vanished
-                | Cause::SecretLost
-                | Cause::Due
-                | Cause::Expired
-                | Cause::Requested
-                | Cause::HandedOver
-                | Cause::Recovery
-                    if already =>
-                {
-                    Severity::Warns
-                }
-                Cause::InStep
-                | Cause::Drifted
-                | Cause::Vanished
-                | Cause::SecretLost
-                | Cause::Due
-                | Cause::Expired
-                | Cause::Requested
-                | Cause::HandedOver
-                | Cause::Recovery => Severity::Blocks,
+            // What a person edits has to keep the rules from then on.
+            let severity = match already && change.cause != Cause::Edited {
+                true => Severity::Warns,
+                false => Severity::Blocks,
             };
             let help = source.help(&way_out, code, after);
             let broken = Finding::blocks(code, message, help).with_severity(severity);

@@ -4,7 +4,6 @@ use crate::access::Access;
 use crate::finding::{Code, Finding};
 use crate::plan::document::change::{Cause, Change, KeyValues};
 use crate::plan::document::effect::Effect;
-use crate::plan::document::step::Step;
 use crate::plan::findings::Findings;
 
 /// Raises what a protected key would lose or gain.
@@ -31,7 +30,7 @@ fn harm(before: &KeyValues, change: &Change) -> Option<&'static str> {
         Some(_) => None,
         // Its successor, in another account, is what the address has.
         None if change.cause == Cause::HandedOver => None,
-        None => change.steps.iter().flat_map(Step::effects).find_map(|effect| match effect {
+        None => change.effects().find_map(|effect| match effect {
             Effect::Revokes { .. } => Some("be deleted"),
             Effect::LetsGo(_) => Some("be forgotten"),
             Effect::Makes { .. }

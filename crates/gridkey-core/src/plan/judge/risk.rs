@@ -7,7 +7,6 @@ use crate::inventory::SinkContent;
 use crate::key::KeyId;
 use crate::plan::document::change::{Cause, Change, Plan};
 use crate::plan::document::effect::Effect;
-use crate::plan::document::step::Step;
 use crate::sink::SinkLocation;
 
 /// Something about a change that is worth a second look; the gravest comes first.
@@ -32,8 +31,7 @@ impl Change {
             return Vec::new();
         }
         let mut risks = Vec::new();
-        let effects: Vec<Effect<'_>> = self.steps.iter().flat_map(Step::effects).collect();
-        let revoked: BTreeSet<KeyId> = effects.iter().filter_map(revoked_at_once).cloned().collect();
+        let revoked: BTreeSet<KeyId> = self.effects().filter_map(Effect::revoked_in_use).cloned().collect();
         if self.is_gone() || !revoked.is_empty() {
             risks.push(Risk::Revokes(revoked));
         }
@@ -50,17 +48,14 @@ impl Change {
         if before.is_some() && !gained.is_empty() {
             risks.push(Risk::Widened(gained));
         }
-        risks.extend(effects.iter().filter_map(overwrites));
+        risks.extend(self.effects().filter_map(overwrites));
         risks.sort();
         risks
     }
 
     /// Whether the address has no key afterwards.
     fn is_gone(&self) -> bool {
-        let lets_go = || {
-            let mut effects = self.steps.iter().flat_map(Step::effects);
-            effects.any(|effect| matches!(effect, Effect::LetsGo(_)))
-        };
+        let lets_go = || self.effects().any(|effect| matches!(effect, Effect::LetsGo(_)));
         let left_behind = self.cause == Cause::HandedOver || self.cause == Cause::Recovery;
         self.before.is_some() && self.after.is_none() && !left_behind && !lets_go()
     }
@@ -106,26 +101,9 @@ impl Plan {
     }
 }
 
-/// A key that an effect revokes while a program may be using it.
-fn revoked_at_once<'a>(effect: &Effect<'a>) -> Option<&'a KeyId> {
-    match effect {
-        Effect::Revokes { id, when } if when.may_break_a_consumer() => Some(id),
-        Effect::Revokes { .. }
-        | Effect::Makes { .. }
-        | Effect::Finishes(_)
-        | Effect::Renames(_)
-        | Effect::Rescopes(_)
-        | Effect::Delivers(_)
-        | Effect::Clears(_)
-        | Effect::Moves(_)
-        | Effect::Adopts(_)
-        | Effect::LetsGo(_) => None,
-    }
-}
-
 /// A value that is not gridkey's and that an effect overwrites.
-fn overwrites(effect: &Effect<'_>) -> Option<Risk> {
-    let Effect::Delivers(put) = effect else { return None };
+fn overwrites(effect: Effect<'_>) -> Option<Risk> {
+    let put = effect.delivered()?;
     let holder = match put.overwrites()? {
         SinkContent::Key(id) => Some(id.clone()),
         SinkContent::Empty | SinkContent::Other => None,

@@ -185,10 +185,23 @@ fn revokes_for_good(change: &Change) -> bool {
 }
 
 fn looks_renamed(account: &Name, pair: &Renamed, changes: &[&Change]) -> Finding {
-    let Renamed { from, to } = pair;
+    let Renamed { from, to, led_to } = pair;
     let position =
         changes.iter().find(|change| change.address == *to).and_then(|change| change.position.as_ref());
-    let message = format!("`{from}` would be revoked and `{to}` made, which looks like a rename");
-    let help = format!("say `moved: [{{ from: {from}, to: {to} }}]` to keep the key");
-    Finding::warns(Code::LooksRenamed, message, help).in_account(account).at_address(to).at_position(position)
+    let finding = match led_to {
+        None => Finding::warns(
+            Code::LooksRenamed,
+            format!("`{from}` would be revoked and `{to}` made, which looks like a rename"),
+            format!("say `moved: [{{ from: {from}, to: {to} }}]` to keep the key"),
+        ),
+        Some(led_to) => Finding::blocks(
+            Code::EntryUnmatched,
+            format!(
+                "`moved` leads `{from}` to `{led_to}`, which the manifest has no key at, so it would be revoked: did you \
+                 mean `{to}`?"
+            ),
+            format!("say `to: {to}`; or take the entry out, where the key is not meant to stay"),
+        ),
+    };
+    finding.in_account(account).at_address(to).at_position(position)
 }

@@ -124,6 +124,11 @@ impl<'a> Index<'a> {
             && !self.moves.unmoved.contains(address)
     }
 
+    /// Whether the key of an address is let go of, without being revoked.
+    pub fn lets_go_of(&self, account: &Name, address: &Address) -> bool {
+        self.moves.lets_go_of(self.input.manifest, account, address)
+    }
+
     /// The keys that the run is about and that the manifest wants in an account.
     pub fn wanted_in(&self, account: &Name) -> &[&'a WantedKey] {
         self.wanted.get(account).map(Vec::as_slice).unwrap_or_default()

@@ -193,9 +193,13 @@ impl<'a> Entries<'a> {
     }
 
     /// Where an address ends up: what was moved may have been moved again since. An entry counts once.
+    ///
+    /// A key goes as far as the manifest wants one: an entry that was carried out long ago may lead on from an address
+    /// that is in use again, and a pattern may match what it has made itself.
     fn destination(&self, from: &Address) -> Destination {
         let mut entries: Vec<&Moved> = self.manifest.moved.iter().collect();
         let mut path: Vec<(Address, Position)> = Vec::new();
+        let wants = |address: &Address| self.manifest.keys.contains_key(address);
         loop {
             let at = path.last().map_or(from, |(to, _)| to);
             let next = entries.iter().enumerate().filter(|(_, entry)| entry.from.moves(at)).find_map(
@@ -206,6 +210,7 @@ impl<'a> Entries<'a> {
             );
             match next {
                 None => break,
+                Some((_, None, _)) if wants(at) => break,
                 Some((_, None, position)) => return Destination::Impossible(position),
                 Some((_, Some(to), position)) if &to == from => return self.circle(from, &path, position),
                 Some((index, Some(to), position)) => {
@@ -213,6 +218,11 @@ impl<'a> Entries<'a> {
                     path.push((to, position));
                 }
             }
+        }
+        match path.iter().rposition(|(to, _)| wants(to)) {
+            Some(last) => path.truncate(last + 1),
+            None if wants(from) => path.clear(),
+            None => {}
         }
         path.pop().map_or(Destination::Stays, |(to, position)| Destination::To(to, position))
     }
@@ -357,12 +367,18 @@ impl LeftMove {
     }
 }
 
-/// Where an address or its account is let go of, without being revoked.
-pub(crate) fn is_let_go(manifest: &Manifest, account: &Name, address: &Address) -> bool {
-    manifest.removed.iter().filter(|removed| !removed.revoke).any(|removed| match &removed.what {
-        RemovedWhat::Address(pattern) => pattern.matches(address),
-        RemovedWhat::Account(name) => name == account,
-    })
+impl WithMoves<'_> {
+    /// Whether an address or its account is let go of, without being revoked. A person may have written the address that
+    /// the key had before the moves of this run.
+    pub(crate) fn lets_go_of(&self, manifest: &Manifest, account: &Name, address: &Address) -> bool {
+        let before = self.before(account, address);
+        manifest.removed.iter().filter(|removed| !removed.revoke).any(|removed| match &removed.what {
+            RemovedWhat::Address(pattern) => {
+                pattern.matches(address) || before.is_some_and(|before| pattern.matches(before))
+            }
+            RemovedWhat::Account(name) => name == account,
+        })
+    }
 }
 
 /// What of a manifest's history has nothing left to do.
@@ -509,6 +525,20 @@ mod tests {
         ] {
             assert_eq!(ends(&pairs, &[(from, None)], &["c"]), expected, "{from}");
         }
+    }
+
+    #[test]
+    fn a_key_goes_no_further_than_the_manifest_wants_one() {
+        let grows = [("*", "app-*")];
+        assert_eq!(ends(&grows, &[("mail", None)], &["app-mail"]), ["mail>app-mail"]);
+        for key in [("app-mail", Some("mail")), ("app-mail", None)] {
+            assert!(ends(&grows, &[key], &["app-mail"]).is_empty(), "{key:?}");
+        }
+        // What was said first is long done, and its end is wanted no more.
+        let again = [("a", "b"), ("x", "a")];
+        assert_eq!(ends(&again, &[("x", None)], &["a"]), ["x>a"]);
+        assert!(ends(&again, &[("a", Some("x"))], &["a"]).is_empty());
+        assert_eq!(ends(&again, &[("x", None)], &["a", "b"]), ["x>b"]);
     }
 
     #[test]

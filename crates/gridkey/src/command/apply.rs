@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use crate::args::{ApplyArguments, Confirmation, Global, RunArguments};
 use crate::command::approve;
-use crate::command::plan::{blocked, check_only, progress};
+use crate::command::plan::{blocked, check_only, check_wanted, progress};
 use crate::environments::{EnvironmentChoice, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Signals;
@@ -141,6 +141,8 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
         let rotate = asked.requests.rotate.keys().filter(|_| aim == Aim::Manifest);
         let named: Vec<Address> = only.iter().chain(rotate).cloned().collect();
         check_only(project.manifest(), &project.states().await?, &selection, &named)?;
+        let Requests { rotate, retire, .. } = &asked.requests;
+        check_wanted(project.manifest(), rotate.keys().chain(retire.keys()))?;
     }
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());

@@ -53,6 +53,7 @@ async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, 
     options.requests.rotate = arguments.rotate.iter().map(|address| (address.clone(), None)).collect();
     let states = project.states().await?;
     check_only(project.manifest(), &states, &selection, &arguments.rotate)?;
+    check_wanted(project.manifest(), arguments.rotate.iter())?;
     check_only(project.manifest(), &states, &selection, &arguments.narrowing.only)?;
     project.check_external_targets(&states)?;
     let look = ReadOnlyRun {
@@ -169,6 +170,20 @@ pub fn progress(global: &Global) -> Arc<Progress> {
         LogFormat::Text => progress::Form::Lines,
     };
     Arc::new(Progress::new(form))
+}
+
+/// A key that is to be replaced, or whose older keys are decided about, has to be wanted: what the manifest no longer has
+/// would be revoked by the same run.
+pub fn check_wanted<'a>(
+    manifest: &Manifest,
+    addresses: impl Iterator<Item = &'a Address>,
+) -> Result<(), CommandError> {
+    let mut addresses = addresses.filter(|address| !manifest.keys.contains_key(*address));
+    let Some(address) = addresses.next() else { return Ok(()) };
+    Err(CommandError::usage(format!("the manifest has no key at `{address}`, so nothing is done")).help(format!(
+        "put it back into the manifest; `gridkey apply` revokes the keys that state owns there, and a `moved` or \
+         `removed` entry for `{address}` says what else becomes of them"
+    )))
 }
 
 /// An address that is neither wanted nor owned is a slip of the pen, and would plan nothing.

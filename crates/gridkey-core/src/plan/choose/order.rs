@@ -12,20 +12,23 @@ use crate::sink::LocationId;
 pub(crate) struct Renamed {
     pub from: Address,
     pub to: Address,
+    /// Where an entry of `moved` leads, which the manifest has no key at.
+    pub led_to: Option<Address>,
 }
 
 /// The pairs of deletions and creations of an account that look like a rename; each key is in one pair at most.
 pub(crate) fn renames(changes: &[&Change]) -> Vec<Renamed> {
     let mut free: Vec<&KeyValues> = changes.iter().filter_map(|change| made(change)).collect();
     let mut pairs = Vec::new();
-    for gone in changes.iter().filter_map(|change| gone(change)) {
+    for (change, gone) in changes.iter().filter_map(|change| Some((change, gone(change)?))) {
         let best = free.iter().enumerate().map(|(index, made)| (likeness(gone, made), index));
         let best = best
             .filter(|(likeness, _)| *likeness > 0)
             .max_by_key(|(likeness, index)| (*likeness, std::cmp::Reverse(*index)));
         if let Some((_, index)) = best {
             let made = free.remove(index);
-            pairs.push(Renamed { from: gone.address.clone(), to: made.address.clone() });
+            let led_to = Some(change.address.clone()).filter(|led_to| *led_to != gone.address);
+            pairs.push(Renamed { from: gone.address.clone(), to: made.address.clone(), led_to });
         }
     }
     pairs
@@ -35,7 +38,8 @@ pub(crate) fn renames(changes: &[&Change]) -> Vec<Renamed> {
 pub(crate) fn after_successors<'c>(changes: impl Iterator<Item = &'c mut Change>, pairs: &[Renamed]) {
     for change in changes {
         let address = change.address.clone();
-        let successors = pairs.iter().filter(|pair| pair.from == address).map(|pair| pair.to.clone());
+        let is_of = |pair: &&Renamed| *pair.led_to.as_ref().unwrap_or(&pair.from) == address;
+        let successors = pairs.iter().filter(is_of).map(|pair| pair.to.clone());
         let successors: Vec<Address> = successors.collect();
         for step in &mut change.steps {
             if let Step::Delete(delete) = step {

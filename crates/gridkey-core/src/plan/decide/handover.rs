@@ -53,7 +53,7 @@ impl<'a> Account<'a> {
     /// The generation of the next key of an address.
     pub fn next_generation(&self, address: &Address) -> u32 {
         let keys = self.index.owners(address).iter();
-        keys.map(|(_, key)| key.generation).max().unwrap_or_default() + 1
+        keys.map(|(_, key)| key.generation).max().unwrap_or_default().saturating_add(1)
     }
 }
 

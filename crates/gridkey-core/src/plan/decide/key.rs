@@ -13,7 +13,7 @@ use crate::plan::decide::{compare, handover, mint, remove, schedule};
 use crate::plan::document::change::{Action, Cause, Reason};
 use crate::plan::findings::Findings;
 use crate::plan::index::Index;
-use crate::plan::moves::{WithMoves, is_let_go};
+use crate::plan::moves::WithMoves;
 use crate::state::{AccountState, OwnedKey};
 
 /// Decides about every key of an account that the run is about.
@@ -101,7 +101,7 @@ fn owned_key(
             let handed_over = handover::decide(account, wanted, address, owned);
             return handed_over.or_else(|| expired(account, wanted, owned));
         }
-        if is_let_go(input.manifest, account.name(), address) && !input.selection.destroy {
+        if account.index.lets_go_of(account.name(), address) && !input.selection.destroy {
             return Some(remove::forget(input, account.name(), account.state, address, owned));
         }
         let cause = if input.selection.destroy { Cause::Requested } else { Cause::Edited };

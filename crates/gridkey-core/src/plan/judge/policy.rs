@@ -56,11 +56,13 @@ struct Broken {
     way_out: String,
     /// By what it breaks it, where there can be more than one thing.
     by: BTreeSet<String>,
+    /// How far it breaks it, where there is more than one degree of that.
+    far: Duration,
 }
 
 impl Broken {
     fn new(code: Code, message: String, way_out: impl Into<String>) -> Self {
-        Self { code, message, way_out: way_out.into(), by: BTreeSet::new() }
+        Self { code, message, way_out: way_out.into(), by: BTreeSet::new(), far: Duration::ZERO }
     }
 
     fn by(self, by: impl IntoIterator<Item = String>) -> Self {
@@ -95,9 +97,9 @@ pub(crate) fn policy(input: &PlanInput<'_>, older: &Older<'_>, change: &Change, 
     };
     for source in sources(input) {
         for check in CHECKS {
-            let Some(Broken { code, message, way_out, by }) = check(source, after) else { continue };
-            let already =
-                older.any(|before| check(source, before).is_some_and(|broken| broken.by.is_superset(&by)));
+            let Some(Broken { code, message, way_out, by, far }) = check(source, after) else { continue };
+            let as_far = |broken: Broken| broken.by.is_superset(&by) && broken.far >= far;
+            let already = older.any(|before| check(source, before).is_some_and(as_far));
             // What a person edits has to keep the rules from then on.
             let severity = match already && change.cause != Cause::Edited {
                 true => Severity::Warns,
@@ -188,14 +190,17 @@ fn few(scopes: Vec<&Scope>) -> String {
 
 fn rotation(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     let RequiredRotation::Every(most) = *rule(&source.policy.require_rotation, key)? else { return None };
-    let is = match key.rotate {
-        None => "is never rotated".to_string(),
-        Some(rotation) if rotation.every > most => format!("is rotated every {}", length(rotation.every)),
+    let (is, far) = match key.rotate {
+        None => ("is never rotated".to_string(), Duration::MAX),
+        Some(rotation) if rotation.every > most => {
+            (format!("is rotated every {}", length(rotation.every)), rotation.every)
+        }
         Some(_) => return None,
     };
     let most = length(most);
     let message = format!("`{}` {is}, and {} requires a rotation every {most}", key.address, source.name());
-    Some(Broken::new(Code::MissingRotation, message, format!("say `rotate: {{ every: {most} }}`")))
+    let broken = Broken::new(Code::MissingRotation, message, format!("say `rotate: {{ every: {most} }}`"));
+    Some(Broken { far, ..broken })
 }
 
 /// A length of time as a manifest writes it.
@@ -233,7 +238,7 @@ fn name(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     (!matches_pattern(pattern, &key.name)).then(|| {
         let message =
             format!("`{}` is named `{}`, and {} asks for `{pattern}`", key.address, key.name, source.name());
-        Broken::new(Code::NamePattern, message, "give it a `name` that fits")
+        Broken::new(Code::NamePattern, message, "give it a `name` that fits").by([key.name.clone()])
     })
 }
 

@@ -108,3 +108,84 @@ async fn a_move_that_matches_nothing_says_what_was_meant_where_a_key_would_go() 
     place.write("gridkey.yaml", &format!("{}{moved}", manifest("  sender: { scopes: [mail.send] }\n")));
     place.plan(&[]).finds(&["mialer", "`mailer`"]);
 }
+
+/// What a key is called and where it is: an address of its own, so that nothing follows the address.
+fn placed(environments: &str, keys: &[&str], rest: &str) -> String {
+    let keys: String = keys.iter().map(|key| format!("  {key}: {{ scopes: [mail.send] }}\n")).collect();
+    format!("{}{rest}", staged(environments, &keys))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_that_matches_what_it_made_moves_a_key_once() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &placed("  prod: {}\n", &["mail"], ""));
+    place.run(&["apply", "--yes"]).ends(0);
+    let id = place.id("acme", "prod/mail");
+    let moved = "moved: [{ from: \"prod/*\", to: \"prod/app-*\" }]\n";
+    place.write("gridkey.yaml", &placed("  prod: {}\n", &["app-mail"], moved));
+    for _ in 0..2 {
+        place.run(&["apply", "--yes"]).ends(0);
+        assert_eq!(place.id("acme", "prod/app-mail"), id);
+    }
+    // A key that is new since is where it belongs, too.
+    place.write("gridkey.yaml", &placed("  prod: {}\n", &["app-mail", "app-new"], moved));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.converged();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_was_carried_out_long_ago_does_not_lead_on_from_an_address_in_use() {
+    let place = Place::new(Settings::default()).await;
+    let write = |keys: &[&str], rest: &str| {
+        let keys: String = keys.iter().map(|key| format!("  {key}: {{ scopes: [mail.send] }}\n")).collect();
+        place.write("gridkey.yaml", &format!("{}{rest}", manifest(&keys)));
+    };
+    write(&["a", "x"], "");
+    place.run(&["apply", "--yes"]).ends(0);
+    let id = place.id("acme", "x");
+    write(&["b", "x"], "moved: [{ from: a, to: b }]\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    write(&["x"], "moved: [{ from: a, to: b }]\n");
+    place.run(&["apply", "--allow", "max_deletions", "--yes"]).ends(0);
+    write(&["a"], "moved: [{ from: a, to: b }, { from: x, to: a }]\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.id("acme", "a"), id);
+    place.converged();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_to_an_address_that_the_manifest_does_not_have_names_the_one_that_was_meant() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &placed("  prod: {}\n", &["stats", "mail"], ""));
+    place.run(&["apply", "--yes"]).ends(0);
+    let live = place.live("acme");
+    let moved = |to: &str| format!("moved: [{{ from: prod/stats, to: {to} }}]\n");
+    place.write("gridkey.yaml", &placed("  prod: {}\n", &["numbers", "mail"], &moved("numbers")));
+    let said = place.run(&["apply", "--yes"]);
+    said.ends(3).says("entry_unmatched").says("did you mean `prod/numbers`");
+    assert_eq!(place.live("acme"), live, "{}", said.all());
+    place.write("gridkey.yaml", &placed("  prod: {}\n", &["numbers", "mail"], &moved("prod/numbers")));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.live("acme").len(), live.len());
+    place.converged();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_let_go_of_by_the_address_before_a_move_stays_live() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &placed("  old: {}\n", &["mailer", "legacy"], ""));
+    place.run(&["apply", "--yes"]).ends(0);
+    let (live, sinks) = (place.live("acme"), place.world().sinks);
+    let legacy = place.id("acme", "old/legacy");
+    let rest =
+        "moved: [{ from: \"old/*\", to: \"prod/*\" }]\nremoved: [{ from: old/legacy, revoke: false }]\n";
+    place.write("gridkey.yaml", &placed("  prod: {}\n", &["mailer"], rest));
+    let said = place.run(&["apply", "--yes"]);
+    said.ends(0);
+    assert!(place.live("acme").contains_key(&legacy), "it stays live: {}", said.all());
+    assert_eq!(place.live("acme").len(), live.len());
+    let kept = place.world().sinks;
+    assert!(kept.values().any(|text| text.contains("SENDGRID_LEGACY")), "{sinks:?} became {kept:?}");
+    assert_eq!(place.owns("acme").into_keys().collect::<Vec<_>>(), ["prod/mailer"]);
+    place.converged();
+}

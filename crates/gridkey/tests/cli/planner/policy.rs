@@ -187,3 +187,26 @@ async fn a_sink_that_is_called_like_a_kind_does_not_meet_a_rule_about_the_kind()
     said.says("vault");
     assert_eq!(place.world(), before, "nothing is made");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_asked_for_does_not_carry_an_edit_that_breaks_a_rule_further() {
+    let place = Place::new(Settings::default()).await;
+    let mailer = |rest: &str| manifest(&format!("  mailer: {{ scopes: [mail.send], {rest} }}\n"));
+    place.write("gridkey.yaml", &mailer("rotate: { every: 60d }, name: First"));
+    place.run(&["apply", "--yes"]).ends(0);
+    let before = place.world();
+    place.write("policy.yaml", "require_rotation: { every: 30d }\nname_pattern: \"app-*\"\n");
+    for (edit, code) in [
+        ("rotate: never, name: First", "missing_rotation"),
+        ("rotate: { every: 90d }, name: First", "missing_rotation"),
+        ("rotate: { every: 60d }, name: Second", "name_pattern"),
+    ] {
+        place.write("gridkey.yaml", &mailer(edit));
+        let asked = ["apply", "--policy", "policy.yaml", "--rotate", "mailer", "--yes"];
+        place.run(&asked).ends(3).says(&format!("blocks [{code}]"));
+        assert_eq!(place.world(), before, "nothing is done");
+    }
+    // As it is, it is rotated: the rules are new, and it breaks them no further.
+    place.write("gridkey.yaml", &mailer("rotate: { every: 60d }, name: First"));
+    place.run(&["rotate", "mailer", "--policy", "policy.yaml", "--yes"]).ends(0);
+}

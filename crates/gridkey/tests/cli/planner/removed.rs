@@ -162,3 +162,28 @@ async fn a_key_that_is_let_go_of_by_a_pattern_can_be_deleted_elsewhere() {
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!(ids(&place), BTreeSet::from([old, mailer]), "`gone` alone is revoked");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_about_one_key_revokes_none_that_the_manifest_no_longer_has() {
+    let place = Place::new(Settings::default()).await;
+    let mailer = "  mailer: { scopes: [mail.send] }\n";
+    place.write("gridkey.yaml", &manifest(&format!("{mailer}  reports: {{ scopes: [stats.read] }}\n")));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["rotate", "reports", "--revoke-old", "hold", "--yes"]).ends(0);
+    place.write("gridkey.yaml", &manifest(mailer));
+    let before = place.world();
+    for command in [
+        ["rotate", "reports", "--yes"].as_slice(),
+        &["rotate", "reports", "--revoke-old", "hold", "--yes"],
+        &["retire", "reports", "--now", "--yes"],
+        &["retire", "reports", "--hold", "48h", "--yes"],
+        &["apply", "--rotate", "reports", "--yes"],
+        &["plan", "--rotate", "reports"],
+    ] {
+        let said = place.run(command);
+        said.ends(64).says("`reports`").says("moved");
+        assert_eq!(place.world(), before, "{command:?}");
+    }
+    place.run(&["apply", "--yes"]).ends(0);
+    place.converged();
+}

@@ -1,10 +1,11 @@
 //! Recoveries that wait for a person's word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use gridkey_core::plan::{Action, Code, Note, Options};
+use gridkey_core::plan::{Action, Code, Due, Note, Options, Requests, Selection};
+use gridkey_core::{Address, SinkLocation};
 use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme};
 
@@ -87,4 +88,78 @@ fn what_broke_off_on_the_way_to_another_account_goes_on_as_the_same_change() {
     let generations: Vec<u32> =
         inner.states().flat_map(|state| state.keys.values()).map(|key| key.generation).collect();
     assert_eq!(generations, [1, 2], "the older key waits for its overlap");
+}
+
+#[test]
+fn a_run_that_leaves_edits_for_another_finishes_a_rotation_as_it_was_applied() {
+    let keys = |locations: &'static [&'static str]| {
+        let mailer = Wanted { address: "prod/mailer", scopes: &["mail.send"], locations };
+        let other = Wanted { address: "prod/other", scopes: &["mail.send"], locations: &["rb"] };
+        WorldManifest::new(&[mailer, other], 10)
+    };
+    let (before, after) = (keys(&["ra"]), keys(&["ra", "ra2"]));
+    let mailer: Address = "prod/mailer".parse().expect("an address");
+    let due =
+        RunOptions { options: Options { due: Due::Only, ..Options::default() }, ..RunOptions::default() };
+    let other = BTreeSet::from(["prod/other".parse().expect("an address")]);
+    let beside = RunOptions {
+        selection: Selection { only: Some(other), ..Selection::default() },
+        ..RunOptions::default()
+    };
+    for (how, narrow) in [("due work alone", due), ("another key alone", beside)] {
+        let world = World::new(10);
+        world.pass(OVERLAP);
+        block_on(world.run(1, &before, &RunOptions::default()));
+        // A rotation breaks off right after the sink took the new key's secret: intend, POST, put.
+        world.lock().effects.clear();
+        world.lock().schedule = BTreeMap::from([(2, Fault::KilledAfter)]);
+        let requests = Requests { rotate: BTreeMap::from([(mailer.clone(), None)]), ..Requests::default() };
+        let rotate =
+            RunOptions { options: Options { requests, ..Options::default() }, ..RunOptions::default() };
+        assert!(matches!(block_on(world.run(2, &before, &rotate)), Ended::Killed), "{how}");
+        world.pass(READ_LAG);
+        let finished = block_on(world.plan(&after, &narrow));
+        let finished = finished.effective().find(|change| change.address == mailer).expect("it is finished");
+        assert_eq!(finished.action, Action::Recover, "{how}");
+        let locations = |sinks: &[SinkLocation]| sinks.iter().map(SinkLocation::id).collect::<Vec<_>>();
+        let sinks = finished.after.as_ref().map(|after| locations(&after.sinks));
+        assert_eq!(
+            sinks,
+            Some(vec![before.locations()[0].clone()]),
+            "{how}: the edit is left for another run"
+        );
+        let ended = block_on(world.run(3, &after, &narrow));
+        assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{how}: {ended:?}");
+        // The whole run carries the edit out, and after the overlap nothing is left.
+        let options = RunOptions::default();
+        let ended = block_on(world.run(4, &after, &options));
+        assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{how}: {ended:?}");
+        world.pass(OVERLAP * 2);
+        block_on(world.run(5, &after, &options));
+        let plan = block_on(world.plan(&after, &options));
+        assert_eq!(violations(&world, &after, &plan, true), Vec::<String>::new(), "{how}");
+    }
+}
+
+#[test]
+fn a_sink_added_to_a_key_that_broke_off_stands_in_no_way_of_another_key() {
+    let keys = |locations: &'static [&'static str]| {
+        let mailer = Wanted { address: "prod/mailer", scopes: &["mail.send"], locations };
+        let other = Wanted { address: "prod/other", scopes: &["mail.send"], locations: &["rb"] };
+        WorldManifest::new(&[mailer, other], 10)
+    };
+    let (before, after) = (keys(&["ra"]), keys(&["ra", "ra2"]));
+    let world = World::new(10);
+    world.pass(OVERLAP);
+    world.lock().schedule = BTreeMap::from([(2, Fault::KilledAfter)]);
+    assert!(matches!(block_on(world.run(1, &before, &RunOptions::default())), Ended::Killed));
+    world.pass(READ_LAG);
+    let other = BTreeSet::from(["prod/other".parse().expect("an address")]);
+    let selection = Selection { only: Some(other), ..Selection::default() };
+    let ended = block_on(world.run(2, &after, &RunOptions { selection, ..RunOptions::default() }));
+    assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+    let options = RunOptions::default();
+    block_on(world.run(3, &after, &options));
+    let plan = block_on(world.plan(&after, &options));
+    assert_eq!(violations(&world, &after, &plan, true), Vec::<String>::new());
 }

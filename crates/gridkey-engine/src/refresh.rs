@@ -136,6 +136,17 @@ impl Refresh<'_> {
         self.depth == Depth::Everything || self.selection.has(self.manifest, address)
     }
 
+    /// Whether a creation of an address broke off that the run settles, as it does in all its environments.
+    fn is_recovered(&self, address: &Address) -> bool {
+        let begun = || {
+            self.states
+                .values()
+                .flat_map(|state| state.pending.values())
+                .any(|begun| begun.address == *address)
+        };
+        self.selection.has_environment(self.manifest, address.environment.as_ref()) && begun()
+    }
+
     /// One list, and one look at each key that state owns: current ones, and older ones that are still to be revoked.
     async fn look(
         &self,
@@ -179,9 +190,7 @@ impl Refresh<'_> {
         let begun = state
             .pending
             .iter()
-            .filter(|(marker, pending)| {
-                !marked.contains(*marker) && self.selection.has(self.manifest, &pending.address)
-            })
+            .filter(|(marker, pending)| !marked.contains(*marker) && self.is_recovered(&pending.address))
             .map(|(_, pending)| pending.at);
         let missing = state
             .keys
@@ -251,7 +260,9 @@ impl Refresh<'_> {
             .manifest
             .keys
             .values()
-            .filter(|key| readable(&key.account) && self.is_about(&key.address))
+            .filter(|key| {
+                readable(&key.account) && (self.is_about(&key.address) || self.is_recovered(&key.address))
+            })
             .flat_map(|key| &key.sinks);
         let mut all: Vec<&SinkLocation> = wanted.collect();
         for state in self.states.values().filter(|state| readable(&state.account)) {

@@ -30,7 +30,7 @@ pub fn compare(
     now: Timestamp,
     options: &Options,
 ) -> Plan {
-    let states = states(older, newer);
+    let states = states(older, newer, now);
     // Nothing is known of ages, so nothing is due.
     let options = &Options { due: Due::Exclude, ..options.clone() };
     let inventory = inventory(&states, newer, now);
@@ -74,8 +74,8 @@ pub fn compare(
     plan
 }
 
-/// State as it would be, had the older manifest been applied.
-fn states(older: &Manifest, newer: &Manifest) -> BTreeMap<Name, AccountState> {
+/// State as it would be, had the older manifest just been applied: no key is past its environment's `ttl`.
+fn states(older: &Manifest, newer: &Manifest, now: Timestamp) -> BTreeMap<Name, AccountState> {
     let mut states: BTreeMap<Name, AccountState> = BTreeMap::new();
     for key in older.keys.values() {
         let Some(account) = older.accounts.get(&key.account) else {
@@ -84,12 +84,12 @@ fn states(older: &Manifest, newer: &Manifest) -> BTreeMap<Name, AccountState> {
         let state = states.entry(key.account.clone()).or_insert_with(|| {
             AccountState::new(newer.project.clone(), key.account.clone(), account.identity(), String::new())
         });
-        state.keys.insert(key.address.clone(), owned(key));
+        state.keys.insert(key.address.clone(), owned(key, now));
     }
     states
 }
 
-fn owned(key: &WantedKey) -> OwnedKey {
+fn owned(key: &WantedKey, now: Timestamp) -> OwnedKey {
     let access = access(&key.access);
     OwnedKey {
         id: KeyId::new(format!("of {}", key.address)),
@@ -105,7 +105,7 @@ fn owned(key: &WantedKey) -> OwnedKey {
         generation: 1,
         follows: None,
         kept_until: None,
-        born: Born::FirstSeen(Timestamp::UNIX_EPOCH),
+        born: Born::FirstSeen(now),
         first_made: None,
         moved_from: None,
         lifecycle: Some(key.lifecycle()),
@@ -113,11 +113,7 @@ fn owned(key: &WantedKey) -> OwnedKey {
         owner: key.owner.clone(),
         protect: key.protect,
         on_delete: key.on_delete,
-        sinks: key
-            .sinks
-            .iter()
-            .map(|location| Delivery { location: location.clone(), at: Timestamp::UNIX_EPOCH })
-            .collect(),
+        sinks: key.sinks.iter().map(|location| Delivery { location: location.clone(), at: now }).collect(),
         by: String::new(),
         retiring: Vec::new(),
         retiring_locations: Vec::new(),

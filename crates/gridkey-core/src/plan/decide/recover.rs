@@ -12,6 +12,7 @@ use crate::inventory::SinkObservation;
 use crate::key::{KeyId, Marker};
 use crate::manifest::WantedKey;
 use crate::plan::account::{Account, values_of, values_with};
+use crate::plan::applied::as_applied;
 use crate::plan::decide::decision::{Decision, Part};
 use crate::plan::decide::handover;
 use crate::plan::decide::location::readable_first;
@@ -160,7 +161,8 @@ fn resolve(
         // What is still unclear about another attempt does not stand against finishing this one.
         recovered.waiting.remove(address);
         let uncertain = recovered.uncertain.remove(address).unwrap_or_default();
-        let finish = finish(account, wanted, &key, source, uncertain, findings);
+        let applied = as_applied_before(account, wanted, &key);
+        let finish = finish(account, applied.as_ref().unwrap_or(wanted), &key, source, uncertain, findings);
         recovered.decisions.push(finish);
         recovered.finished.insert(address.clone());
     }
@@ -200,6 +202,17 @@ fn locations(pending: &PendingKey, wanted: &WantedKey) -> Vec<SinkLocation> {
     let mut seen = BTreeSet::new();
     let all = pending.locations.iter().chain(&wanted.sinks);
     all.filter(|location| seen.insert(location.id())).cloned().collect()
+}
+
+/// What to finish a key as, where the run leaves edits of its address for another: as the one before it was applied, and
+/// where it was to go when it was begun. A first key was never applied, so it is what the manifest wants.
+fn as_applied_before(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Option<WantedKey> {
+    let address = &wanted.address;
+    if !account.index.is_due_alone() && account.is_selected(address) {
+        return None;
+    }
+    let applied = as_applied(account.input.manifest, account.declared, address, account.owned(address)?);
+    Some(WantedKey { sinks: key.pending.locations.clone(), ..applied })
 }
 
 fn finish(

@@ -74,3 +74,17 @@ async fn a_branch_that_gives_up_a_required_rotation_is_blocked() {
     place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send], rotate: never }\n"));
     compare(&place, &["--policy", "policy.yaml"]).ends(3).says("blocks [missing_rotation]");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ttl_hides_no_key_that_a_branch_adds_to_an_environment_of_a_pattern() {
+    let place = Place::new(Settings::default()).await;
+    let environments = "  prod: {}\n  \"pr-*\": { ttl: 14d }\n";
+    let mailer = "  mailer: { scopes: [mail.send] }\n";
+    place.write("base.yaml", &staged(environments, mailer));
+    let added = format!("{mailer}  admin: {{ access: full, environments: [\"pr-*\"] }}\n");
+    place.write("gridkey.yaml", &staged(environments, &added));
+    place.write("policy.yaml", "full_access: { default: deny }\n");
+    let compared = compare(&place, &["--env", "pr-1", "--policy", "policy.yaml"]);
+    compared.ends(3).says("pr-1/admin").says("blocks [full_access]");
+    assert!(!compared.all().contains("past its environment"), "{}", compared.all());
+}

@@ -152,8 +152,8 @@ fn origin(plan: &Plan) -> Markup {
     let digest = |sha256: &str| sha256.get(..12).unwrap_or(sha256).to_string();
     let due = match from.due {
         Due::Include => None,
-        Due::Exclude => Some("without what only the clock brought"),
-        Due::Only => Some("only what the clock brought"),
+        Due::Exclude => Some("without due work"),
+        Due::Only => Some("due work only"),
     };
     html! {
         section.origin aria-labelledby="origin" {

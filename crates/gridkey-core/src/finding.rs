@@ -153,6 +153,7 @@ pub enum Code {
     SinkUnreadable,
     UncertainKey,
     UngrantableScope,
+    UnknownPlace,
     UnknownScope,
     Vanished,
     WildcardWrite,
@@ -219,6 +220,7 @@ impl Code {
             | Self::SecretUnknown
             | Self::SettleFirst
             | Self::SinkUnreadable
+            | Self::UnknownPlace
             | Self::WildcardWrite => false,
         }
     }

@@ -36,7 +36,7 @@ pub fn cli() -> clap::Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The manifest: a file, or a folder of *.yaml files
+    /// The manifest: a file, or a folder of *.yaml and *.yml files
     #[arg(long, short = 'f', global = true, env = "GRIDKEY_MANIFEST", default_value = "gridkey.yaml")]
     pub manifest: PathBuf,
 
@@ -227,7 +227,7 @@ pub struct PlanArguments {
     #[arg(long)]
     pub no_sinks: bool,
 
-    /// Whether what only the clock brought is part of the plan
+    /// Whether due work (rotations, retirements, expiries) is part of the plan
     #[arg(long, value_enum, default_value_t)]
     pub due: DueChoice,
 
@@ -235,7 +235,7 @@ pub struct PlanArguments {
     #[arg(long, alias = "replace", value_name = "ADDRESS")]
     pub rotate: Vec<Address>,
 
-    /// Compare with another manifest instead, without credential, state, network or command
+    /// Show what changes from that manifest to this one, without credential, state, network or command
     #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["no_sinks", "due", "rotate"])]
     pub against: Option<PathBuf>,
 }
@@ -322,7 +322,7 @@ pub struct ApplyArguments {
     #[arg(long, alias = "replace", value_name = "ADDRESS")]
     pub rotate: Vec<Address>,
 
-    /// Whether what only the clock brought is done
+    /// Whether due work (rotations, retirements, expiries) is done
     #[arg(long, value_enum, default_value_t, conflicts_with = "plans")]
     pub due: DueChoice,
 

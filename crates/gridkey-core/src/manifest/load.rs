@@ -62,7 +62,11 @@ pub fn load(sources: &[SourceFile], requested: &[Name]) -> Result<Loaded, Diagno
             0 => "there is no manifest file".to_string(),
             count => format!("there are {count} files, and a manifest has at most {MAX_FILES}"),
         };
-        problems.error_nowhere("no_files", message, "name a file, or a folder of `*.yaml` files");
+        problems.error_nowhere(
+            "no_files",
+            message,
+            "name a file, or a folder with `*.yaml` or `*.yml` files in it, not in folders below",
+        );
         return Err(diagnostics(problems.into_found(), Sources::default()));
     }
     let total: usize = sources.iter().map(|source| source.bytes.len().min(yaml::MAX_BYTES)).sum();

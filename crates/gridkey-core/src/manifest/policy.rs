@@ -44,6 +44,45 @@ pub struct Policy {
     pub allow_endpoints: Option<Vec<String>>,
 }
 
+impl Policy {
+    /// The places that rules make exceptions for, each with the rule.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self {
+            full_access,
+            vanished,
+            max_deletions,
+            max_rotations,
+            max_recreations,
+            forbid_scopes,
+            require_rotation,
+            require_sink,
+            require_owner,
+            name_pattern,
+            foreign,
+            allow: _,
+            allow_commands: _,
+            allow_endpoints: _,
+        } = self;
+        fn of<'r, T>(
+            name: &'static str,
+            rule: &'r Rule<T>,
+        ) -> impl Iterator<Item = (&'static str, &'r str)> + use<'r, T> {
+            rule.exceptions.keys().map(move |selector| (name, selector.as_str()))
+        }
+        of("full_access", full_access)
+            .chain(of("vanished", vanished))
+            .chain(of("max_deletions", max_deletions))
+            .chain(of("max_rotations", max_rotations))
+            .chain(of("max_recreations", max_recreations))
+            .chain(of("forbid_scopes", forbid_scopes))
+            .chain(of("require_rotation", require_rotation))
+            .chain(of("require_sink", require_sink))
+            .chain(of("require_owner", require_owner))
+            .chain(of("name_pattern", name_pattern))
+            .chain(of("foreign", foreign))
+    }
+}
+
 /// The rules of `--policy FILE`, which a manifest cannot loosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFile {

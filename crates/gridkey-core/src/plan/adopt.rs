@@ -322,6 +322,7 @@ impl Adopt {
             born: Born::FirstSeen(at),
             first_made: None,
             moved_from: None,
+            makes_room: false,
             lifecycle: Some(lifecycle),
             secret,
             owner,

@@ -63,7 +63,7 @@ impl Assembly {
     pub fn add(&mut self, account: &Account<'_>, mut choice: Choice, findings: &mut Findings<'_>) {
         let name = account.name();
         let changes: Vec<&Change> = choice.done.iter().map(|chosen| &chosen.change).collect();
-        let pairs = order::renames(&changes);
+        let pairs = order::renames(account.input.manifest, &changes);
         order::after_successors(choice.done.iter_mut().map(|chosen| &mut chosen.change), &pairs);
         let all: Vec<Change> = choice.done.iter().map(|chosen| chosen.change.clone()).collect();
         let counted = capacity::count(account, &all);
@@ -151,6 +151,9 @@ impl Assembly {
         [&mut changes, &mut not_approved, &mut left].into_iter().for_each(|changes| sort(changes));
         findings.sort();
         findings.dedup();
+        // With `--env` or `--only`, what else the files approve is another run's business.
+        let mut resolved = resolved;
+        resolved.retain(|note| input.selection.has(input.manifest, &note.address));
         let allowed: BTreeSet<_> =
             input.options.allow.iter().chain(&input.options.approved_allow).cloned().collect();
         let plan = Plan {

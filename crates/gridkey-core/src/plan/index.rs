@@ -129,6 +129,11 @@ impl<'a> Index<'a> {
         self.moves.lets_go_of(self.input.manifest, account, address)
     }
 
+    /// The address that the key at an address had before the moves of this run.
+    pub fn before_move(&self, account: &Name, address: &Address) -> Option<&Address> {
+        self.moves.before(account, address)
+    }
+
     /// The keys that the run is about and that the manifest wants in an account.
     pub fn wanted_in(&self, account: &Name) -> &[&'a WantedKey] {
         self.wanted.get(account).map(Vec::as_slice).unwrap_or_default()

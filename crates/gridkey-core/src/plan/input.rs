@@ -51,7 +51,7 @@ pub struct Options {
     pub ephemeral_state: bool,
     /// Kinds of sinks that this build has no adapter for.
     pub missing_sinks: BTreeSet<crate::sink::SinkKind>,
-    /// Whether what the clock brought is part of the plan.
+    /// Whether due work is part of the plan.
     pub due: Due,
     /// Whether the sinks were looked at.
     pub sinks: bool,
@@ -94,7 +94,7 @@ pub enum Extent {
     State,
 }
 
-/// `--due`: whether what only the clock brought (a rotation or a retirement come due) is part of a plan.
+/// `--due`: whether due work (rotations, retirements, expiries) is part of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Due {

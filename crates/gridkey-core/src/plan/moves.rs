@@ -11,7 +11,6 @@ use crate::plan::input::{Due, Selection};
 use crate::state::{AccountState, OwnedKey};
 use crate::text::pattern::matches_pattern;
 use crate::text::source::Position;
-use crate::text::suggest::closest;
 
 /// The documents as they are once the moves of a run are carried out.
 #[derive(Clone, Debug)]
@@ -397,11 +396,10 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
             .values()
             .flat_map(|state| state.keys.keys().chain(state.pending.values().map(|pending| &pending.address)))
     };
-    let keys = || states.values().flat_map(|state| &state.keys);
     for moved in &manifest.moved {
         let left = known().any(|address| moved.from.moves(address));
         // Without a key that came by it, it may be an entry that never matched.
-        if !left && keys().any(|(address, key)| came_by(&manifest.moved, moved, address, key)) {
+        if !left && brought(manifest, moved, states) {
             let entry = format!("moved: {{ from: {}, to: {} }}", moved.from, moved.to);
             finished.push(Finished { entry, position: moved.position.clone() });
         }
@@ -415,13 +413,18 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     for removed in &manifest.removed {
         let (entry, done) = match &removed.what {
             RemovedWhat::Address(pattern) => {
-                let meant = |address: &Address| pattern.matches(address) || is_near(pattern, address);
-                (format!("removed: {{ from: {pattern} }}"), !known().any(meant))
+                let mut let_go = states.values().flat_map(|state| &state.let_go);
+                let did = removed.revoke || let_go.any(|address| pattern.matches(address));
+                // Nothing remembers what was revoked, so an entry that asks for that may have been meant for another key.
+                let meant = |address: &Address| {
+                    pattern.matches(address) || (removed.revoke && is_near(pattern, address))
+                };
+                (format!("removed: {{ from: {pattern} }}"), did && !known().any(meant))
             }
-            RemovedWhat::Account(account) => (
-                format!("removed: {{ account: {account} }}"),
-                states.get(account).is_none_or(|state| state.keys.is_empty() && state.pending.is_empty()),
-            ),
+            RemovedWhat::Account(account) => {
+                let is_empty = |state: &AccountState| state.keys.is_empty() && state.pending.is_empty();
+                (format!("removed: {{ account: {account} }}"), states.get(account).is_some_and(is_empty))
+            }
         };
         if done {
             finished.push(Finished { entry, position: removed.position.clone() });
@@ -429,6 +432,12 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
     }
     finished.sort_by(|a, b| a.position.cmp(&b.position));
     finished
+}
+
+/// Whether a key came to its address by an entry.
+pub(crate) fn brought(manifest: &Manifest, entry: &Moved, states: &BTreeMap<Name, AccountState>) -> bool {
+    let mut keys = states.values().flat_map(|state| &state.keys);
+    keys.any(|(address, key)| came_by(&manifest.moved, entry, address, key))
 }
 
 /// Whether an entry is one of those by which a key came to its address.
@@ -448,18 +457,46 @@ fn came_by(entries: &[Moved], entry: &Moved, address: &Address, key: &OwnedKey) 
 }
 
 /// Whether an entry that does not match an address was probably meant for it: it names the key and not where it is, or
-/// names it with a slip of the pen.
+/// another place, or has a slip of the pen in it.
 pub(crate) fn is_near(pattern: &AddressPattern, address: &Address) -> bool {
-    /// Among shorter names, one letter more or less is another name.
-    const TELLING: usize = 4;
-    let (pattern, text) = (pattern.as_str(), address.to_string());
-    let (place, key) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let (at, name) = text.rsplit_once('/').unwrap_or(("", &text));
-    let fewer = pattern.split('/').count() < text.split('/').count();
-    if fewer {
-        return key != "*" && matches_pattern(key, name);
+    let (text, address) = (pattern.as_str(), address.to_string());
+    let written: Vec<&str> = text.split('/').collect();
+    let meant: Vec<&str> = address.split('/').collect();
+    let (Some((key, place)), Some((name, at))) = (written.split_last(), meant.split_last()) else {
+        return false;
+    };
+    if *key != "*" && matches_pattern(key, name) {
+        return true;
     }
-    place == at && key.len() >= TELLING && !key.contains('*') && closest(key, [name]).is_some()
+    let same_place = place.len() == at.len() && place.iter().zip(at).all(|(part, of)| resembles(part, of));
+    match *key {
+        "*" => same_place && !place.is_empty(),
+        _ => (same_place || place.is_empty()) && resembles(key, name),
+    }
+}
+
+/// Whether a part of a pattern stands for a part of an address, or does but for a slip of the pen.
+fn resembles(pattern: &str, part: &str) -> bool {
+    /// Shorter ones are another name by one letter more or less.
+    const TELLING: usize = 3;
+    let (stem, is_open) = match pattern.strip_suffix('*') {
+        Some(stem) => (stem, true),
+        None => (pattern, false),
+    };
+    if matches_pattern(pattern, part) {
+        return true;
+    }
+    if stem.len() < TELLING || stem.contains('*') {
+        return false;
+    }
+    let allowed = (stem.len() * 2 / 5).max(1);
+    let (least, most) = match is_open {
+        true => (stem.len().saturating_sub(1), (stem.len() + 1).min(part.len())),
+        false => (part.len(), part.len()),
+    };
+    (least..=most)
+        .filter_map(|end| part.get(..end))
+        .any(|part| strsim::damerau_levenshtein(stem, part) <= allowed)
 }
 
 #[cfg(test)]

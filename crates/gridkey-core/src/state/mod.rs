@@ -48,6 +48,9 @@ pub struct AccountState {
     /// Markers no longer expected, kept 30 days: a key that turns up with one is revoked.
     #[serde(default)]
     pub abandoned: BTreeMap<Marker, AbandonedMarker>,
+    /// Addresses whose keys were let go of: an entry of `removed` that did so is told by it from one that matches nothing.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub let_go: BTreeSet<Address>,
 }
 
 /// A key that gridkey owns.
@@ -85,6 +88,10 @@ pub struct OwnedKey {
     /// The address that the key had before it was last moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<Address>,
+    /// Whether a run was about to revoke it, to make room for its successor: where it is gone, the run did, and broke
+    /// off before the successor was recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub makes_room: bool,
     /// How long it is meant to live, as last applied; `None` in documents that are older than the field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
@@ -343,6 +350,7 @@ impl AccountState {
             keys: BTreeMap::new(),
             pending: BTreeMap::new(),
             abandoned: BTreeMap::new(),
+            let_go: BTreeSet::new(),
         }
     }
 

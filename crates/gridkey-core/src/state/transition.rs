@@ -78,6 +78,7 @@ impl AccountState {
 
     /// State owns a live key from now on, as it is.
     pub fn adopted(&mut self, address: &Address, key: OwnedKey) {
+        self.let_go.remove(address);
         self.keys.insert(address.clone(), key);
     }
 
@@ -85,6 +86,7 @@ impl AccountState {
     pub fn forgotten(&mut self, address: &Address, id: &KeyId) {
         if self.keys.get(address).is_some_and(|key| &key.id == id) {
             self.keys.remove(address);
+            self.let_go.insert(address.clone());
         }
     }
 
@@ -201,6 +203,7 @@ impl AccountState {
             born: Born::Created(born),
             first_made,
             moved_from,
+            makes_room: false,
             lifecycle: Some(lifecycle),
             secret: SecretStatus::Delivered,
             owner,
@@ -211,6 +214,7 @@ impl AccountState {
             retiring,
             retiring_locations: locations,
         };
+        self.let_go.remove(&address);
         self.keys.insert(address, key);
     }
 
@@ -267,6 +271,7 @@ impl AccountState {
         key.protect = protect;
         key.on_delete = on_delete;
         key.patterns = patterns;
+        key.makes_room = false;
     }
 
     /// What other keys have left long ago is another's by now, and not cleared for their sake.
@@ -274,6 +279,13 @@ impl AccountState {
         let taken: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
         for key in self.keys.values_mut() {
             key.retiring_locations.retain(|leaving| !taken.contains(&leaving.location.id()));
+        }
+    }
+
+    /// The key is about to be revoked, to make room for its successor.
+    pub fn making_room(&mut self, address: &Address, id: &KeyId) {
+        if let Some(key) = self.keys.get_mut(address).filter(|key| &key.id == id) {
+            key.makes_room = true;
         }
     }
 

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 pub(crate) fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
@@ -37,13 +40,14 @@ pub fn redact(text: &str) -> String {
 /// The same text with `…` for everything that looks like a secret, and for a secret that is known and its private
 /// part, whatever they look like.
 pub fn elide(text: &str, known: Option<&str>) -> String {
-    /// A private part shorter than this is a word that may stand anywhere.
-    const PRIVATE: usize = 16;
     let mut text = text.to_string();
     if let Some(known) = known.filter(|known| !known.is_empty()) {
         text = text.replace(known, "SG.…");
-        if let Some(private) = known.rsplit('.').next().filter(|part| part.len() >= PRIVATE) {
+        if let Some(private) = private_part(known) {
             text = text.replace(private, "…");
+            if holds_encoded(&text, private) {
+                return WITHHELD.to_string();
+            }
         }
     }
     // Whatever begins like a key is taken for one, however short.
@@ -57,6 +61,35 @@ pub fn elide(text: &str, known: Option<&str>) -> String {
         elided.replace_range(secret, "…");
     }
     elided
+}
+
+/// What stands for a text that holds a secret which cannot be told from what is around it.
+const WITHHELD: &str = "(what it said is withheld, as it holds the secret in another form)";
+
+/// The part of a key that is secret, where it is long enough to be told from a word.
+fn private_part(key: &str) -> Option<&str> {
+    const SHORTEST: usize = 16;
+    key.rsplit('.').next().filter(|part| part.len() >= SHORTEST)
+}
+
+/// Whether a text holds a part of a secret that is broken over lines, spelt out in hexadecimal digits, or in Base64,
+/// wherever that starts.
+fn holds_encoded(text: &str, private: &str) -> bool {
+    /// So many characters of a secret in a row are no accident.
+    const TELLING: usize = 12;
+    let plain = |text: &str| -> String { text.chars().filter(char::is_ascii_alphanumeric).collect() };
+    let hex: String = private.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let shifted = (0..3).map(|shift| {
+        let encoded = STANDARD.encode([&[0; 2][..shift], private.as_bytes()].concat());
+        // What stands before the secret is in the first four characters, what follows it in the last.
+        encoded.get(4..encoded.len() - 4).unwrap_or_default().to_string()
+    });
+    let (said, spelt) = (plain(text), plain(text).to_ascii_lowercase());
+    let holds = |said: &str, form: &str| {
+        let form = plain(form);
+        form.as_bytes().windows(TELLING).any(|part| said.as_bytes().windows(TELLING).any(|of| of == part))
+    };
+    holds(&spelt, &hex) || holds(&said, private) || shifted.into_iter().any(|form| holds(&said, &form))
 }
 
 /// What looks like a secret in a text, each by itself.
@@ -350,6 +383,34 @@ mod tests {
             assert_eq!(shown.len(), text.len());
             assert!(!shown.contains(secret), "{shown}");
             assert!(!elide(&text, None).contains(secret), "{}", elide(&text, None));
+        }
+    }
+
+    #[test]
+    fn a_text_that_holds_the_secret_in_another_form_is_withheld() {
+        let key = format!("SG.{ID}.{SECRET}");
+        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>();
+        let lines = |text: &str, width: usize| {
+            text.as_bytes().chunks(width).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n")
+        };
+        for said in [
+            hex(&key).concat(),
+            hex(&key).join(":"),
+            lines(&key, 20),
+            lines(SECRET, 7),
+            lines(&hex(&key).concat(), 60),
+            STANDARD.encode(&key),
+            STANDARD.encode(format!("KEY={key}\n")),
+            lines(&STANDARD.encode(format!("a {key}")), 10),
+            key[..50].to_string(),
+            format!("{:?}", SECRET.chars().collect::<Vec<_>>()),
+        ] {
+            let shown = elide(&format!("cannot store: {said}"), Some(&key));
+            assert!(shown.contains("withheld") || !shown.contains(&said), "{shown}");
+            assert!(!holds_encoded(&shown, SECRET), "{shown}");
+        }
+        for said in ["permission denied", "no such path: secret/prod/mailer", ID] {
+            assert_eq!(elide(said, Some(&key)), said);
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn did_you_mean<S: AsRef<str>>(text: &str, known: impl IntoIterator<I
 }
 
 /// The known name that a text most probably meant.
-pub(crate) fn closest<S: AsRef<str>>(text: &str, known: impl IntoIterator<Item = S>) -> Option<String> {
+pub fn closest<S: AsRef<str>>(text: &str, known: impl IntoIterator<Item = S>) -> Option<String> {
     /// Names, scopes and addresses are shorter; comparing takes the product of two lengths.
     const LONGEST: usize = 200;
     /// A manifest can come to a hundred thousand addresses, and have a thousand texts that are none of them.

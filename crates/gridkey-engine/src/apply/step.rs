@@ -34,7 +34,11 @@ impl AccountRun {
                 self.events.event(Event::Forgotten { account, address, id });
                 Ok(())
             }
-            Step::RevokeFirst { id, born } => self.revoke(address, id, *born).await,
+            Step::RevokeFirst { id, born } => {
+                let (key, owned) = (address.clone(), id.clone());
+                self.commit(move |state, _| state.making_room(&key, &owned)).await?;
+                self.revoke(address, id, *born).await
+            }
             Step::RevokeOlder { id, born } => {
                 self.revoke(address, id, *born).await?;
                 let (address, id) = (address.clone(), id.clone());

@@ -90,6 +90,12 @@ pub struct Asked<'a> {
 
 pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, CommandError> {
     let approval = approve::approval(arguments)?;
+    if let Some(policy) = approval.as_ref().and_then(Approval::policy).filter(|_| global.policy.is_none()) {
+        let message =
+            format!("the plan file was made under the rules of `{}`, and this run has none", policy.file);
+        return Err(CommandError::usage(message)
+            .help(format!("pass `--policy {}`, so that they hold for what is applied", policy.file)));
+    }
     let mut global = global.clone();
     if let Some(approval) = approval.as_ref().filter(|_| global.environments.is_empty()) {
         let (loaded, _) = read_manifest(&global.manifest, &[])?;

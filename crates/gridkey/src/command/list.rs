@@ -1,10 +1,11 @@
 //! `environments list`: what the manifest has, and what state has keys in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use gridkey_core::Name;
 use gridkey_core::plan::matches_pattern;
 use gridkey_core::state::OwnedKey;
+use gridkey_core::{Address, Name};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::args::Global;
@@ -19,7 +20,7 @@ pub async fn environments(global: &Global) -> Result<Exit, CommandError> {
     let states = project.states().await?;
     let manifest = project.manifest();
     let owned = environments_of(&states);
-    let keys_of = |name: &Name| -> BTreeMap<_, &OwnedKey> {
+    let keys_of = |name: &Name| -> BTreeMap<&Address, &OwnedKey> {
         let all = states.values().flat_map(|state| &state.keys);
         all.filter(|(address, _)| address.environment.as_ref() == Some(name)).collect()
     };
@@ -56,13 +57,21 @@ pub async fn environments(global: &Global) -> Result<Exit, CommandError> {
             0 => words::count(keys.len(), "key"),
             wanted => format!("{} of {}", keys.len(), words::count(wanted, "key")),
         };
-        let born = keys.values().map(|key| key.born.at()).min();
-        let ends = born.zip(ttl).and_then(|(born, ttl)| {
-            let ends = born.checked_add(SignedDuration::try_from(ttl).ok()?).ok()?;
+        let end = |ttl: Option<Duration>| {
+            since(name, &keys)?.checked_add(SignedDuration::try_from(ttl?).ok()?).ok()
+        };
+        let applied = keys.values().filter_map(|key| key.lifecycle?.ttl).max();
+        let ends = end(applied).map(|ends| {
             let words = if ends <= now { "expired" } else { "expires" };
-            Some(format!("{words} {}", words::time(ends)))
+            format!("{words} {}", words::time(ends))
         });
-        let about = [Some(origin).filter(|origin| !origin.is_empty()), ends];
+        let edited = (applied != ttl && !keys.is_empty() && (known.is_some() || pattern.is_some())).then(
+            || match end(ttl) {
+                Some(ends) => format!("{} once the edit of its `ttl` is applied", words::time(ends)),
+                None => "never, once the edit of its `ttl` is applied".to_string(),
+            },
+        );
+        let about = [Some(origin).filter(|origin| !origin.is_empty()), ends, edited];
         let about: Vec<String> = about.into_iter().flatten().collect();
         let row = [name.to_string(), count, list(&accounts), about.join(", ")];
         table.row(row.map(Cell::new).into(), Vec::new());
@@ -77,6 +86,15 @@ pub async fn environments(global: &Global) -> Result<Exit, CommandError> {
         print::out(&table.to_text(print::style(), ""));
     }
     Ok(Exit::Done)
+}
+
+/// When an environment got its first key. Its own keys count before those that were moved in, which may be much older.
+fn since(name: &Name, keys: &BTreeMap<&Address, &OwnedKey>) -> Option<Timestamp> {
+    let first = keys.values().map(|key| {
+        let moved_in = key.moved_from.as_ref().is_some_and(|from| from.environment.as_ref() != Some(name));
+        (moved_in, key.since())
+    });
+    first.min().map(|(_, since)| since)
 }
 
 fn list(accounts: &[Name]) -> String {

@@ -10,6 +10,7 @@ use gridkey_core::plan::{
     Options, Plan, PlanInput, Seed, Selection, Severity, compare, matches_pattern, plan, with_moves,
 };
 use gridkey_core::state::AccountState;
+use gridkey_core::text::suggest::closest;
 use gridkey_core::{Address, Name};
 use gridkey_engine::ports::SinkReader;
 use gridkey_engine::{Depth, Refresh, refresh};
@@ -198,9 +199,19 @@ pub fn check_only(
     for address in only {
         let is_owned = states.values().any(|state| state.keys.contains_key(address));
         if !manifest.keys.contains_key(address) && !is_owned {
-            let all: Vec<String> = manifest.keys.keys().map(ToString::to_string).take(10).collect();
-            return Err(CommandError::usage(format!("the manifest has no key at `{address}`"))
-                .help(format!("it has {}", all.join(", "))));
+            let owned = states.values().flat_map(|state| state.keys.keys());
+            let known = manifest.keys.keys().chain(owned).map(ToString::to_string);
+            let meant = match closest(&address.to_string(), known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => {
+                    let all: Vec<String> = manifest.keys.keys().map(ToString::to_string).collect();
+                    match all.get(..10).filter(|_| all.len() > 10) {
+                        Some(first) => format!("it has {} and {} more", first.join(", "), all.len() - 10),
+                        None => format!("it has {}", all.join(", ")),
+                    }
+                }
+            };
+            return Err(CommandError::usage(format!("the manifest has no key at `{address}`")).help(meant));
         }
         if !selection.has_environment(manifest, address.environment.as_ref()) {
             return Err(CommandError::usage(format!(

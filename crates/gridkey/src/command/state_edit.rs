@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gridkey_core::plan::Seed;
+use gridkey_core::plan::{Seed, broken_by_move};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, Name};
 use gridkey_engine::ports::StoreWriteError;
@@ -39,6 +39,16 @@ pub async fn move_key(
         print::say(&format!(
             "note: the manifest has no `{to}`; unless it gets one, the next apply revokes that key"
         ));
+    }
+    let policy = project.policy.as_ref();
+    let key = &states[&account].keys[from];
+    if let Some(broken) =
+        broken_by_move(project.manifest(), policy, &account, key, (from, to)).into_iter().next()
+    {
+        return Err(CommandError {
+            exit: Exit::Blocked,
+            ..CommandError::new(broken.message).help(broken.help.unwrap_or_default())
+        });
     }
     let question = format!("Make `{from}` of account `{account}` known as `{to}`?");
     let (from, new) = (from.clone(), to.clone());
@@ -93,7 +103,10 @@ pub async fn forget(
         let question = format!("Let go of {}?", listed.join(", "));
         let exit = write(&project, &account, confirm, &question, "gridkey state forget", move |state| {
             for address in &addresses {
-                state.keys.remove(address);
+                if let Some(key) = state.keys.get(address) {
+                    let id = key.id.clone();
+                    state.forgotten(address, &id);
+                }
             }
         })
         .await?;

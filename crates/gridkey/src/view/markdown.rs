@@ -6,6 +6,7 @@ use gridkey_core::access::Scope;
 use gridkey_core::plan::{Action, Capacity, Change, Finding, KeyValues, Plan, PlanKind, Risk, Severity};
 use gridkey_core::{Access, Name};
 
+use super::plan::lets_pass;
 use super::style::Tone;
 use super::table::Cell;
 use super::words::{count, safe};
@@ -312,8 +313,13 @@ fn signed(action: Action, line: Cell) -> String {
 
 fn footer(plan: &Plan, body: &mut Body) {
     if !plan.allowed.is_empty() {
-        let allowed: Vec<String> = plan.allowed.iter().map(|allow| code_span(&allow.to_string())).collect();
-        body.try_add("line", &format!("Allowed this once: {}\n\n", allowed.join(", ")));
+        for (title, needed) in [("Allowed this once", true), ("Allowed, and lets nothing pass here", false)] {
+            let of = plan.allowed.iter().filter(|allow| lets_pass(allow, &plan.findings) == needed);
+            let of: Vec<String> = of.map(|allow| code_span(&allow.to_string())).collect();
+            if !of.is_empty() {
+                body.try_add("line", &format!("{title}: {}\n\n", of.join(", ")));
+            }
+        }
     }
     let files = plan.computed_from.manifest.iter().take(3);
     let files: Vec<String> =

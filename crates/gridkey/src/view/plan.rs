@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::Name;
-use gridkey_core::plan::{AccountPlan, Action, Capacity, Change, Due, Finding, Plan, PlanKind, Severity};
+use gridkey_core::plan::{
+    AccountPlan, Action, Allow, Capacity, Change, Due, Finding, Plan, PlanKind, Severity,
+};
 
 use super::style::{Style, Tone};
 use super::table::Table;
@@ -46,11 +48,23 @@ pub fn text(plan: &Plan, style: Style) -> String {
         blocks.push(format!("{}\n{lines}{more}", style.paint(Tone::Strong, "Coming up:")));
     }
     if !allowed.is_empty() {
-        let allowed: Vec<String> = allowed.iter().map(|allow| format!("--allow {allow}")).collect();
-        blocks.push(format!("Allowed this once: {}\n", allowed.join(" ")));
+        let flags = |needed: bool| {
+            let of = allowed.iter().filter(|allow| lets_pass(allow, findings) == needed);
+            of.map(|allow| format!("--allow {allow}")).collect::<Vec<_>>().join(" ")
+        };
+        let titled =
+            [("Allowed this once", flags(true)), ("Allowed, and lets nothing pass here", flags(false))];
+        let titled = titled.into_iter().filter(|(_, flags)| !flags.is_empty());
+        blocks.push(titled.map(|(title, flags)| format!("{title}: {flags}\n")).collect());
     }
     blocks.push(style.paint(Tone::Strong, summary(plan)) + "\n");
     blocks.join("\n")
+}
+
+/// Whether something passes by an exception: one with another address than was meant stands for nothing.
+pub(super) fn lets_pass(allow: &Allow, findings: &[Finding]) -> bool {
+    let mut passed = findings.iter().filter(|finding| finding.severity == Severity::Allowed);
+    passed.any(|finding| allow.is_about(finding.code, finding.address.as_ref()))
 }
 
 fn table(changes: &[Change], account: &Name) -> Table {

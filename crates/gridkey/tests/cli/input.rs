@@ -234,3 +234,23 @@ fn a_key_without_its_prefix_is_not_taken_for_an_id_and_not_repeated() {
         assert!(!said.all().contains(&secret), "{}", said.all());
     }
 }
+
+#[test]
+fn a_value_of_the_wrong_shape_is_shown_as_it_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = "  mailer: { scopes: [mail.send] }\n";
+    for (text, help) in [
+        ("moved: { from: a, to: mailer }\n", "`moved: [{ … }]`"),
+        ("removed: [old]\n", "`{ from: …"),
+        ("removed: [{ from: old, revoke: flase }]\n", "write `false`, without quotes"),
+        ("policy: { require_owner: yes }\n", "write `true`, without quotes"),
+        ("policy: { full_access: deny }\n", "`full_access: { default: deny }`"),
+        ("import:\n", "`import: []`"),
+        ("environments: { staging: }\n", "write `{}`"),
+    ] {
+        std::fs::write(folder.path().join("gridkey.yaml"), format!("{}{text}", manifest(keys))).unwrap();
+        let said = said(gridkey(folder.path(), &["validate"]));
+        assert_eq!(said.code, 1, "{text}: {}", said.all());
+        assert!(said.all().contains(help), "{text}: {}", said.all());
+    }
+}

@@ -14,7 +14,8 @@ use crate::forms::is_plan_in_text;
 const UNSEEN: [&str; 2] = ["action keep", "reason in_step"];
 
 /// What only a command that a person gives has a reason for: `plan` does not know of it.
-const ASKED_FOR: [&str; 3] = ["reason found_in_sink", "reason hold_requested", "reason retirement_requested"];
+const ASKED_FOR: [&str; 4] =
+    ["reason destroyed", "reason found_in_sink", "reason hold_requested", "reason retirement_requested"];
 
 /// Fails where no scenario shows an action or a reason, or one shows what no plan should.
 pub fn check(claims: &[PathBuf]) {

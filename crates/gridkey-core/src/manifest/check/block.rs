@@ -38,9 +38,28 @@ impl<'n> Block<'n> {
         problems: &mut Problems,
     ) -> Option<Self> {
         let what = what.into();
-        let entries = mapping(node, &what, problems)?;
         let shape = Shape::of(block);
         let known: Vec<_> = shape.fields().collect();
+        let Some(entries) = entries(node) else {
+            let needed = shape.required().filter(|name| *name != "version");
+            // What an entry is about comes before what is to be done with it, whether it has to be said or not.
+            let about = known.iter().copied().filter(|name| *name == "from");
+            let mut shown: Vec<&str> = about.chain(needed.filter(|name| *name != "from")).collect();
+            let is_free = shown.is_empty();
+            if is_free {
+                shown.extend(known.first());
+            }
+            let example = match (&node.value, is_free) {
+                (Value::Null, true) => "write `{}` where nothing is to be said".to_string(),
+                _ => {
+                    let shown: Vec<String> = shown.iter().map(|name| format!("{name}: …")).collect();
+                    let fields = list(&known);
+                    format!("write its fields, such as `{{ {} }}`; they are {fields}", shown.join(", "))
+                }
+            };
+            wrong_type(node, &what, "a mapping", problems).help(example);
+            return None;
+        };
         for Entry { key, node: _ } in entries {
             if !known.contains(&key.as_str()) {
                 let meant = did_you_mean(key, &known);
@@ -119,8 +138,14 @@ impl<'n> Field<'n> {
         match self.node.value {
             Value::Bool(value) => Some(value),
             _ => {
-                wrong_type(self.node, &self.what, "`true` or `false`", problems)
-                    .help("write it without quotes");
+                let help = match &self.node.value {
+                    Value::Text(text) => plain_bool(text),
+                    _ => None,
+                };
+                wrong_type(self.node, &self.what, "`true` or `false`", problems).help(match help {
+                    Some(value) => format!("write `{value}`, without quotes"),
+                    None => "write `true` or `false`, without quotes".to_string(),
+                });
                 None
             }
         }
@@ -159,7 +184,9 @@ impl<'n> Field<'n> {
         let Value::List(items) = &self.node.value else {
             let example = match &self.node.value {
                 Value::Text(text) => Some(format!("write it in brackets: `{}: [{text}]`", self.key)),
-                _ => None,
+                Value::Map(_) => Some(format!("make it the item of a list: `{}: [{{ … }}]`", self.key)),
+                Value::Null => Some(format!("write `{}: []`, or leave the field out", self.key)),
+                Value::Bool(_) | Value::Integer(_) | Value::Number | Value::List(_) => None,
             };
             let report = wrong_type(self.node, &self.what, "a list", problems);
             if let Some(example) = example {
@@ -229,12 +256,29 @@ impl<'n> Field<'n> {
 
 /// The entries of a mapping.
 pub(crate) fn mapping<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Option<&'n [Entry]> {
-    match &node.value {
-        Value::Map(entries) => Some(entries),
-        _ => {
-            wrong_type(node, what, "a mapping", problems);
-            None
+    let entries = entries(node);
+    if entries.is_none() {
+        let report = wrong_type(node, what, "a mapping", problems);
+        if matches!(node.value, Value::Null) {
+            report.help("give it an entry, write `{}`, or leave the field out");
         }
+    }
+    entries
+}
+
+fn entries(node: &Node) -> Option<&[Entry]> {
+    let Value::Map(entries) = &node.value else { return None };
+    Some(entries)
+}
+
+/// What YAML 1.1 took for a truth value, and a misspelt one.
+fn plain_bool(text: &str) -> Option<bool> {
+    let text = text.trim().to_ascii_lowercase();
+    let is = |words: [&str; 4]| words.contains(&text.as_str());
+    match (is(["true", "yes", "on", "y"]), is(["false", "no", "off", "n"])) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        (false, false) => closest(&text, ["true", "false"]).map(|meant| meant == "true"),
     }
 }
 

@@ -8,7 +8,7 @@ use strum::VariantArray;
 
 use crate::finding::Code;
 use crate::manifest::bounds::MAX_PATTERNS;
-use crate::manifest::check::block::{Block, Field, mapping, name_of};
+use crate::manifest::check::block::{Block, Field, name_of, wrong_type};
 use crate::manifest::check::history::{Meant, address};
 use crate::manifest::check::pattern;
 use crate::manifest::check::value::{address_pattern, length, percent};
@@ -138,7 +138,13 @@ impl Reader<'_, '_> {
     fn by_place<T>(&mut self, name: &str, read: impl Fn(&Field<'_>, &mut Problems) -> Option<T>) -> Rule<T> {
         let mut rule = Rule::default();
         let Some(field) = self.block.get(name) else { return rule };
-        let entries = mapping(field.node, &field.what, self.problems).unwrap_or_default();
+        let Value::Map(entries) = &field.node.value else {
+            let given = if let Value::Text(text) = &field.node.value { text } else { "…" };
+            let example =
+                format!("write it by place: `{name}: {{ default: {given} }}`, or `{{ prod: {given} }}`");
+            wrong_type(field.node, &field.what, "a mapping", self.problems).help(example);
+            return rule;
+        };
         if let Some(entry) = entries.iter().filter(|entry| entry.key.contains('*')).nth(MAX_PATTERNS) {
             let message = format!("{} has more than {MAX_PATTERNS} selectors with `*`", field.what);
             self.problems

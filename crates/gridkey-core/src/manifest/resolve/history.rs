@@ -95,7 +95,10 @@ fn moves(document: &Document, wanted: &Wanted, problems: &mut Problems) {
                 .also(first, "first here")
                 .help("take one of the entries out");
         }
-        if let Some(still) = named_by(from, wanted, AddressPattern::moves) {
+        // Entries that lead there and back, or around, end where the manifest wants the key.
+        let comes_back = |still: &Address| document.moved.iter().any(|moved| moved.value.to.moves(still));
+        if let Some(still) = named_by(from, wanted, AddressPattern::moves).filter(|still| !comes_back(still))
+        {
             problems
                 .warning(
                     "moved_and_wanted",

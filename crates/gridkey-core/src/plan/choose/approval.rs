@@ -22,6 +22,7 @@ use crate::plan::document::step::Put;
 use crate::plan::input::Selection;
 use crate::sink::{LocationId, SinkLocation};
 use crate::state::AccountState;
+use crate::text::source::SourceDigest;
 
 /// Why a file is not a plan that can be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -150,6 +151,11 @@ impl Approval {
             widen(&mut selection.only, file.computed_from.only.as_ref());
         }
         selection
+    }
+
+    /// The policy file that one of them was planned under.
+    pub fn policy(&self) -> Option<&SourceDigest> {
+        self.files.iter().find_map(|file| file.computed_from.policy.as_ref())
     }
 
     /// What the files let pass.

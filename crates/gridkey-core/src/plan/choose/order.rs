@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::address::Address;
+use crate::manifest::Manifest;
 use crate::plan::document::change::{Cause, Change, KeyValues};
 use crate::plan::document::step::Step;
 use crate::sink::LocationId;
+use crate::text::pattern::matches_pattern;
 
 /// A key that would be revoked and one that would be made, which look like one key under another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +19,11 @@ pub(crate) struct Renamed {
 }
 
 /// The pairs of deletions and creations of an account that look like a rename; each key is in one pair at most.
-pub(crate) fn renames(changes: &[&Change]) -> Vec<Renamed> {
+pub(crate) fn renames(manifest: &Manifest, changes: &[&Change]) -> Vec<Renamed> {
     let mut free: Vec<&KeyValues> = changes.iter().filter_map(|change| made(change)).collect();
     let mut pairs = Vec::new();
     for (change, gone) in changes.iter().filter_map(|change| Some((change, gone(change)?))) {
-        let best = free.iter().enumerate().map(|(index, made)| (likeness(gone, made), index));
+        let best = free.iter().enumerate().map(|(index, made)| (likeness(manifest, gone, made), index));
         let best = best
             .filter(|(likeness, _)| *likeness > 0)
             .max_by_key(|(likeness, index)| (*likeness, std::cmp::Reverse(*index)));
@@ -60,9 +62,23 @@ fn made(change: &Change) -> Option<&KeyValues> {
     change.after.as_ref().filter(|_| mints && change.before.is_none())
 }
 
+/// Whether the manifest has nothing in the environment of an address any more.
+fn has_left(manifest: &Manifest, address: &Address) -> bool {
+    match &address.environment {
+        None => !manifest.environments.is_empty(),
+        Some(name) => {
+            let mut patterns = manifest.patterns.keys();
+            !manifest.environments.contains_key(name)
+                && !patterns.any(|pattern| matches_pattern(pattern, name.as_str()))
+        }
+    }
+}
+
 /// How much two keys look like one: by name or a location, or by all that they may do.
-fn likeness(gone: &KeyValues, made: &KeyValues) -> u8 {
-    if gone.address.environment != made.address.environment {
+fn likeness(manifest: &Manifest, gone: &KeyValues, made: &KeyValues) -> u8 {
+    let (from, to) = (&gone.address, &made.address);
+    let environment_renamed = from.key == to.key && from.account == to.account && has_left(manifest, from);
+    if from.environment != to.environment && !environment_renamed {
         return 0;
     }
     let places =

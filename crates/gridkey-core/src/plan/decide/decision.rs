@@ -56,7 +56,7 @@ pub(crate) struct Part {
     pub findings: Vec<Finding>,
 }
 
-/// Something that only the clock brings.
+/// Due work: what comes by the time alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Due {
     pub part: Part,

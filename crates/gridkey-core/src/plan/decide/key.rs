@@ -7,6 +7,7 @@ use crate::manifest::{Manifest, RemovedWhat, WantedKey};
 use crate::name::Name;
 use crate::plan::account::{Account, Presence};
 use crate::plan::adopt::Adoption;
+use crate::plan::applied::as_applied;
 use crate::plan::decide::decision::{Assumption, Decision, Part};
 use crate::plan::decide::recover::{Recovered, recover};
 use crate::plan::decide::{compare, handover, mint, remove, schedule};
@@ -104,8 +105,11 @@ fn owned_key(
         if account.index.lets_go_of(account.name(), address) && !input.selection.destroy {
             return Some(remove::forget(input, account.name(), account.state, address, owned));
         }
-        let cause = if input.selection.destroy { Cause::Requested } else { Cause::Edited };
-        let edit = remove::delete(account, address, owned, cause, Reason::NotWanted);
+        let (cause, reason) = match input.selection.destroy {
+            true => (Cause::Requested, Reason::Destroyed),
+            false => (Cause::Edited, Reason::NotWanted),
+        };
+        let edit = remove::delete(account, address, owned, cause, reason);
         let before = account.values_of(address, owned);
         return Some(Decision::new(address, account.name(), Some(before), edit));
     };
@@ -117,6 +121,16 @@ fn owned_key(
         // everywhere makes sure that nothing reads a key that is about to retire.
         let why = (Action::Rotate, Cause::SecretLost, Reason::SecretUncertain);
         return mint::successor(account, wanted, owned, recovered, why);
+    }
+    if account.presence(owned) == Presence::Gone && owned.makes_room {
+        // It goes on where the rotation broke off; edits are left for another run where that one left them.
+        let applied = account
+            .index
+            .is_due_alone()
+            .then(|| as_applied(input.manifest, account.declared, address, owned));
+        let why = (Action::Create, Cause::Recovery, Reason::RevokedFirst);
+        let decision = mint::successor(account, applied.as_ref().unwrap_or(wanted), owned, recovered, why)?;
+        return Some(Decision { settles: true, ..decision });
     }
     if account.presence(owned) == Presence::Gone {
         let why = (Action::Create, Cause::Vanished, Reason::Vanished);

@@ -50,15 +50,20 @@ impl Account<'_> {
                 format!("apply again after that, or give `{}` another location", wanted.address),
             ));
         } else if let Some(owner) = &owner {
-            findings.raise(finding(
-                Code::LocationTaken,
-                format!("{location} belongs to `{owner}`, whose key is there"),
-                format!(
+            let help = match self.index.before_move(self.name(), owner) {
+                // Another entry would make the circle larger.
+                Some(before) => format!(
+                    "`moved` makes `{before}` `{owner}` in this run, and its secret stays where it is: write out the \
+                     locations of both keys, or take the entry out"
+                ),
+                None => format!(
                     "if the key was renamed, say `moved: [{{ from: {owner}, to: {} }}]`; otherwise give it \
                      another location, or remove `{owner}` in a run of its own first",
                     wanted.address
                 ),
-            ));
+            };
+            let message = format!("{location} belongs to `{owner}`, whose key is there");
+            findings.raise(finding(Code::LocationTaken, message, help));
         }
         let mut foreign = false;
         let replaces = match self.observed(location) {

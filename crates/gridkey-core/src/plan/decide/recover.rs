@@ -14,8 +14,8 @@ use crate::manifest::WantedKey;
 use crate::plan::account::{Account, values_of, values_with};
 use crate::plan::applied::as_applied;
 use crate::plan::decide::decision::{Decision, Part};
-use crate::plan::decide::handover;
 use crate::plan::decide::location::readable_first;
+use crate::plan::decide::{handover, remove};
 use crate::plan::document::change::{Action, Cause, Note, Reason};
 use crate::plan::document::step::{FinishPending, Put, Step};
 use crate::plan::findings::{Findings, about};
@@ -120,11 +120,13 @@ fn resolve(
     keys.sort_by(|a, b| b.pending.at.cmp(&a.pending.at).then_with(|| a.marker.cmp(b.marker)));
     let Some(wanted) = account.wanted_to_recover(address) else {
         if account.owned(address).is_none() {
-            let changes = keys.iter().map(|key| match account.wanted_elsewhere(address) {
-                Some(wanted) => followed(account, wanted, key),
-                None => discard(account, address, key),
-            });
-            recovered.decisions.extend(changes);
+            for key in &keys {
+                let decision = match account.wanted_elsewhere(address) {
+                    Some(wanted) => followed(account, wanted, key),
+                    None => left_over(account, address, key, findings),
+                };
+                recovered.decisions.push(decision);
+            }
         }
         return;
     };
@@ -288,6 +290,23 @@ fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Decisi
     }
     let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
     decision(account, address, Reason::Unresolved, vec![note], Vec::new())
+}
+
+/// What becomes of a creation whose address is wanted no more. One that a sink may have, and that a person says is to stay
+/// live, is not taken back.
+fn left_over(
+    account: &Account<'_>,
+    address: &Address,
+    key: &Seen<'_>,
+    findings: &mut Findings<'_>,
+) -> Decision {
+    let may_be_read = key.pending.locations.iter().any(|location| may_hold(account, location, key));
+    if may_be_read && account.index.lets_go_of(account.name(), address) {
+        findings.raise(remove::settle_first(address).in_account(account.name()).at_address(address));
+        let note = Note::Creation { marker: key.marker.clone(), id: Some(key.id.clone()) };
+        return decision(account, address, Reason::Unresolved, vec![note], Vec::new());
+    }
+    discard(account, address, key)
 }
 
 fn discard(account: &Account<'_>, address: &Address, key: &Seen<'_>) -> Decision {

@@ -27,12 +27,7 @@ pub(crate) fn forget(
     let mut findings = Findings::new(input);
     let begun = state.is_some_and(|state| state.pending.values().any(|pending| pending.address == *address));
     if begun {
-        let message = format!(
-            "an earlier run began a key for `{address}` and broke off, so it cannot be let go of yet"
-        );
-        let help = "put it back into the manifest and apply, which settles that; then remove it";
-        let finding = Finding::blocks(Code::SettleFirst, message, help);
-        findings.raise(finding.in_account(account).at_address(address));
+        findings.raise(settle_first(address).in_account(account).at_address(address));
     }
     let edit = Part {
         cause: Cause::Edited,
@@ -43,6 +38,14 @@ pub(crate) fn forget(
         findings: findings.into_list(),
     };
     Decision::new(address, account, Some(values_of(account, address, owned)), edit)
+}
+
+/// A key that was begun and not recorded cannot be let go of.
+pub(crate) fn settle_first(address: &Address) -> Finding {
+    let message =
+        format!("an earlier run began a key for `{address}` and broke off, so it cannot be let go of yet");
+    let help = "put it back into the manifest and apply, which settles that; then remove it";
+    Finding::blocks(Code::SettleFirst, message, help)
 }
 
 /// Every key of an address: its own, its older ones and those of creations that broke off; those creations;

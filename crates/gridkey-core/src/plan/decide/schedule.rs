@@ -1,4 +1,4 @@
-//! What the clock brings to a key: a rotation that comes due, and the end of an environment whose `ttl` has passed.
+//! Due work of a key: a rotation that comes due, and the end of an environment whose `ttl` has passed.
 //!
 //! Each is decided beside what else would be done, so that it can be left for another run.
 

@@ -261,8 +261,12 @@ pub enum Reason {
     New,
     /// In state, and gone from the account.
     Vanished,
+    /// An earlier run revoked it to make room for a new key, and broke off before that one was recorded.
+    RevokedFirst,
     /// No longer wanted.
     NotWanted,
+    /// Wanted, and ended by a person.
+    Destroyed,
     /// The manifest's scopes were edited.
     ScopesEdited,
     /// The scopes differ at SendGrid from what was last written.
@@ -338,7 +342,9 @@ impl Reason {
             Self::InStep => "in step",
             Self::New => "not there yet",
             Self::Vanished => "gone from the account",
+            Self::RevokedFirst => "was revoked to make room for a new key, which was not delivered",
             Self::NotWanted => "no longer wanted",
+            Self::Destroyed => "destroyed on request",
             Self::ScopesEdited => "scopes edited",
             Self::ScopesDrifted => "scopes changed outside of gridkey",
             Self::ScopesMissing => "scopes missing at SendGrid, which dropped them or had them removed",

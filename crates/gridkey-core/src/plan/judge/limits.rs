@@ -17,28 +17,36 @@ use crate::text::pattern::matches_pattern;
 pub(crate) fn limits(account: &Account<'_>, changes: &[&Change], findings: &mut Findings<'_>) {
     managing_key(account, changes, findings);
     // What an environment's own `ttl` brings is no accident, and neither is a key that was handed over.
-    let deletions: Vec<_> = changes.iter().filter(|change| is_deletion(change)).collect();
-    let destroys_pattern = account.input.selection.destroy
-        && deletions.iter().all(|change| is_from_pattern(account, change.address.environment.as_ref()));
-    let deletions = if destroys_pattern { 0 } else { deletions.len() };
+    let deletions: Vec<&Change> = changes.iter().copied().filter(|change| is_deletion(change)).collect();
+    let unless_destroyed = |is_short_lived: &dyn Fn(&Change) -> bool| {
+        let all = account.input.selection.destroy && deletions.iter().all(|change| is_short_lived(change));
+        if all { 0 } else { deletions.len() }
+    };
+    let is_from_pattern = |change: &Change| is_from_pattern(account, change.address.environment.as_ref());
+    // A manifest says of itself which environments come and go; a policy file goes by what was applied.
+    let has_ttl = |change: &Change| change.before.as_ref().is_some_and(|before| before.ttl.is_some());
     let by_cause = |cause| changes.iter().filter(|change| change.cause == cause).count();
+    let same = |count| Counts { of_manifest: count, of_file: count };
     for limit in [
         Limit {
             code: Code::MaxDeletions,
             verb: "delete",
-            count: deletions,
+            counts: Counts {
+                of_manifest: unless_destroyed(&is_from_pattern),
+                of_file: unless_destroyed(&has_ttl),
+            },
             rule: |policy| &policy.max_deletions,
         },
         Limit {
             code: Code::MaxRecreations,
             verb: "re-create",
-            count: by_cause(Cause::Vanished),
+            counts: same(by_cause(Cause::Vanished)),
             rule: |policy| &policy.max_recreations,
         },
         Limit {
             code: Code::MaxRotations,
             verb: "replace",
-            count: by_cause(Cause::SecretLost),
+            counts: same(by_cause(Cause::SecretLost)),
             rule: |policy| &policy.max_rotations,
         },
     ] {
@@ -69,11 +77,17 @@ fn is_from_pattern(account: &Account<'_>, environment: Option<&Name>) -> bool {
     })
 }
 
+/// How many changes count for the rule of a manifest, and of a policy file.
+struct Counts {
+    of_manifest: usize,
+    of_file: usize,
+}
+
 /// How many changes of a kind a run may make.
 struct Limit {
     code: Code,
     verb: &'static str,
-    count: usize,
+    counts: Counts,
     rule: fn(&Policy) -> &Rule<Share>,
 }
 
@@ -96,10 +110,14 @@ impl Limit {
         source: RuleSource,
         findings: &mut Findings<'_>,
     ) {
-        let Self { code, verb, count, rule: _ } = self;
+        let Self { code, verb, counts, rule: _ } = self;
+        let count = match source {
+            RuleSource::Manifest => counts.of_manifest,
+            RuleSource::PolicyFile => counts.of_file,
+        };
         let owned = account.keys().filter(|(address, _)| account.is_selected(address)).count();
         let allowed = (owned * usize::from(percent) / 100).max(at_least as usize);
-        if *count <= allowed {
+        if count <= allowed {
             return;
         }
         let are = if allowed == 1 { "is" } else { "are" };

@@ -4,16 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::access::{Access, Scope};
+use crate::address::Address;
 use crate::finding::{Code, Finding, Severity};
 use crate::inventory::KeyDetail;
 use crate::key::KeyId;
-use crate::manifest::{Policy, RequiredRotation, RequiredSink, Rule, Vanished, Verdict};
-use crate::plan::account::Account;
+use crate::manifest::{
+    Manifest, Policy, PolicyFile, RequiredRotation, RequiredSink, Rule, Vanished, Verdict,
+};
+use crate::name::Name;
+use crate::plan::account::{Account, values_of};
 use crate::plan::decide::scopes::list;
 use crate::plan::document::change::{Cause, Change, KeyValues};
 use crate::plan::findings::{Findings, RuleSource};
 use crate::plan::input::PlanInput;
 use crate::plan::judge::key::Older;
+use crate::state::OwnedKey;
 use crate::text::pattern::matches_pattern;
 
 /// A policy and where it comes from.
@@ -44,8 +49,12 @@ impl Source<'_> {
 
 /// Both policies, as far as there are both.
 fn sources<'a>(input: &PlanInput<'a>) -> impl Iterator<Item = Source<'a>> {
-    let own = Source { policy: &input.manifest.policy, rules: RuleSource::Manifest };
-    let file = input.policy.map(|file| Source { policy: &file.policy, rules: RuleSource::PolicyFile });
+    both(input.manifest, input.policy)
+}
+
+fn both<'a>(manifest: &'a Manifest, file: Option<&'a PolicyFile>) -> impl Iterator<Item = Source<'a>> {
+    let own = Source { policy: &manifest.policy, rules: RuleSource::Manifest };
+    let file = file.map(|file| Source { policy: &file.policy, rules: RuleSource::PolicyFile });
     std::iter::once(own).chain(file)
 }
 
@@ -67,6 +76,11 @@ impl Broken {
 
     fn by(self, by: impl IntoIterator<Item = String>) -> Self {
         Self { by: by.into_iter().collect(), ..self }
+    }
+
+    /// Whether the rule is broken no further than it was.
+    fn is_within(&self, before: &Self) -> bool {
+        before.by.is_superset(&self.by) && before.far >= self.far
     }
 }
 
@@ -97,9 +111,10 @@ pub(crate) fn policy(input: &PlanInput<'_>, older: &Older<'_>, change: &Change, 
     };
     for source in sources(input) {
         for check in CHECKS {
-            let Some(Broken { code, message, way_out, by, far }) = check(source, after) else { continue };
-            let as_far = |broken: Broken| broken.by.is_superset(&by) && broken.far >= far;
+            let Some(broken) = check(source, after) else { continue };
+            let as_far = |before: Broken| broken.is_within(&before);
             let already = older.any(|before| check(source, before).is_some_and(as_far));
+            let Broken { code, message, way_out, by: _, far: _ } = broken;
             // What a person edits has to keep the rules from then on.
             let severity = match already && change.cause != Cause::Edited {
                 true => Severity::Warns,
@@ -119,6 +134,33 @@ pub(crate) fn policy(input: &PlanInput<'_>, older: &Older<'_>, change: &Change, 
     if after.access == Access::Full && !had && !is_full_access_ruled(input, after) {
         findings.raise(finding(gets_full_access(after)));
     }
+}
+
+/// What a key would break at another address, and does not break where it is. A move by hand is no way around a rule: at
+/// the new address the next plan takes it for one that the key broke already.
+pub fn broken_by_move(
+    manifest: &Manifest,
+    file: Option<&PolicyFile>,
+    account: &Name,
+    key: &OwnedKey,
+    (from, to): (&Address, &Address),
+) -> Vec<Finding> {
+    let (before, after) = (values_of(account, from, key), values_of(account, to, key));
+    let mut findings = Vec::new();
+    for source in both(manifest, file) {
+        let broken = CHECKS.iter().filter_map(|check| {
+            let broken = check(source, &after)?;
+            let already = check(source, &before).is_some_and(|before| broken.is_within(&before));
+            (!already).then_some(broken)
+        });
+        findings.extend(broken.map(|Broken { code, message, way_out, by: _, far: _ }| {
+            let help = format!(
+                "{way_out}; or move it by `moved` in the manifest, where `--allow {code}:{to}` lets it pass once"
+            );
+            Finding::blocks(code, message, help).in_account(account).at_address(to)
+        }));
+    }
+    findings
 }
 
 /// Whether a policy allows or denies Full Access in so many words.
@@ -222,7 +264,12 @@ fn sinks(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     let listed = missing.join(", ");
     let message =
         format!("the secret of `{}` does not go to {listed}, and {} requires it", key.address, source.name());
-    Some(Broken::new(Code::MissingSink, message, format!("add {listed} to its `sinks`")).by(missing))
+    let way_out = required.iter().filter(|sink| !is_met(sink)).map(|sink| match sink {
+        RequiredSink::Name(name) => format!("`{name}`"),
+        RequiredSink::Kind(kind) => format!("a sink of the kind `{kind}`"),
+    });
+    let way_out = format!("add {} to its `sinks`", way_out.collect::<Vec<_>>().join(", "));
+    Some(Broken::new(Code::MissingSink, message, way_out).by(missing))
 }
 
 fn owner(source: Source<'_>, key: &KeyValues) -> Option<Broken> {

@@ -1,6 +1,6 @@
 //! What concerns the project as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Code, Finding};
 use crate::inventory::{SinkContent, SinkObservation};
@@ -10,8 +10,10 @@ use crate::plan::document::change::Change;
 use crate::plan::findings::Findings;
 use crate::plan::input::PlanInput;
 use crate::plan::judge::limits;
-use crate::plan::moves::is_near;
+use crate::plan::moves::{brought, is_near};
 use crate::state::AccountState;
+use crate::text::pattern::matches_pattern;
+use crate::text::suggest::closest;
 
 /// What concerns the project as a whole.
 pub(crate) fn project(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
@@ -27,6 +29,7 @@ pub(crate) fn project(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
         ));
     }
     ended_allowances(input, findings);
+    unknown_places(input, findings);
     if !input.options.sinks {
         findings.raise(Finding::warns(
             Code::NotChecked,
@@ -95,12 +98,16 @@ pub(crate) fn unmatched_entries(
             .flat_map(|state| state.keys.keys().chain(state.pending.values().map(|pending| &pending.address)))
     };
     let moved = input.manifest.moved.iter().map(|moved| {
-        let matches = known().any(|address| moved.from.moves(address));
+        let matches =
+            known().any(|address| moved.from.moves(address)) || brought(input.manifest, moved, before);
         ("moved", &moved.from, matches, &moved.position)
     });
-    let removed = input.manifest.removed.iter().filter_map(|removed| match &removed.what {
+    // One that revokes asks for what is done anyway.
+    let removed = input.manifest.removed.iter().filter(|removed| !removed.revoke);
+    let removed = removed.filter_map(|removed| match &removed.what {
         RemovedWhat::Address(pattern) => {
-            let matches = known().any(|address| pattern.matches(address));
+            let let_go = before.values().flat_map(|state| &state.let_go);
+            let matches = known().chain(let_go).any(|address| pattern.matches(address));
             Some(("removed", pattern, matches, &removed.position))
         }
         RemovedWhat::Account(_) => None,
@@ -152,6 +159,31 @@ fn emptied_sinks(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
                 ),
             ));
         }
+    }
+}
+
+/// Rules of a policy file for a place that is not there, and that is called almost like one that is. The file may serve
+/// other projects too, so a place that looks like nothing here is no finding.
+fn unknown_places(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
+    let Some(file) = input.policy else { return };
+    let manifest = input.manifest;
+    let environments =
+        manifest.environments.keys().chain(manifest.keys.keys().flat_map(|key| &key.environment));
+    let names: BTreeSet<&str> = environments.chain(manifest.accounts.keys()).map(Name::as_str).collect();
+    let addresses = || manifest.keys.keys().map(ToString::to_string);
+    for (rule, selector) in file.policy.selectors().filter(|(_, selector)| !selector.contains('*')) {
+        let is_pattern = manifest.patterns.keys().any(|pattern| matches_pattern(pattern, selector));
+        if is_pattern || names.contains(selector) || addresses().any(|address| address == selector) {
+            continue;
+        }
+        let meant = closest(selector, &names).or_else(|| closest(selector, addresses()));
+        let Some(meant) = meant else { continue };
+        let message = format!(
+            "the rule `{rule}` of the policy file is about `{selector}`, which this manifest has not: did you mean `{meant}`?"
+        );
+        let help =
+            "a rule about a place that is not there holds for nothing; correct it, if this project is meant";
+        findings.raise(Finding::warns(Code::UnknownPlace, message, help));
     }
 }
 

@@ -180,6 +180,7 @@ pub fn owned_key(id: KeyId, wanted: &WantedKey, born: Timestamp, generation: u32
         born: Born::Created(born),
         first_made: None,
         moved_from: None,
+        makes_room: false,
         lifecycle: Some(wanted.lifecycle()),
         secret: SecretStatus::Delivered,
         owner: wanted.owner.clone(),

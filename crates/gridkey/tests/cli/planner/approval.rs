@@ -201,3 +201,17 @@ async fn letting_go_of_an_account_is_not_what_the_clock_brought() {
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!(place.owns("team").len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_approved_for_another_environment_is_not_said_to_be_no_longer_needed() {
+    let place = Place::new(Settings::default()).await;
+    place.write(
+        "gridkey.yaml",
+        &super::staged("  staging: {}\n  prod: {}\n", "  mailer: { scopes: [mail.send] }\n"),
+    );
+    place.run(&["plan", "--out", "plan.json"]).ends(0);
+    let said = place.run(&["apply", "plan.json", "--env", "staging", "--yes"]);
+    assert!(!said.ends(0).all().contains("no longer needed"), "{}", said.all());
+    place.run(&["apply", "plan.json", "--yes"]).ends(0).says("Approved, and done already:");
+    place.converged();
+}

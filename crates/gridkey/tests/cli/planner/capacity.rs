@@ -43,6 +43,27 @@ async fn no_older_key_is_revoked_after_a_creation_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_revoked_to_make_room_is_made_again_by_every_run() {
+    // It did not vanish: no rule about that is asked, and a run by the clock alone finishes what it began.
+    for again in
+        [&["rotate", "--due", "--yes"][..], &["apply", "--due", "exclude", "--yes"], &["apply", "--yes"]]
+    {
+        let place = a_full_account().await;
+        place.write("policy.yaml", "vanished: block\n");
+        place.server.model().set_faults(refused_creations(0, None));
+        let said = place.run(&["rotate", "--due", "--yes", "--policy", "policy.yaml"]);
+        assert!(matches!(said.code, 1 | 4), "{}", said.all());
+        place.server.model().set_faults(Vec::new());
+        assert_eq!(place.live("acme").len(), KEYS - 1, "one was revoked, and none made");
+        let said = place.run(&[again, &["--policy", "policy.yaml"]].concat());
+        said.ends(0).says("was revoked to make room for a new key, which was not delivered");
+        assert_eq!(place.live("acme").len(), KEYS);
+        place.run(&["apply", "--yes", "--policy", "policy.yaml"]).ends(0);
+        place.converged();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_replaced_one_by_one_where_the_account_is_full() {
     let place = a_full_account().await;
     place.run(&["apply", "--yes"]).ends(0);

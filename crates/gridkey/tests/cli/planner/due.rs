@@ -1,4 +1,4 @@
-//! What the clock brings: it goes by what was last applied, and carries no edit along and drops no move.
+//! Due work: it goes by what was last applied, and carries no edit along and drops no move.
 
 use std::collections::BTreeMap;
 
@@ -221,4 +221,19 @@ async fn the_nightly_job_goes_by_the_rotation_that_was_last_applied() {
     assert_ne!(place.id("acme", "mailer"), id);
     place.run(&["rotate", "--due", "--yes"]).ends(0);
     assert!(place.live("acme").contains_key(&id), "the older key has its overlap of a day");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_an_environment_is_told_as_it_was_applied() {
+    let place = Place::new(Settings::default()).await;
+    let text = |ttl: &str| {
+        super::staged(&format!("  \"pr-*\": {{ ttl: {ttl} }}\n"), "  mailer: { scopes: [mail.send] }\n")
+    };
+    place.write("gridkey.yaml", &text("30d"));
+    place.run(&["apply", "--env", "pr-1", "--yes"]).ends(0);
+    crate::clock::days_pass(&place, 10);
+    place.write("gridkey.yaml", &text("1d"));
+    let said = place.run(&["environments", "list"]);
+    said.ends(0).says("expires").says("once the edit of its `ttl` is applied");
+    assert!(!said.all().contains("expired"), "{}", said.all());
 }

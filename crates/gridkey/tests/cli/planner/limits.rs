@@ -112,3 +112,25 @@ async fn what_a_key_with_full_access_really_got_is_told() {
     again.env("SENDGRID_API_KEY", &weak.secret);
     said(again).ends(0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_does_not_take_an_environment_out_of_the_limits_of_a_policy_file() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "max_deletions: { share: 0%, at_least: 1 }\n");
+    let keys = "  mailer: { scopes: [mail.send] }\n  reports: { scopes: [stats.read] }\n";
+    place.write("gridkey.yaml", &staged("  prod: {}\n", keys));
+    place.run(&["apply", "--yes", "--policy", "policy.yaml"]).ends(0);
+    let before = place.world();
+    for pattern in ["  \"pro*\": {}\n", "  \"pro*\": { ttl: 1d }\n"] {
+        place.write("gridkey.yaml", &staged(pattern, keys));
+        let said = place.run(&["destroy", "--env", "prod", "--yes", "--policy", "policy.yaml"]);
+        assert_eq!(place.world(), before, "nothing is revoked: {}", said.all());
+        said.ends(3).says("by the policy file");
+    }
+    // An environment that was made to come and go does so.
+    place.write("gridkey.yaml", &staged("  \"pr-*\": { ttl: 1d }\n", keys));
+    let environment = ["--env", "pr-7", "--yes", "--policy", "policy.yaml"];
+    place.run(&[&["apply"][..], &environment].concat()).ends(0);
+    place.run(&[&["destroy"][..], &environment].concat()).ends(0);
+    assert_eq!(place.world().live, before.live);
+}

@@ -77,6 +77,34 @@ async fn environments_moved_in_a_circle_revoke_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_lead_there_and_back_are_not_said_to_move_a_key_away() {
+    let place = Place::new(Settings::default()).await;
+    let key = |entries: &str| format!("{}{entries}", manifest("  mail: { scopes: [mail.send] }\n"));
+    place.write("gridkey.yaml", &key(CIRCLE));
+    let said = place.run(&["validate"]);
+    assert!(!said.all().contains("is moved away"), "{}", said.all());
+    place.write("gridkey.yaml", &key("moved: [{ from: mail, to: mailer }]\n"));
+    place.run(&["validate"]).says("is moved away");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn places_that_follow_the_address_are_no_reason_for_another_entry() {
+    let place = Place::new(Settings::default()).await;
+    let keys = "  up: { scopes: [mail.send] }\n  down: { scopes: [stats.read] }\n";
+    place.write("gridkey.yaml", &manifest(keys));
+    place.run(&["apply", "--yes"]).ends(0);
+    let before = place.world();
+    place.write(
+        "gridkey.yaml",
+        &format!("{}moved: [{{ from: up, to: down }}, {{ from: down, to: up }}]\n", manifest(keys)),
+    );
+    let said = place.run(&["apply", "--yes"]);
+    said.ends(3).says("location_taken").says("take the entry out");
+    assert!(!said.all().contains("say `moved:"), "{}", said.all());
+    assert_eq!(place.world(), before, "nothing is done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_move_to_what_is_not_an_address_is_an_error_and_revokes_nothing() {
     let place = Place::new(Settings::default()).await;
     place.server.model().child("acme", "team-a");

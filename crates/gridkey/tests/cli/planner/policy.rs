@@ -104,6 +104,38 @@ async fn a_move_does_not_carry_full_access_past_a_policy_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_by_hand_does_not_carry_a_key_past_a_rule() {
+    let place = Place::new(Settings::default()).await;
+    let keys = "  admin: { access: full }\n  maker: { scopes: [mail.send, api_keys.create] }\n";
+    place.write("gridkey.yaml", &staged("  staging: {}\n", keys));
+    place.run(&["apply", "--yes"]).ends(0);
+    let before = place.world();
+    place.write("gridkey.yaml", &staged("  prod: {}\n", keys));
+    for (from, to, rule, code) in [
+        ("staging/admin", "prod/admin", "full_access: { prod: deny }\n", "full_access"),
+        ("staging/maker", "prod/maker", "forbid_scopes: { prod: [\"api_keys.*\"] }\n", "forbidden_scope"),
+    ] {
+        place.write("policy.yaml", rule);
+        let arguments = ["state", "move", from, to, "--yes", "--policy", "policy.yaml"];
+        place.run(&arguments).ends(3).says("the policy file").says(code);
+        assert_eq!(place.world(), before, "nothing is done");
+    }
+    // The manifest's own rules hold as well.
+    let own = format!("{}policy: {{ full_access: {{ prod: deny }} }}\n", staged("  prod: {}\n", keys));
+    place.write("gridkey.yaml", &own);
+    place
+        .run(&["state", "move", "staging/admin", "prod/admin", "--yes"])
+        .ends(3)
+        .says("the manifest's policy");
+    assert_eq!(place.world(), before, "nothing is done");
+    // A rule that the key breaks where it is stands against no move.
+    place.write("policy.yaml", "forbid_scopes: [\"api_keys.*\"]\n");
+    let arguments = ["state", "move", "staging/maker", "prod/maker", "--yes", "--policy", "policy.yaml"];
+    place.run(&arguments).ends(0);
+    assert!(place.owns("acme").contains_key("prod/maker"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_move_does_not_carry_scopes_to_where_a_policy_file_forbids_them() {
     let place = Place::new(Settings::default()).await;
     place.write("policy.yaml", "forbid_scopes: { prod: [\"api_keys.*\"] }\n");
@@ -209,4 +241,39 @@ async fn a_rotation_asked_for_does_not_carry_an_edit_that_breaks_a_rule_further(
     // As it is, it is rotated: the rules are new, and it breaks them no further.
     place.write("gridkey.yaml", &mailer("rotate: { every: 60d }, name: First"));
     place.run(&["rotate", "mailer", "--policy", "policy.yaml", "--yes"]).ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_of_a_policy_file_about_a_misspelt_place_is_pointed_out() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &staged("  prod: {}\n", "  admin: { access: full }\n"));
+    place.write("policy.yaml", "full_access: { prdo: deny, elsewhere: deny, prod/admn: deny }\n");
+    let said = place.run(&["plan", "--policy", "policy.yaml"]);
+    said.ends(0).says("`prdo`, which this manifest has not: did you mean `prod`?");
+    said.says("`prod/admn`, which this manifest has not: did you mean `prod/admin`?");
+    assert!(!said.all().contains("elsewhere"), "it may be another project's: {}", said.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exception_for_another_address_is_not_said_to_have_allowed_something() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", FORBIDS);
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send, api_keys.read] }\n"));
+    let plan = |allow: &str| place.run(&["plan", "--policy", "policy.yaml", "--allow", allow]);
+    plan("forbidden_scope:mailer").ends(0).says("Allowed this once: --allow forbidden_scope:mailer");
+    let said = plan("forbidden_scope:mialer");
+    said.ends(3).says("Allowed, and lets nothing pass here: --allow forbidden_scope:mialer");
+    assert!(!said.all().contains("Allowed this once"), "{}", said.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_under_a_policy_file_is_applied_under_one() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", FORBIDS);
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
+    place.run(&["plan", "--policy", "policy.yaml", "--out", "plan.json"]).ends(0);
+    place.run(&["apply", "plan.json", "--yes"]).ends(64).says("pass `--policy policy.yaml`");
+    assert!(place.live("acme").is_empty(), "nothing is made");
+    place.run(&["apply", "plan.json", "--policy", "policy.yaml", "--yes"]).ends(0);
+    place.converged();
 }

@@ -112,6 +112,49 @@ async fn an_entry_without_the_environment_of_its_key_blocks_and_names_the_key() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_with_a_slip_of_the_pen_blocks_and_names_the_key() {
+    let gone = staged("  prod: {}\n", KEPT);
+    let renamed = staged("  live: {}\n", &format!("  legacy: {{ scopes: [stats.read] }}\n{KEPT}"));
+    for (text, entry) in [
+        (&gone, "removed: [{ from: prod/lagecy, revoke: false }]\n"),
+        (&gone, "removed: [{ from: prod/legacies, revoke: false }]\n"),
+        (&gone, "removed: [{ from: prd/legacy, revoke: false }]\n"),
+        (&gone, "removed: [{ from: \"prod/lgacy*\", revoke: false }]\n"),
+        (&gone, "removed: [{ from: staging/legacy, revoke: false }]\n"),
+        (&renamed, "moved: [{ from: \"prd/*\", to: \"live/*\" }]\n"),
+    ] {
+        let place = Place::new(Settings::default()).await;
+        let keys = format!("  legacy: {{ scopes: [stats.read] }}\n{KEPT}");
+        place.write("gridkey.yaml", &staged("  prod: {}\n", &keys));
+        place.run(&["apply", "--yes"]).ends(0);
+        let before = place.world();
+        place.write("gridkey.yaml", &format!("{text}{entry}"));
+        let said = place.run(&["apply", "--yes"]);
+        assert_eq!(place.world(), before, "{entry}: {}", said.all());
+        said.ends(3).says("entry_unmatched").says("prod/legacy");
+        let validated = place.run(&["validate"]);
+        assert!(!validated.all().contains("is carried out"), "{entry}: {}", validated.all());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_let_go_of_its_key_stands_against_nothing_else() {
+    let place = keys_in_two_environments().await;
+    let keys = "  legacy-b: { scopes: [stats.read] }\n  mailer: { scopes: [mail.send] }\n";
+    let removed =
+        "removed: [{ from: prod/legacy-a, revoke: false }, { from: staging/legacy-a, revoke: false }]\n";
+    let text = |keys: &str| format!("{}{removed}", staged("  staging: {}\n  prod: {}\n", keys));
+    place.write("gridkey.yaml", &text(keys));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["validate"]).ends(0).says("`removed: { from: prod/legacy-a }` is carried out, and can go");
+    // The next one goes by being taken out, however much the two look alike.
+    place.write("gridkey.yaml", &text(KEPT));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.owns("acme").into_keys().collect::<Vec<_>>(), ["prod/mailer", "staging/mailer"]);
+    place.converged();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_that_did_nothing_is_not_said_to_be_carried_out() {
     let place = keys_in_two_environments().await;
     let keys = "  legacy-a: { scopes: [mail.send] }\n  legacy-b: { scopes: [stats.read] }\n  mailer: { scopes: \

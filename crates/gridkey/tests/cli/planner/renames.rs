@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gridkey_emulator::{Operation, Settings};
 
-use super::with_limit;
+use super::{staged, with_limit};
 use crate::support::{Place, manifest, refused_creations};
 
 /// `count` keys whose names start with this.
@@ -37,6 +37,24 @@ async fn a_key_under_another_address_looks_like_a_rename() {
     assert!(!planned.said.out.contains("looks like a rename"), "{}", planned.brief());
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!(place.id("acme", "sender"), id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_environment_under_another_name_looks_like_a_rename() {
+    let place = Place::new(Settings::default()).await;
+    let keys = "  mailer: { scopes: [mail.send] }\n";
+    place.write("gridkey.yaml", &staged("  staging: {}\n  prod: {}\n", keys));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("gridkey.yaml", &staged("  stage: {}\n  prod: {}\n", keys));
+    place.plan(&[]).finds(&["looks like a rename", "moved: [{ from: staging/mailer, to: stage/mailer }]"]);
+    // A key that is taken out of one environment and put into another, which both stay, is two keys.
+    let only = |name: &str| format!("  mailer: {{ scopes: [mail.send], environments: [{name}] }}\n");
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &staged("  staging: {}\n  prod: {}\n", &only("staging")));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("gridkey.yaml", &staged("  staging: {}\n  prod: {}\n", &only("prod")));
+    let planned = place.plan(&[]);
+    assert!(!planned.said.out.contains("looks like a rename"), "{}", planned.brief());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -84,7 +84,7 @@ impl Marker {
         &self.0
     }
 
-    /// The name that a key has at SendGrid until it is recorded: no more than [`LONGEST_NAME`] characters, and bytes.
+    /// The name that a key has at SendGrid until it is recorded: no more than `LONGEST_NAME` characters, and bytes.
     ///
     /// How long a name may be is not known. A name that is cut there must not lose the marker, so the name gives way.
     pub fn pending_name(&self, name: &str) -> String {

@@ -1,12 +1,12 @@
 //! The project's own chores: `generate` writes what is generated and committed, `check` finds it stale and code
-//! untidy, `tidy` shows what every rule finds, also those that are not in force yet.
+//! untidy, `tidy` shows what every rule finds.
 
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tidy::{Force, Sources};
+use tidy::Sources;
 
 /// A generated file, and what it should hold.
 struct Generated {
@@ -105,7 +105,7 @@ fn check(root: &Path) -> ExitCode {
     }
 }
 
-/// What every rule finds, in force or not.
+/// What every rule finds.
 fn show(root: &Path) -> ExitCode {
     let sources = match Sources::read(root) {
         Ok(sources) => sources,
@@ -116,11 +116,7 @@ fn show(root: &Path) -> ExitCode {
     };
     for rule in &tidy::RULES {
         let findings = rule.findings(&sources);
-        let force = match rule.force {
-            Force::Now => "in force",
-            Force::Later => "not in force yet",
-        };
-        println!("{} ({force}): {}", rule.name, findings.len());
+        println!("{}: {}", rule.name, findings.len());
         findings.iter().for_each(|finding| println!("  {finding}"));
     }
     ExitCode::SUCCESS

@@ -15,8 +15,8 @@ use crate::name::Name;
 use crate::plan::document::change::{Note, Plan, PlanKind};
 use crate::plan::input::{Due, Options, PlanInput, Selection};
 use crate::plan::judge::reach::reach;
-use crate::plan::plan;
 use crate::plan::seed::Seed;
+use crate::plan::stages::plan;
 use crate::state::{AccountState, Born, Delivery, OwnedKey, SecretStatus};
 
 /// What would change from one manifest to another, were everything just as the first one says.

@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::plan::applied::as_applied as as_applied_key;
 use crate::plan::document::change::{Plan, PlanKind};
 use crate::plan::input::PlanInput;
-use crate::plan::plan;
+use crate::plan::stages::plan;
 use crate::state::AccountState;
 
 /// The manifest that asks for just what state says.

@@ -97,49 +97,34 @@ pub(crate) fn chosen<'a>(
     if manifest.moved.is_empty() {
         return with;
     }
+    let run = Run { manifest, selection, due, unapproved };
     for (account, state) in states {
         let entries = Entries::new(manifest, account, state, states);
         let mut done = Vec::new();
         for (from, destination) in entries.destinations() {
-            let (to, position) = match destination {
+            let conflict = match destination {
                 Destination::Stays => continue,
-                Destination::To(to, position) => (to, position),
-                Destination::Circle(position) => {
-                    with.conflict(account, from, from, position, Conflict::Circle);
+                Destination::To(to, position) => {
+                    done.extend(with.choose(&run, &entries, from, to, position));
                     continue;
                 }
-                Destination::Impossible(position) => {
-                    with.conflict(account, from, from, position, Conflict::Impossible);
-                    continue;
-                }
+                Destination::Circle(position) => (position, Conflict::Circle),
+                Destination::Impossible(position) => (position, Conflict::Impossible),
             };
-            let (selected, whole) = ends(manifest, selection, from, &to);
-            let is_begun = || state.pending.values().any(|pending| pending.address == *from);
-            if !selected {
-                with.unmoved.insert(from.clone());
-                // A creation that broke off would be settled at its new address.
-                if is_begun() {
-                    with.leave(account, from, &to, position, Left::Selection);
-                }
-                continue;
-            }
-            let why = match due {
-                _ if !whole => Some(Left::Selection),
-                _ if unapproved.contains(&(account.clone(), from.clone())) => Some(Left::NotApproved),
-                Due::Only => Some(Left::Due),
-                Due::Include | Due::Exclude => None,
-            };
-            match why {
-                Some(why) => with.leave(account, from, &to, position, why),
-                None if entries.is_taken(from, &to) => {
-                    with.conflict(account, from, &to, position, Conflict::Taken);
-                }
-                None => done.push((from.clone(), to, position)),
-            }
+            let (position, why) = conflict;
+            with.conflict(account, from, from, position, why);
         }
         with.carry_out_what_fits(account, &entries, done);
     }
     with
+}
+
+/// What a run is about, as far as moves go.
+struct Run<'a> {
+    manifest: &'a Manifest,
+    selection: &'a Selection,
+    due: Due,
+    unapproved: &'a Unapproved,
 }
 
 /// Whether a run is about one end of a move at least, and whether about both.
@@ -259,6 +244,41 @@ impl<'a> Entries<'a> {
 }
 
 impl WithMoves<'_> {
+    /// Whether a move is part of a run; where it is not, what becomes of its two addresses.
+    fn choose(
+        &mut self,
+        run: &Run<'_>,
+        entries: &Entries<'_>,
+        from: &Address,
+        to: Address,
+        position: Position,
+    ) -> Option<(Address, Address, Position)> {
+        let account = entries.account;
+        let (selected, whole) = ends(run.manifest, run.selection, from, &to);
+        if !selected {
+            self.unmoved.insert(from.clone());
+            // A creation that broke off would be settled at its new address.
+            if entries.state.pending.values().any(|pending| pending.address == *from) {
+                self.leave(account, from, &to, position, Left::Selection);
+            }
+            return None;
+        }
+        let why = match run.due {
+            _ if !whole => Some(Left::Selection),
+            _ if run.unapproved.contains(&(account.clone(), from.clone())) => Some(Left::NotApproved),
+            Due::Only => Some(Left::Due),
+            Due::Include | Due::Exclude => None,
+        };
+        match why {
+            Some(why) => self.leave(account, from, &to, position, why),
+            None if entries.is_taken(from, &to) => {
+                self.conflict(account, from, &to, position, Conflict::Taken);
+            }
+            None => return Some((from.clone(), to, position)),
+        }
+        None
+    }
+
     /// Carries moves out whose new address is free, or becomes so by another of them.
     fn carry_out_what_fits(
         &mut self,

@@ -9,7 +9,7 @@ use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::key::{KeyId, Marker};
 use crate::sink::LocationId;
-use crate::state::{
+use crate::state::document::{
     ABANDONED_KEPT, AbandonedMarker, AccountState, Born, Delivery, OwnedKey, PendingKey, PendingPhase,
     RetiringKey, RetiringLocation, RetiringReason, RevokeOld, SecretStatus, Settings, UncertainKey,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use gridkey_core::plan::{Change, Order, Phase, Step};
+use gridkey_core::plan::{Change, Effect, Order, Phase};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, KeyId, Name};
 use jiff::{SignedDuration, Timestamp};
@@ -197,10 +197,8 @@ impl AccountRun {
             .iter()
             .enumerate()
             .flat_map(|(index, change)| {
-                change.steps.iter().filter_map(move |step| match step {
-                    Step::Move { from } => Some((index, (from.clone(), change.address.clone()))),
-                    _ => None,
-                })
+                let moved = change.effects().filter_map(Effect::moved_from);
+                moved.map(move |from| (index, (from.clone(), change.address.clone())))
             })
             .collect();
         if moves.is_empty() || self.cancel.is_set() {

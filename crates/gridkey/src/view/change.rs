@@ -58,12 +58,22 @@ pub(super) fn row(change: &Change) -> (Vec<Cell>, Vec<Cell>) {
 fn summary(action: Action, before: Option<&KeyValues>, after: Option<&KeyValues>) -> String {
     let Some(values) = after.or(before) else { return String::new() };
     let may = access(&values.access);
-    match (action, &values.sinks[..]) {
-        (Action::Create | Action::Rotate | Action::Adopt, [sink]) => format!("{may} → {}", place(sink)),
-        (Action::Create | Action::Rotate, [_, ..]) => {
-            format!("{may} → {}", count(values.sinks.len(), "location"))
-        }
-        _ => may,
+    let names_all = match action {
+        Action::Create | Action::Rotate => true,
+        Action::Adopt => false,
+        Action::Recover
+        | Action::Move
+        | Action::Forget
+        | Action::Retire
+        | Action::Delete
+        | Action::Update
+        | Action::Deliver
+        | Action::Keep => return may,
+    };
+    match &values.sinks[..] {
+        [sink] => format!("{may} → {}", place(sink)),
+        [_, ..] if names_all => format!("{may} → {}", count(values.sinks.len(), "location")),
+        [] | [_, ..] => may,
     }
 }
 

@@ -245,7 +245,7 @@ fn a_value_of_the_wrong_shape_is_shown_as_it_should_be() {
         ("removed: [{ from: old, revoke: flase }]\n", "write `false`, without quotes"),
         ("policy: { require_owner: yes }\n", "write `true`, without quotes"),
         ("policy: { full_access: deny }\n", "`full_access: { default: deny }`"),
-        ("import:\n", "`import: []`"),
+        ("import:\n", "give it an item, or leave the field out"),
         ("environments: { staging: }\n", "write `{}`"),
     ] {
         std::fs::write(folder.path().join("gridkey.yaml"), format!("{}{text}", manifest(keys))).unwrap();

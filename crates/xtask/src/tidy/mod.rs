@@ -32,27 +32,17 @@ impl fmt::Display for Finding {
 /// One thing that the code's shape promises.
 pub struct Rule {
     pub name: &'static str,
-    pub force: Force,
     check: fn(&Sources) -> Vec<Finding>,
 }
 
-/// Whether a rule is in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Force {
-    /// A finding fails the check.
-    Now,
-    /// The code is not there yet: only `cargo xtask tidy` shows what it finds.
-    Later,
-}
-
-/// Every rule. One that is for later is turned on here once `cargo xtask tidy` finds nothing by it.
+/// Every rule.
 pub const RULES: [Rule; 6] = [
-    Rule { name: "every file opens with `//!`", force: Force::Now, check: files::opening },
-    Rule { name: "no file is too long", force: Force::Now, check: files::length },
-    Rule { name: "no open arm over enums that grow", force: Force::Later, check: arms::check },
-    Rule { name: "no long function in the planner", force: Force::Later, check: functions::check },
-    Rule { name: "folders import one way", force: Force::Later, check: layers::direction },
-    Rule { name: "no child imports its parent", force: Force::Later, check: layers::parents },
+    Rule { name: "every file opens with `//!`", check: files::opening },
+    Rule { name: "no file is too long", check: files::length },
+    Rule { name: "no open arm over enums that grow", check: arms::check },
+    Rule { name: "no long function in the planner", check: functions::check },
+    Rule { name: "folders import one way", check: layers::direction },
+    Rule { name: "no child imports its parent", check: layers::parents },
 ];
 
 impl Rule {
@@ -65,14 +55,13 @@ impl Rule {
     }
 }
 
-/// What the rules in force find below the root of the repository.
+/// What the rules find below the root of the repository.
 ///
 /// # Errors
 /// A file that cannot be read, or is not Rust.
 pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
     let sources = Sources::read(root)?;
-    let in_force = RULES.iter().filter(|rule| rule.force == Force::Now);
-    Ok(in_force.flat_map(|rule| rule.findings(&sources)).collect())
+    Ok(RULES.iter().flat_map(|rule| rule.findings(&sources)).collect())
 }
 
 #[cfg(test)]

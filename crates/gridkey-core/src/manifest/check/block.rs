@@ -185,7 +185,7 @@ impl<'n> Field<'n> {
             let example = match &self.node.value {
                 Value::Text(text) => Some(format!("write it in brackets: `{}: [{text}]`", self.key)),
                 Value::Map(_) => Some(format!("make it the item of a list: `{}: [{{ … }}]`", self.key)),
-                Value::Null => Some(format!("write `{}: []`, or leave the field out", self.key)),
+                Value::Null => Some("give it an item, or leave the field out".to_string()),
                 Value::Bool(_) | Value::Integer(_) | Value::Number | Value::List(_) => None,
             };
             let report = wrong_type(self.node, &self.what, "a list", problems);

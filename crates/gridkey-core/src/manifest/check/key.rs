@@ -1,12 +1,11 @@
 //! Keys, the exceptions to them, and what they share with environments and defaults.
 
 use crate::access::AccessKind;
-use crate::manifest::DEFAULT_OVERLAP;
 use crate::manifest::check::block::{Block, Field};
 use crate::manifest::check::tagged::sink_uses;
 use crate::manifest::check::value::{length, name_pattern};
 use crate::manifest::document::{ExceptionBlock, KeyBlock, Settings};
-use crate::manifest::model::{AtLimit, OnDelete, Rotation};
+use crate::manifest::model::{AtLimit, DEFAULT_OVERLAP, OnDelete, Rotation};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Value};
 

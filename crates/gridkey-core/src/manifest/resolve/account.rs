@@ -7,7 +7,7 @@ use crate::manifest::document::{AccountBlock, Document};
 use crate::manifest::model::Account;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Site};
-use crate::manifest::resolve::unknown;
+use crate::manifest::resolve::unknown::unknown;
 use crate::name::Name;
 
 /// What SendGrid's documentation gives as the limit of an account.

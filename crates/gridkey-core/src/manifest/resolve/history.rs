@@ -7,7 +7,7 @@ use crate::manifest::document::Document;
 use crate::manifest::model::{Account, ImportKey, RemovedWhat, WantedKey};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::Site;
-use crate::manifest::resolve::unknown;
+use crate::manifest::resolve::unknown::unknown;
 use crate::name::Name;
 use crate::sink::SinkKind;
 use crate::text::pattern::matches_pattern;

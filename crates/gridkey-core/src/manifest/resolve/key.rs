@@ -14,7 +14,7 @@ use crate::manifest::resolve::layers::Layers;
 use crate::manifest::resolve::place::Place;
 use crate::manifest::resolve::placeholder::{Values, fill, fill_template};
 use crate::manifest::resolve::scope::ScopeResolver;
-use crate::manifest::resolve::{location, unknown};
+use crate::manifest::resolve::{location, unknown::unknown};
 use crate::name::Name;
 use crate::sink::SinkLocation;
 use crate::text::pattern::matches_pattern;

@@ -9,6 +9,7 @@ mod place;
 mod placeholder;
 mod scope;
 mod size;
+mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,6 @@ use crate::manifest::resolve::location::Locations;
 use crate::manifest::resolve::place::{Origin, Place, places};
 use crate::manifest::resolve::scope::ScopeResolver;
 use crate::name::Name;
-use crate::text::suggest::{did_you_mean, some_of};
 
 /// Makes the manifest. Where there are errors it is not complete, and not to be used; `None` where it would be too
 /// large to be made.
@@ -148,31 +148,4 @@ fn patterns(
         patterns.insert(pattern.clone(), made);
     }
     patterns
-}
-
-/// Reports a reference to something that is not defined.
-pub(crate) fn unknown<'a>(
-    noun: &str,
-    name: &str,
-    site: crate::manifest::read::node::Site,
-    known: impl Iterator<Item = &'a str> + Clone,
-    problems: &mut Problems,
-) {
-    let meant = did_you_mean(name, known.clone());
-    let report = problems.error(noun_code(noun), site, format!("unknown {noun} `{name}`{meant}"));
-    if known.clone().next().is_some() {
-        report.help(format!("the manifest has {}", some_of(known)));
-    } else {
-        report.help(format!("the manifest has no {noun} yet"));
-    }
-}
-
-fn noun_code(noun: &str) -> &'static str {
-    match noun {
-        "account" => "unknown_account",
-        "sink" => "unknown_sink",
-        "environment" => "unknown_environment",
-        "key" => "unknown_key",
-        _ => "unknown_scope_set",
-    }
 }

@@ -3,7 +3,7 @@
 use crate::manifest::document::{Document, EnvironmentBlock};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Site};
-use crate::manifest::resolve::unknown;
+use crate::manifest::resolve::unknown::unknown;
 use crate::name::Name;
 use crate::text::pattern::matches_pattern;
 use crate::text::suggest::{did_you_mean, list, some_of};

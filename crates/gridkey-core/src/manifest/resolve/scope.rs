@@ -8,7 +8,7 @@ use crate::catalogue::{Catalogue, ExpandError};
 use crate::manifest::model::WantedScopes;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Site};
-use crate::manifest::resolve::unknown;
+use crate::manifest::resolve::unknown::unknown;
 use crate::name::Name;
 
 type Sets = BTreeMap<Name, At<Vec<At<String>>>>;

@@ -40,31 +40,10 @@ impl Account<'_> {
         }
         let owner = self.giver(&wanted.address, location);
         let leaving = self.leaver(&wanted.address, location);
-        if let Some((other, Some(after))) = leaving {
-            findings.raise(finding(
-                Code::LocationTaken,
-                format!(
-                    "{location} keeps the secret of `{other}` until {}, for those who still read it there",
-                    after.strftime("%Y-%m-%dT%H:%M:%SZ")
-                ),
-                format!("apply again after that, or give `{}` another location", wanted.address),
-            ));
-        } else if let Some(owner) = &owner {
-            let help = match self.index.before_move(self.name(), owner) {
-                // Another entry would make the circle larger.
-                Some(before) => format!(
-                    "`moved` makes `{before}` `{owner}` in this run, and its secret stays where it is: write out the \
-                     locations of both keys, or take the entry out"
-                ),
-                None => format!(
-                    "if the key was renamed, say `moved: [{{ from: {owner}, to: {} }}]`; otherwise give it \
-                     another location, or remove `{owner}` in a run of its own first",
-                    wanted.address
-                ),
-            };
-            let message = format!("{location} belongs to `{owner}`, whose key is there");
+        let taken = self.taken(wanted, location, owner, leaving);
+        taken.into_iter().for_each(|(message, help)| {
             findings.raise(finding(Code::LocationTaken, message, help));
-        }
+        });
         let mut foreign = false;
         let replaces = match self.observed(location) {
             SinkObservation::WriteOnly => SinkContent::Empty,
@@ -99,6 +78,39 @@ impl Account<'_> {
             }
         };
         Put { location: location.clone(), replaces, foreign }
+    }
+
+    /// What stands against giving a location to a key that another has, or had not long ago: what it is, and the way out.
+    fn taken(
+        &self,
+        wanted: &WantedKey,
+        location: &SinkLocation,
+        owner: Option<&Address>,
+        leaving: Option<(&Address, Option<Timestamp>)>,
+    ) -> Option<(String, String)> {
+        if let Some((other, Some(after))) = leaving {
+            let until = after.strftime("%Y-%m-%dT%H:%M:%SZ");
+            return Some((
+                format!(
+                    "{location} keeps the secret of `{other}` until {until}, for those who still read it there"
+                ),
+                format!("apply again after that, or give `{}` another location", wanted.address),
+            ));
+        }
+        let owner = owner?;
+        let help = match self.index.before_move(self.name(), owner) {
+            // Another entry would make the circle larger.
+            Some(before) => format!(
+                "`moved` makes `{before}` `{owner}` in this run, and its secret stays where it is: write out the \
+                 locations of both keys, or take the entry out"
+            ),
+            None => format!(
+                "if the key was renamed, say `moved: [{{ from: {owner}, to: {} }}]`; otherwise give it another \
+                 location, or remove `{owner}` in a run of its own first",
+                wanted.address
+            ),
+        };
+        Some((format!("{location} belongs to `{owner}`, whose key is there"), help))
     }
 
     /// The other address that state gives a location to.

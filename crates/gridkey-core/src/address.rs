@@ -27,7 +27,7 @@ pub struct Address {
 pub enum AddressError {
     #[error("an address is `key`, `environment/key` or `environment/account/key`, not `{0}`")]
     Segments(String),
-    #[error("`{segment}` in the address `{address}` is not a name")]
+    #[error("`{segment}` in the address `{address}` is not a name{}", star(segment))]
     Name { address: String, segment: String, source: NameError },
 }
 
@@ -52,6 +52,11 @@ impl fmt::Display for Address {
         text.push_str(self.key.as_str());
         f.pad(&text)
     }
+}
+
+/// A pattern where one address is meant.
+fn star(segment: &str) -> &'static str {
+    if segment.contains('*') { ": patterns are not taken here, so name each address" } else { "" }
 }
 
 impl FromStr for Address {

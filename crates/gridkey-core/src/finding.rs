@@ -113,6 +113,7 @@ pub enum Code {
     CommandNotAllowed,
     EndpointNotAllowed,
     EntryUnmatched,
+    EnvironmentLeft,
     EphemeralState,
     ForbiddenScope,
     ForeignKey,
@@ -201,6 +202,7 @@ impl Code {
             | Self::KeyManagement
             | Self::DeletionsFirst
             | Self::EntryUnmatched
+            | Self::EnvironmentLeft
             | Self::LocationTaken
             | Self::LooksRenamed
             | Self::MoveCycle

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::Scope;
+use crate::access::{Access, Scope};
 use crate::key::KeyId;
 use crate::name::Name;
 use crate::sink::LocationId;
@@ -83,6 +83,15 @@ pub fn may_be_full(scopes: &BTreeSet<Scope>, grantable: &Grantable) -> bool {
         Grantable::NotAsked | Grantable::Unknown(_) => false,
     };
     manages_keys && (all_that_there_is || scopes.len() >= FULL_ACCESS)
+}
+
+/// Whether an access lets its holder do what Full Access does: the name is no other thing than the scopes.
+pub(crate) fn is_as_good_as_full(access: &Access) -> bool {
+    match access {
+        Access::Full => true,
+        Access::Restricted(scopes) => may_be_full(scopes.as_set(), &Grantable::NotAsked),
+        Access::Billing(_) => false,
+    }
 }
 
 /// An account that did not answer. It is never read as "all keys are gone".

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use gridkey_core::Name;
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::matches_pattern;
+use gridkey_core::text::suggest::closest;
 
 use crate::exit::CommandError;
 
@@ -89,8 +90,25 @@ pub fn choose(
     let mut names = BTreeSet::new();
     for choice in choices {
         match choice {
-            EnvironmentChoice::Name(name) if has_block(name) || !owned.contains(name) => {
+            EnvironmentChoice::Name(name) if has_block(name) => {
                 names.insert(name.clone());
+            }
+            EnvironmentChoice::Name(name) if !owned.contains(name) => {
+                let known = manifest.environments.keys().map(Name::as_str).collect::<BTreeSet<_>>();
+                let patterns = manifest.patterns.keys().map(String::as_str);
+                let all: Vec<String> =
+                    known.iter().copied().chain(patterns).map(|name| format!("`{name}`")).collect();
+                let meant = match closest(name.as_str(), &known) {
+                    Some(meant) => format!(", did you mean `{meant}`?"),
+                    None => String::new(),
+                };
+                let help = match all.is_empty() {
+                    true => "the manifest has no environments".to_string(),
+                    false => format!("the manifest has {}", all.join(", ")),
+                };
+                return Err(
+                    CommandError::usage(format!("there is no environment `{name}`{meant}")).help(help)
+                );
             }
             EnvironmentChoice::Name(name) if gone == Gone::Allowed => {
                 names.insert(name.clone());

@@ -32,9 +32,14 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let wrong = error.use_stderr();
+            if wrong {
+                // A key that was pasted where something else belongs is not repeated.
+                print::say(error.render().to_string().trim_end());
+                return Exit::Usage.into();
+            }
             // Where even this cannot be written, the exit code still says what happened.
             let _ = error.print();
-            return if wrong { Exit::Usage.into() } else { Exit::Done.into() };
+            return Exit::Done.into();
         }
     };
     log(arguments.global.verbose, arguments.global.log_format);

@@ -1,14 +1,15 @@
 //! A project: its manifest, and everything the manifest names, opened for a command.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gridkey_core::inventory::{Unreadable, UnreadableReason};
 use gridkey_core::manifest::{
-    Account, Credential, Loaded, LoadedPolicy, Manifest, PolicyFile, SourceFile, StoreSettings, load,
-    load_policy,
+    Account, Credential, Loaded, LoadedPolicy, LocalStoreSettings, Manifest, PolicyFile, SourceFile,
+    StoreSettings, load, load_policy,
 };
 use gridkey_core::plan::{
     Allow, DEFAULT_READ_LAG, Due, Finding, Options, Requests, Selection, reach, reach_of_states,
@@ -108,17 +109,34 @@ pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
             }
         }
         paths.sort();
+        if paths.is_empty() {
+            let message =
+                format!("the folder {} has no manifest: no `*.yaml` or `*.yml` file", path.display());
+            return Err(CommandError::new(message).help(
+                "folders below are not looked into; name one with `--manifest PATH`, or write one with `gridkey init`",
+            ));
+        }
     } else {
         paths.push(path.to_path_buf());
     }
     let mut files = Vec::new();
     for path in paths {
-        let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+        let bytes = read_bounded(&path, MOST_OF_A_FILE).map_err(|error| unreadable(&path, &error))?;
         files.push(SourceFile { name: path.display().to_string(), bytes });
     }
     let folder = if is_folder { Some(path) } else { path.parent() };
     let base = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(Sources { files, base: base.to_path_buf() })
+}
+
+/// More than a manifest's file or a policy may have, so that one that has is told what it may have.
+const MOST_OF_A_FILE: u64 = 2 << 20;
+
+/// The beginning of a file, which may be a device that never ends.
+pub fn read_bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads the manifest at a path.
@@ -133,7 +151,7 @@ pub fn read_manifest(path: &Path, requested: &[Name]) -> Result<(Loaded, PathBuf
 
 /// Reads the file of `--policy`.
 pub fn read_policy(path: &Path) -> Result<PolicyFile, CommandError> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read_bounded(path, MOST_OF_A_FILE).map_err(|error| {
         CommandError::new(format!("the policy file {} cannot be read", path.display()))
             .because(&error)
             .help("without its rules nothing is planned; name the right file with `--policy`")
@@ -193,6 +211,34 @@ fn check_shared_locations(manifest: &Manifest) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Refuses sinks that would write a secret into what gridkey reads: the state, the manifest, the policy.
+fn check_own_files(manifest: &Manifest, paths: &RealPaths, global: &Global) -> Result<(), CommandError> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let of = |path: &Path| paths.of(&absolute(path).to_string_lossy());
+    let files = manifest.sources.iter().map(|source| of(Path::new(&source.file)));
+    let mut own: Vec<(String, &str)> = files.map(|file| (file, "the manifest")).collect();
+    own.extend(global.policy.as_deref().map(|policy| (of(policy), "the policy file")));
+    if let StoreSettings::Local(LocalStoreSettings { path }) = &manifest.state {
+        own.push((paths.of(path), "the state"));
+    }
+    for key in manifest.keys.values() {
+        for location in &key.sinks {
+            let mut at = location.at.clone();
+            let Some(path) = at.path_mut() else { continue };
+            let path = Path::new(&*path);
+            let Some((_, what)) = own.iter().find(|(own, _)| path.starts_with(own)) else { continue };
+            let message = format!(
+                "the sink `{}` of key `{}` would write a secret into {what}",
+                location.sink, key.address
+            );
+            let place = location.at.place();
+            return Err(CommandError::new(format!("{message}: {place} (at {})", key.position))
+                .help("name a file of its own for secrets"));
+        }
+    }
+    Ok(())
+}
+
 impl Project {
     /// Reads the manifest and opens its store and sinks; nothing is looked for at SendGrid yet.
     pub async fn open(global: &Global) -> Result<Self, CommandError> {
@@ -207,6 +253,7 @@ impl Project {
         if !global.emulator {
             paths.in_manifest(&mut loaded.manifest);
             check_shared_locations(&loaded.manifest)?;
+            check_own_files(&loaded.manifest, &paths, global)?;
         }
         let manifest = &loaded.manifest;
         let policy = global.policy.as_deref().map(read_policy).transpose()?;
@@ -261,7 +308,9 @@ impl Project {
     /// Which keys a command is about.
     pub fn selection(&self, only: &[Address], destroy: bool) -> Selection {
         let only = (!only.is_empty()).then(|| only.iter().cloned().collect());
-        Selection { environments: self.environments.clone(), only, destroy }
+        let mut selection = Selection::new(self.environments.clone(), only);
+        selection.destroy = destroy;
+        selection
     }
 
     /// How to plan.

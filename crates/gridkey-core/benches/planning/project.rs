@@ -150,6 +150,7 @@ fn owned(number: usize, key: &WantedKey, born: Timestamp) -> OwnedKey {
         born: Born::Created(born),
         first_made: None,
         moved_from: None,
+        short_lived: false,
         makes_room: false,
         lifecycle: Some(key.lifecycle()),
         secret: SecretStatus::Delivered,

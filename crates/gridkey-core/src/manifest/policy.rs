@@ -45,6 +45,12 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The places of rules that go by account, each with the rule.
+    pub(crate) fn selectors_of_accounts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        const BY_ACCOUNT: [&str; 4] = ["max_deletions", "max_rotations", "max_recreations", "foreign"];
+        self.selectors().filter(|(rule, _)| BY_ACCOUNT.contains(rule))
+    }
+
     /// The places that rules make exceptions for, each with the rule.
     pub(crate) fn selectors(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let Self {

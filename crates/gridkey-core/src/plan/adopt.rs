@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::finding::{Code, Finding};
 use crate::inventory::{Grantable, KeyDetail, ReadAccount, SinkContent, SinkObservation, may_be_full};
 use crate::key::KeyId;
-use crate::manifest::{ImportKey, Manifest, WantedKey};
+use crate::manifest::{ImportKey, Manifest, WantedKey, WantedScopes};
 use crate::name::Name;
 use crate::plan::account::Account;
 use crate::plan::document::change::Reason;
@@ -288,7 +288,13 @@ fn access(wanted: &WantedKey, scopes: &BTreeSet<Scope>, grantable: &Grantable) -
     match wanted.access.kind() {
         AccessKind::Full => may_be_full(scopes, grantable).then_some(Access::Full),
         AccessKind::Billing => all.filter(|_| billing).map(Access::Billing),
-        AccessKind::Restricted => all.filter(|_| !billing).map(Access::Restricted),
+        AccessKind::Restricted => {
+            // One that may have Full Access is not narrowed by the way; only the very scopes that it holds tell that it
+            // has not.
+            let wanted = wanted.access.scopes().map(WantedScopes::all).unwrap_or_default();
+            let full = may_be_full(scopes, grantable) && wanted != *scopes;
+            all.filter(|_| !billing && !full).map(Access::Restricted)
+        }
     }
 }
 
@@ -322,6 +328,7 @@ impl Adopt {
             born: Born::FirstSeen(at),
             first_made: None,
             moved_from: None,
+            short_lived: false,
             makes_room: false,
             lifecycle: Some(lifecycle),
             secret,

@@ -108,6 +108,7 @@ fn owned(key: &WantedKey, now: Timestamp) -> OwnedKey {
         born: Born::FirstSeen(now),
         first_made: None,
         moved_from: None,
+        short_lived: key.ttl.is_some(),
         makes_room: false,
         lifecycle: Some(key.lifecycle()),
         secret: SecretStatus::Delivered,

@@ -21,8 +21,13 @@ pub fn as_applied(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) ->
             })
         })
     });
+    // What was begun is not applied yet, and is wanted all the same.
+    let begun = states.values().flat_map(|state| state.pending.values());
+    let begun = begun.filter_map(|pending| manifest.keys.get_key_value(&pending.address));
+    let mut all: BTreeMap<_, _> = begun.map(|(address, wanted)| (address.clone(), wanted.clone())).collect();
+    all.extend(keys);
     Manifest {
-        keys: keys.collect(),
+        keys: all,
         moved: Vec::new(),
         import: Vec::new(),
         removed: Vec::new(),

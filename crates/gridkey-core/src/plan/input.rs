@@ -144,9 +144,29 @@ pub struct Selection {
     pub only: Option<BTreeSet<Address>>,
     /// `destroy`: what is selected is wanted no more.
     pub destroy: bool,
+    /// Environments that came from a pattern which is gone: like all of patterns, they have to be named.
+    /// The planner finds them in state.
+    pub apart: BTreeSet<Name>,
 }
 
 impl Selection {
+    /// The keys of these environments and addresses, where they are named.
+    pub fn new(environments: Option<BTreeSet<Name>>, only: Option<BTreeSet<Address>>) -> Self {
+        Self { environments, only, ..Self::default() }
+    }
+
+    /// The same, in the knowledge of what state owns: an environment that had a `ttl` came from a pattern, also where no
+    /// block of the manifest makes it any more.
+    pub(crate) fn over(&self, manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> Self {
+        let keys = states.values().flat_map(|state| &state.keys);
+        let short_lived =
+            keys.filter(|(_, key)| key.lifecycle.is_some_and(|lifecycle| lifecycle.ttl.is_some()));
+        let environments = short_lived.filter_map(|(address, _)| address.environment.clone());
+        let gone = environments
+            .filter(|name| !manifest.environments.contains_key(name) && !is_from_pattern(manifest, name));
+        Self { apart: gone.collect(), ..self.clone() }
+    }
+
     /// Whether the run is about this address's environment.
     pub fn has_environment(&self, manifest: &Manifest, environment: Option<&Name>) -> bool {
         match (&self.environments, environment) {
@@ -154,8 +174,9 @@ impl Selection {
             (Some(_), None) => false,
             (None, None) => true,
             (None, Some(environment)) => {
-                manifest.environments.get(environment).is_some_and(|known| known.pattern.is_none())
-                    || !manifest.patterns.keys().any(|pattern| matches_pattern(pattern, environment.as_str()))
+                let is_named =
+                    manifest.environments.get(environment).is_some_and(|known| known.pattern.is_none());
+                is_named || (!self.apart.contains(environment) && !is_from_pattern(manifest, environment))
             }
         }
     }
@@ -184,6 +205,11 @@ impl Selection {
             .filter(|account| manifest.accounts.contains_key(*account) || lets_go_of(manifest, account));
         wanted.chain(owned).cloned().collect()
     }
+}
+
+/// Whether a pattern of the manifest makes an environment of this name.
+fn is_from_pattern(manifest: &Manifest, environment: &Name) -> bool {
+    manifest.patterns.keys().any(|pattern| matches_pattern(pattern, environment.as_str()))
 }
 
 /// Whether an account that the manifest no longer has is let go of with all its keys.

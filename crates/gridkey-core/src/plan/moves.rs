@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Address, AddressPattern};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::manifest::{Manifest, Moved, RemovedWhat};
 use crate::name::Name;
-use crate::plan::input::{Due, Selection};
+use crate::plan::input::{Due, Requests, Selection};
 use crate::state::{AccountState, OwnedKey};
 use crate::text::pattern::matches_pattern;
 use crate::text::source::Position;
@@ -232,6 +232,15 @@ impl<'a> Entries<'a> {
         }
     }
 
+    /// Whether a key is at an address where the manifest wants one, and stays there.
+    fn is_settled(&self, address: &Address) -> bool {
+        let stays = || match self.destination(address) {
+            Destination::Stays => true,
+            Destination::To(..) | Destination::Circle(_) | Destination::Impossible(_) => false,
+        };
+        self.known.contains(address) && self.manifest.keys.contains_key(address) && stays()
+    }
+
     /// Whether another key is at the new address, or goes there too.
     fn is_taken(&self, from: &Address, to: &Address) -> bool {
         let elsewhere = self.states.iter().filter(|(other, _)| *other != self.account).any(|(_, other)| {
@@ -254,6 +263,10 @@ impl WithMoves<'_> {
         position: Position,
     ) -> Option<(Address, Address, Position)> {
         let account = entries.account;
+        // Both are where the manifest wants them: the entry did its work before the old name was used again.
+        if run.manifest.keys.contains_key(from) && entries.is_settled(&to) {
+            return None;
+        }
         let (selected, whole) = ends(run.manifest, run.selection, from, &to);
         if !selected {
             self.unmoved.insert(from.clone());
@@ -335,9 +348,17 @@ impl WithMoves<'_> {
         self.moves.get(account).into_iter().flatten()
     }
 
-    pub(crate) fn findings(&self) -> Vec<Finding> {
+    /// What is not moved, and why. It blocks where a person asked for something to be done at one of the addresses.
+    pub(crate) fn findings(&self, requests: &Requests) -> Vec<Finding> {
+        let asked = |address: &Address| {
+            requests.rotate.contains_key(address) || requests.retire.contains_key(address)
+        };
         let conflicts = self.conflicts.iter().map(MoveConflict::finding);
-        conflicts.chain(self.left.iter().map(LeftMove::finding)).collect()
+        let left = self.left.iter().map(|left| match asked(&left.from) || asked(&left.to) {
+            true => left.finding().with_severity(Severity::Blocks),
+            false => left.finding(),
+        });
+        conflicts.chain(left).collect()
     }
 }
 
@@ -373,7 +394,7 @@ impl LeftMove {
         let (because, help) = match why {
             Left::Selection => (
                 "this run is about one of the two addresses alone",
-                "leave `--env` and `--only` out, or name both with them",
+                "leave `--env` and `--only` out, or name both with them: environments of patterns have to be named",
             ),
             Left::Due => ("this run does due work alone", "`gridkey apply` carries the move out"),
             Left::NotApproved => ("no plan file approves the move", "plan again and have that approved"),

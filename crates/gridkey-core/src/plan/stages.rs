@@ -34,6 +34,8 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 
 /// Decides what has to be done, and leaves out what the plan files, where there are any, do not approve.
 pub fn plan_approved(input: &PlanInput<'_>, approval: Option<&Approval>) -> ApprovedPlan {
+    let selection = input.selection.over(input.manifest, input.states);
+    let input = &PlanInput { selection: &selection, ..*input };
     let mut unapproved = Unapproved::new();
     loop {
         let moves =
@@ -82,7 +84,7 @@ fn staged(input: &PlanInput<'_>, moves: &WithMoves<'_>, approval: Option<&Approv
         }
     }
     assembly.judge_project(&input, before, &mut findings);
-    findings.extend(moves.findings());
+    findings.extend(moves.findings(&input.options.requests));
     assembly.with_findings(findings)
 }
 

@@ -86,6 +86,9 @@ pub struct OwnedKey {
     /// The address that the key had before it was last moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<Address>,
+    /// Whether the environment had a `ttl` when the address got its first key: it was made to come and go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub short_lived: bool,
     /// Whether a run was about to revoke it, to make room for its successor: where it is gone, the run did, and broke
     /// off before the successor was recorded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

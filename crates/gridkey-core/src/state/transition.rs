@@ -155,7 +155,10 @@ impl AccountState {
         let mut follows = follows;
         let mut first_made = first_made;
         let mut moved_from = None;
+        let is_first = first_made.is_none() && follows.is_none();
+        let mut short_lived = is_first && settings.lifecycle.ttl.is_some();
         if let Some(before) = before {
+            short_lived = before.short_lived;
             follows = follows.or_else(|| before.follows.clone());
             first_made = Some(before.since());
             moved_from.clone_from(&before.moved_from);
@@ -179,7 +182,11 @@ impl AccountState {
             let why = RetiringReason::Uncertain;
             retiring.push(RetiringKey { id, after, born, why, held: false, reported: None });
         }
-        self.pending.remove(&marker);
+        if let Some(begun) = self.pending.remove(&marker) {
+            // It may have been delivered where it was to go when it was begun.
+            let delivered = begun.locations.into_iter().map(|location| Delivery { location, at });
+            locations = leaving(delivered.collect(), &[id.clone()].into(), locations, &settings, at);
+        }
         let reported = match access {
             Access::Full => None,
             Access::Restricted(_) | Access::Billing(_) => {
@@ -203,6 +210,7 @@ impl AccountState {
             born: Born::Created(born),
             first_made,
             moved_from,
+            short_lived,
             makes_room: false,
             lifecycle: Some(lifecycle),
             secret: SecretStatus::Delivered,

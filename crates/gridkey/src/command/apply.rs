@@ -142,8 +142,13 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
     let project = Project::open_with(global, gone).await?;
     let chosen = project.selection(only, aim == Aim::Nothing);
+    if let Some(approval) = &asked.approval {
+        approve::check_environments(&chosen, approval)?;
+    }
     let selection = approve::selection(chosen, asked.approval.as_ref());
-    if aim != Aim::Nothing {
+    if aim == Aim::Nothing {
+        check_only(project.manifest(), &project.states().await?, &selection, only)?;
+    } else {
         let rotate = asked.requests.rotate.keys().filter(|_| aim == Aim::Manifest);
         let named: Vec<Address> = only.iter().chain(rotate).cloned().collect();
         check_only(project.manifest(), &project.states().await?, &selection, &named)?;

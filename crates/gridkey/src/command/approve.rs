@@ -11,6 +11,7 @@ use gridkey_core::{Address, KeyId, Name};
 use crate::args::ApplyArguments;
 use crate::exit::{CommandError, Exit};
 use crate::print;
+use crate::project::read_bounded;
 
 /// No plan comes near this; a file that is larger is something else.
 const MAX_BYTES: u64 = 256 << 20;
@@ -23,7 +24,7 @@ pub fn read_plan(path: &Path) -> Result<Plan, CommandError> {
     if size > MAX_BYTES {
         return Err(unreadable().help(format!("it has {size} bytes, and no plan has that many")));
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let bytes = read_bounded(path, MAX_BYTES).map_err(failed)?;
     Plan::from_json(&bytes).map_err(|error| {
         unreadable()
             .because(&error)
@@ -107,9 +108,26 @@ pub fn say_not_asked_for(approval: &Approval, requests: &Requests, states: &BTre
 pub fn selection(chosen: Selection, approval: Option<&Approval>) -> Selection {
     let Some(approval) = approval else { return chosen };
     let of_files = approval.selection();
-    Selection {
-        environments: chosen.environments.or(of_files.environments),
-        only: chosen.only.or(of_files.only),
-        destroy: chosen.destroy,
+    let mut selection = chosen;
+    selection.environments = selection.environments.or(of_files.environments);
+    selection.only = selection.only.or(of_files.only);
+    selection
+}
+
+/// Refuses files of which nothing is part of the run.
+pub fn check_environments(chosen: &Selection, approval: &Approval) -> Result<(), CommandError> {
+    let (Some(chosen), Some(of_files)) = (&chosen.environments, approval.selection().environments) else {
+        return Ok(());
+    };
+    let listed =
+        |names: &BTreeSet<Name>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if of_files.is_empty() || !chosen.is_disjoint(&of_files) {
+        return Ok(());
     }
+    Err(CommandError::usage(format!(
+        "the plan file is about {}, and `--env` names {}",
+        listed(&of_files),
+        listed(chosen)
+    ))
+    .help("name the environment of the plan, or apply the plan of the other one"))
 }

@@ -133,7 +133,7 @@ fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<P
     let options = Options { allow: arguments.narrowing.allow.clone(), ..Options::default() };
     let only =
         (!arguments.narrowing.only.is_empty()).then(|| arguments.narrowing.only.iter().cloned().collect());
-    let selection = Selection { environments: chosen.names, only, destroy: false };
+    let selection = Selection::new(chosen.names, only);
     check_only(&newer.manifest, &BTreeMap::new(), &selection, &arguments.narrowing.only)?;
     Ok(compare(&older.manifest, &newer.manifest, policy.as_ref(), &selection, Timestamp::now(), &options))
 }
@@ -214,10 +214,18 @@ pub fn check_only(
             return Err(CommandError::usage(format!("the manifest has no key at `{address}`")).help(meant));
         }
         if !selection.has_environment(manifest, address.environment.as_ref()) {
-            return Err(CommandError::usage(format!(
-                "`{address}` is in no environment that this run is about"
-            ))
-            .help("leave `--env` out, or name its environment"));
+            let help = match &address.environment {
+                Some(environment) => format!("name its environment: `--env {environment}`"),
+                None => "leave `--env` out".to_string(),
+            };
+            let message = format!("`{address}` is in no environment that this run is about");
+            return Err(CommandError::usage(message).help(help));
+        }
+        if !selection.has(manifest, address) {
+            let message = format!("`{address}` is not part of this run, which `--only` narrows");
+            return Err(
+                CommandError::usage(message).help(format!("add `--only {address}`, or leave `--only` out"))
+            );
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::Name;
 use gridkey_core::plan::{
-    AccountPlan, Action, Allow, Capacity, Change, Due, Finding, Plan, PlanKind, Severity,
+    AccountPlan, Action, Allow, Capacity, Change, Code, Due, Finding, Plan, PlanKind, Severity,
 };
 
 use super::style::{Style, Tone};
@@ -76,6 +76,16 @@ fn table(changes: &[Change], account: &Name) -> Table {
     table
 }
 
+/// Whether a finding says that something due is left.
+fn is_left(finding: &Finding) -> bool {
+    [Code::MoveLeft, Code::RotationDue, Code::RotationPostponed].contains(&finding.code)
+}
+
+/// Whether a finding says that something could not be looked at.
+fn is_unread(finding: &Finding) -> bool {
+    finding.code == Code::SinkUnreadable
+}
+
 fn is_effective(change: &Change) -> bool {
     change.action != Action::Keep
 }
@@ -132,7 +142,13 @@ pub fn summary(plan: &Plan) -> String {
     let kept = changes.iter().filter(|change| !is_effective(change) && !is_stopped(change)).count();
     let rest = match (free.is_empty(), kept) {
         (true, 0) if !stopped.is_empty() => format!("{} elsewhere.", words.nothing),
-        (true, _) if computed_from.due == Due::Only => "Nothing has come due.".to_string(),
+        (true, _) if computed_from.due == Due::Only => match findings.iter().any(is_left) {
+            true => "Nothing is done; what is due waits, as said above.".to_string(),
+            false => "Nothing has come due.".to_string(),
+        },
+        (true, _) if *kind == PlanKind::Drift && findings.iter().any(is_unread) => {
+            "No drift in what could be read.".to_string()
+        }
         (true, 0) => format!("{}. There are no keys.", words.nothing),
         (true, 1) => format!("{}. 1 key is as {}.", words.nothing, words.one),
         (true, kept) => format!("{}. {kept} keys are as {}.", words.nothing, words.many),

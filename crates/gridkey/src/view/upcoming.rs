@@ -1,4 +1,4 @@
-//! What the clock will bring: rotations that come due, older keys and locations that go, environments that end.
+//! What comes up: rotations that come due, older keys and locations that go, environments that end.
 
 use gridkey_core::plan::{Action, Change, Note, Plan};
 use jiff::{SignedDuration, Timestamp};
@@ -24,6 +24,21 @@ pub fn upcoming(plan: &Plan) -> Vec<String> {
     dates.into_iter().map(|(at, words)| format!("{}  {words}", time(at))).collect()
 }
 
+/// Whether a key is still there after a change, and no new one.
+fn stays(action: Action) -> bool {
+    match action {
+        Action::Rotate | Action::Delete | Action::Forget => false,
+        Action::Recover
+        | Action::Move
+        | Action::Adopt
+        | Action::Retire
+        | Action::Update
+        | Action::Deliver
+        | Action::Create
+        | Action::Keep => true,
+    }
+}
+
 fn of_change(change: &Change, observed: Timestamp) -> Vec<(Timestamp, String)> {
     let Change {
         address,
@@ -38,9 +53,9 @@ fn of_change(change: &Change, observed: Timestamp) -> Vec<(Timestamp, String)> {
         rotation,
         position: _,
     } = change;
-    let soon = |at: Timestamp| at.duration_since(observed) <= AHEAD;
+    let soon = |at: Timestamp| at > observed && at.duration_since(observed) <= AHEAD;
     let mut dates = Vec::new();
-    if let Some(rotation) = rotation.filter(|rotation| soon(rotation.due) && *action != Action::Rotate) {
+    if let Some(rotation) = rotation.filter(|rotation| soon(rotation.due) && stays(*action)) {
         dates.push((rotation.due, format!("{address} is due for rotation")));
     }
     if *action != Action::Keep {

@@ -190,7 +190,7 @@ fn usage_errors_have_their_own_code() {
     ] {
         assert_eq!(said(gridkey(folder.path(), arguments)).code, 64, "{arguments:?}");
     }
-    said(gridkey(folder.path(), &["--env", "nowhere", "plan"])).ends(1).says("nowhere");
+    said(gridkey(folder.path(), &["--env", "nowhere", "plan"])).ends(64).says("nowhere");
     said(gridkey(folder.path(), &["--help"])).ends(0).says("Exit codes");
 }
 
@@ -252,5 +252,93 @@ fn a_value_of_the_wrong_shape_is_shown_as_it_should_be() {
         let said = said(gridkey(folder.path(), &["validate"]));
         assert_eq!(said.code, 1, "{text}: {}", said.all());
         assert!(said.all().contains(help), "{text}: {}", said.all());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_sink_writes_a_secret_into_what_gridkey_reads() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "name_pattern: \"*\"\n");
+    place.write("gridkey.yaml", &manifest("  other: { scopes: [stats.read] }\n"));
+    place.run(&["apply", "--yes"]).ends(0);
+    std::os::unix::fs::symlink(".gridkey", place.path("link")).unwrap();
+    let before = place.world();
+    for sink in [
+        "json: { path: .gridkey/state/default/acme.json, pointer: /keys/z/owner }",
+        "json: { path: link/state/default/new.json, pointer: /x }",
+        "json: { path: ./.gridkey/state, pointer: /x }",
+        "yaml: { path: policy.yaml, pointer: /name_pattern }",
+        "yaml: { path: ./gridkey.yaml, pointer: /x }",
+    ] {
+        let text =
+            manifest("  other: { scopes: [stats.read] }\n  mailer: { scopes: [mail.send], sinks: [own] }\n");
+        place.write("gridkey.yaml", &text.replacen("sinks:\n", &format!("sinks:\n  own: {{ {sink} }}\n"), 1));
+        let said = place.run(&["apply", "--policy", "policy.yaml", "--yes"]);
+        assert_eq!(place.world(), before, "{sink}: {}", said.all());
+        said.ends(1).says("would write a secret into");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_pasted_as_an_argument_is_not_repeated() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
+    let key = format!("SG.{}.{}", "ngeVfQFYQlKU0ufo8x5d1A", "TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc-1s5cr");
+    for command in [
+        &["rotate", &key, "--yes"][..],
+        &["retire", &key, "--now"],
+        &["import", &key, &key],
+        &["plan", "--only", &key],
+        &["plan", "--env", &key],
+        &["plan", "--allow", &key],
+        &["state", "show", &key],
+        &["plan", &key],
+    ] {
+        let said = place.run(command);
+        said.ends(64);
+        assert!(!said.all().contains(&key[26..]), "{}", said.all());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_is_about_has_to_be_there() {
+    let place = Place::new(Settings::default()).await;
+    let keys = "  mailer: { scopes: [mail.send] }\n  reports: { scopes: [stats.read] }\n";
+    let environments = "environments: { staging: {}, prod: {} }\nkeys:\n";
+    let text =
+        manifest(keys).replace("keys:\n", environments).replace("path: .env", "path: \".env.{environment}\"");
+    place.write("gridkey.yaml", &text);
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["plan", "--env", "prod", "--out", "plan.json"]).ends(0);
+    let before = place.world();
+    for (command, says) in [
+        (&["plan", "--env", "stagin"][..], "did you mean `staging`?"),
+        (&["destroy", "--env", "stagin", "--yes"], "did you mean `staging`?"),
+        (&["destroy", "--only", "prod/mialer", "--yes"], "did you mean `prod/mailer`?"),
+        (&["destroy", "--only", "staging/mailer", "--env", "prod", "--yes"], "`--env staging`"),
+        (
+            &["apply", "--only", "prod/mailer", "--rotate", "prod/reports", "--yes"],
+            "add `--only prod/reports`",
+        ),
+        (&["plan", "--only", "prod/mailer", "--rotate", "prod/reports"], "add `--only prod/reports`"),
+        (&["apply", "plan.json", "--env", "staging", "--yes"], "the plan file is about `prod`"),
+        (&["rotate", "prod/*", "--yes"], "patterns are not taken here"),
+    ] {
+        place.run(command).ends(64).says(says);
+        assert_eq!(place.world(), before, "{command:?}");
+    }
+    std::fs::create_dir(place.path("empty")).unwrap();
+    place.run(&["plan", "-f", "empty"]).ends(1).says("the folder empty has no manifest");
+}
+
+#[test]
+fn input_that_never_ends_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = manifest("  mailer: { scopes: [mail.send] }\n");
+    std::fs::write(folder.path().join("gridkey.yaml"), keys).unwrap();
+    for command in [&["validate", "-f", "/dev/zero"][..], &["validate", "--policy", "/dev/zero"]] {
+        let said = said(gridkey(folder.path(), command));
+        assert_eq!(said.code, 1, "{command:?}: {}", said.all());
+        assert!(said.all().contains("1 MiB"), "{command:?}: {}", said.all());
     }
 }

@@ -160,7 +160,11 @@ fn selectors(
         let names = accounts.keys().chain(document.environments.keys()).map(|name| name.to_string());
         let mut known = names.chain(wanted.keys().map(Address::to_string));
         // A pattern environment's addresses are those of any name it matches.
-        let may_be_made = !document.patterns.is_empty();
+        let environment = selector.split('/').next().unwrap_or_default();
+        let may_be_made = document
+            .patterns
+            .keys()
+            .any(|pattern| matches_pattern(pattern, environment) || matches_pattern(environment, pattern));
         if !known.any(|name| matches_pattern(selector, &name)) && !may_be_made {
             problems
                 .warning(

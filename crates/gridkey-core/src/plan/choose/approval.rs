@@ -144,8 +144,7 @@ impl Approval {
 
     /// The environments and addresses that the files are about.
     pub fn selection(&self) -> Selection {
-        let mut selection =
-            Selection { environments: Some(BTreeSet::new()), only: Some(BTreeSet::new()), destroy: false };
+        let mut selection = Selection::new(Some(BTreeSet::new()), Some(BTreeSet::new()));
         for file in &self.files {
             widen(&mut selection.environments, file.computed_from.environments.as_ref());
             widen(&mut selection.only, file.computed_from.only.as_ref());
@@ -216,11 +215,7 @@ impl Approval {
     pub(crate) fn is_about(&self, manifest: &Manifest, address: &Address) -> bool {
         self.files.iter().any(|file| {
             let from = &file.computed_from;
-            let selection = Selection {
-                environments: from.environments.clone(),
-                only: from.only.clone(),
-                destroy: false,
-            };
+            let selection = Selection::new(from.environments.clone(), from.only.clone());
             selection.has(manifest, address)
         })
     }

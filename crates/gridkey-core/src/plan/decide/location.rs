@@ -147,14 +147,22 @@ impl Account<'_> {
         let allow = format!("`--allow {}:{}` overwrites it", Code::ForeignValue, wanted.address);
         match content {
             SinkContent::Key(id) => match self.read.live.get(id) {
-                Some(name) => (
-                    format!("{location} holds the live key `{name}` ({id}), which gridkey does not own"),
-                    format!(
-                        "to keep that key, adopt it: `import: [{{ to: {}, id: {id} }}]`; {allow}, and the key \
-                         itself stays live",
-                        wanted.address
-                    ),
-                ),
+                Some(name) => {
+                    let address = &wanted.address;
+                    // An import is for an address without a key.
+                    let adopt = match self.owned(address) {
+                        Some(owned) => format!(
+                            "let go of {} with `gridkey state forget {address}`, which leaves it as it is, and run \
+                             `gridkey import {address} {id}`",
+                            owned.id
+                        ),
+                        None => format!("adopt it: `import: [{{ to: {address}, id: {id} }}]`"),
+                    };
+                    (
+                        format!("{location} holds the live key `{name}` ({id}), which gridkey does not own"),
+                        format!("to keep that key, {adopt}; {allow}, and the key itself stays live"),
+                    )
+                }
                 None => (
                     format!(
                         "{location} holds a SendGrid key ({id}) that is not live in account `{}`",

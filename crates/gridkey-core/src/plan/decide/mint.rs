@@ -44,7 +44,9 @@ pub(crate) fn new(account: &Account<'_>, wanted: &WantedKey, recovered: &Recover
     };
     let minting = Minting { account, wanted, older: Predecessor::Elsewhere(owned), recovered };
     let mut part = minting.part(Action::Rotate, Cause::Edited, Reason::AccountChanged)?;
-    part.notes.push(Note::MovesFrom(other.clone()));
+    if !account.index.lets_go_of(other, address) {
+        part.notes.push(Note::MovesFrom(other.clone()));
+    }
     let before = crate::plan::account::values_of(other, address, owned);
     Some(minting.decision(Some(before), part))
 }

@@ -117,6 +117,11 @@ impl Older<'_> {
             }
             Some(RetireRequest::Hold(overlap)) => {
                 retirement.waiting = true;
+                // One that is held until somebody says otherwise is given an end by that.
+                if !retiring.held && later(account.at(), overlap) < retiring.after {
+                    findings.raise(about(held_longer(self.wanted, retiring), self.wanted));
+                    return;
+                }
                 let step = Step::PostponeRetirement { id, overlap };
                 let asked = (Action::Update, Cause::Requested, Reason::HoldRequested, step);
                 return retirement.asked.push(asked);
@@ -225,4 +230,13 @@ fn changed(account: &Account<'_>, wanted: &WantedKey, retiring: &RetiringKey, fi
     );
     let help = format!("`gridkey retire {address} --now` revokes it at once");
     findings.raise(about(Finding::warns(Code::RetiringKeyChanged, message, help), wanted));
+}
+
+/// A hold that would end sooner than what is said already keeps nothing longer.
+fn held_longer(wanted: &WantedKey, retiring: &RetiringKey) -> Finding {
+    let (id, address) = (&retiring.id, &wanted.address);
+    let until = retiring.after.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let message = format!("the older key {id} of `{address}` is kept until {until} already, which is longer");
+    let help = format!("`gridkey retire {address} --now` ends it sooner");
+    Finding::blocks(Code::NothingRetires, message, help)
 }

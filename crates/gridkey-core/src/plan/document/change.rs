@@ -377,7 +377,7 @@ impl Reason {
             Self::Moved => "moved",
             Self::LetGo => "let go",
             Self::RetirementRequested => "to be revoked now",
-            Self::HoldRequested => "to be kept longer",
+            Self::HoldRequested => "kept as long as asked",
         }
     }
 }

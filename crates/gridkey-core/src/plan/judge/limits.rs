@@ -23,8 +23,12 @@ pub(crate) fn limits(account: &Account<'_>, changes: &[&Change], findings: &mut 
         if all { 0 } else { deletions.len() }
     };
     let is_from_pattern = |change: &Change| is_from_pattern(account, change.address.environment.as_ref());
-    // A manifest says of itself which environments come and go; a policy file goes by what was applied.
-    let has_ttl = |change: &Change| change.before.as_ref().is_some_and(|before| before.ttl.is_some());
+    // A manifest says of itself which environments come and go. A policy file goes by what the keys were made as: a
+    // `ttl` that came later does not take them out of its limits.
+    let is_short_lived =
+        |change: &Change| account.owned(&change.address).is_some_and(|owned| owned.short_lived);
+    let expiries = changes.iter().filter(|change| change.cause == Cause::Expired && change.ends_key());
+    let expiries = expiries.filter(|change| !is_short_lived(change)).count();
     let by_cause = |cause| changes.iter().filter(|change| change.cause == cause).count();
     let same = |count| Counts { of_manifest: count, of_file: count };
     for limit in [
@@ -33,7 +37,7 @@ pub(crate) fn limits(account: &Account<'_>, changes: &[&Change], findings: &mut 
             verb: "delete",
             counts: Counts {
                 of_manifest: unless_destroyed(&is_from_pattern),
-                of_file: unless_destroyed(&has_ttl),
+                of_file: unless_destroyed(&is_short_lived) + expiries,
             },
             rule: |policy| &policy.max_deletions,
         },

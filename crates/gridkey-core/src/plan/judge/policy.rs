@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::finding::{Code, Finding, Severity};
-use crate::inventory::KeyDetail;
+use crate::inventory::{KeyDetail, is_as_good_as_full};
 use crate::key::KeyId;
 use crate::manifest::{
     Manifest, Policy, PolicyFile, RequiredRotation, RequiredSink, Rule, Vanished, Verdict,
@@ -188,8 +188,14 @@ fn rule<'p, T>(rule: &'p Rule<T>, key: &KeyValues) -> Option<&'p T> {
 
 fn full_access(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     let denied = rule(&source.policy.full_access, key) == Some(&Verdict::Deny);
-    (denied && key.access == Access::Full).then(|| {
-        let message = format!("`{}` has Full Access, and {} denies it", key.address, source.name());
+    (denied && is_as_good_as_full(&key.access)).then(|| {
+        let has = match key.access.scopes() {
+            None => "Full Access".to_string(),
+            Some(scopes) => {
+                format!("{} scopes with those that make keys, which is Full Access", scopes.as_set().len())
+            }
+        };
+        let message = format!("`{}` has {has}, and {} denies it", key.address, source.name());
         let lasting = match source.rules {
             RuleSource::Manifest => {
                 format!(", or say `policy: {{ full_access: {{ {}: allow }} }}`", key.address)
@@ -274,7 +280,8 @@ fn sinks(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
 
 fn owner(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     let required = *rule(&source.policy.require_owner, key)?;
-    (required && key.owner.is_none()).then(|| {
+    let is_told = key.owner.as_ref().is_some_and(|owner| owner.chars().any(char::is_alphanumeric));
+    (required && !is_told).then(|| {
         let message = format!("`{}` has no owner, and {} requires one", key.address, source.name());
         Broken::new(Code::MissingOwner, message, "say who answers for it: `owner: …`")
     })
@@ -368,7 +375,11 @@ pub(crate) fn foreign(account: &Account<'_>, ours: &BTreeSet<KeyId>, findings: &
             source.name(),
             foreign.join(", "),
         );
-        let help = "adopt it, revoke it if nothing uses it, or add its id or name to `policy.foreign.known`";
+        let known = match source.rules {
+            RuleSource::Manifest => "`policy.foreign.known`",
+            RuleSource::PolicyFile => "`foreign.known` of the policy file",
+        };
+        let help = format!("adopt it, revoke it if nothing uses it, or add its id or name to {known}");
         let finding = Finding::blocks(Code::ForeignKey, message, help).with_severity(severity);
         let position = Some(&account.declared.position);
         findings.raise_for(source.rules, finding.in_account(account.name()).at_position(position));

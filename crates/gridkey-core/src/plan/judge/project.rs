@@ -41,6 +41,14 @@ pub(crate) fn project(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
     for (name, state) in input.states {
         left_account(input, name, state, findings);
     }
+    for name in input.selection.apart.iter().filter(|_| input.selection.environments.is_none()) {
+        let message = format!(
+            "environment `{name}` came from a pattern that is no longer in the manifest; state owns keys in it, which this \
+             run leaves"
+        );
+        let help = format!("`gridkey destroy --env {name}` ends it; or put its block back");
+        findings.raise(Finding::warns(Code::EnvironmentLeft, message, help));
+    }
     limits::environments(input, findings);
     emptied_sinks(input, findings);
 }
@@ -167,6 +175,18 @@ fn emptied_sinks(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
 fn unknown_places(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
     let Some(file) = input.policy else { return };
     let manifest = input.manifest;
+    for (rule, selector) in file.policy.selectors_of_accounts() {
+        let is_environment = manifest.environments.keys().any(|name| name.as_str() == selector);
+        if is_environment && !manifest.accounts.keys().any(|name| name.as_str() == selector) {
+            let message = format!(
+                "the rule `{rule}` of {} is about `{selector}`, which is an environment here, and `{rule}` goes by \
+                 account: it holds for nothing",
+                file.source.file
+            );
+            let help = "name an account, or say `default`";
+            findings.raise(Finding::warns(Code::UnknownPlace, message, help));
+        }
+    }
     let environments =
         manifest.environments.keys().chain(manifest.keys.keys().flat_map(|key| &key.environment));
     let names: BTreeSet<&str> = environments.chain(manifest.accounts.keys()).map(Name::as_str).collect();
@@ -179,7 +199,8 @@ fn unknown_places(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
         let meant = closest(selector, &names).or_else(|| closest(selector, addresses()));
         let Some(meant) = meant else { continue };
         let message = format!(
-            "the rule `{rule}` of the policy file is about `{selector}`, which this manifest has not: did you mean `{meant}`?"
+            "the rule `{rule}` of {} is about `{selector}`, which this manifest has not: did you mean `{meant}`?",
+            file.source.file
         );
         let help =
             "a rule about a place that is not there holds for nothing; correct it, if this project is meant";

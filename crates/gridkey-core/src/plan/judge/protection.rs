@@ -1,7 +1,7 @@
 //! Protected keys: they are not deleted, not let go of, and not widened to Full Access.
 
-use crate::access::Access;
 use crate::finding::{Code, Finding};
+use crate::inventory::is_as_good_as_full;
 use crate::plan::document::change::{Cause, Change, KeyValues};
 use crate::plan::document::effect::Effect;
 use crate::plan::findings::Findings;
@@ -24,7 +24,7 @@ pub(crate) fn protection(change: &Change, recorded: Option<&KeyValues>, findings
 
 fn harm(before: &KeyValues, change: &Change) -> Option<&'static str> {
     match &change.after {
-        Some(after) if after.access == Access::Full && before.access != Access::Full => {
+        Some(after) if is_as_good_as_full(&after.access) && !is_as_good_as_full(&before.access) => {
             Some("be widened to Full Access")
         }
         Some(_) => None,

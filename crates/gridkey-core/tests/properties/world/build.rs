@@ -180,6 +180,7 @@ pub fn owned_key(id: KeyId, wanted: &WantedKey, born: Timestamp, generation: u32
         born: Born::Created(born),
         first_made: None,
         moved_from: None,
+        short_lived: wanted.ttl.is_some(),
         makes_room: false,
         lifecycle: Some(wanted.lifecycle()),
         secret: SecretStatus::Delivered,

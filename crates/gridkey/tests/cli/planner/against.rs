@@ -63,7 +63,7 @@ async fn an_environment_of_a_pattern_that_the_branch_adds_can_be_compared() {
     }
     // What neither of them has is an error still.
     place.write("base.yaml", &without);
-    compare(&place, &["--env", "pr-1"]).ends(1).says("pr-1");
+    compare(&place, &["--env", "pr-1"]).ends(64).says("pr-1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

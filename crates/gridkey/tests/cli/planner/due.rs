@@ -237,3 +237,16 @@ async fn the_end_of_an_environment_is_told_as_it_was_applied() {
     said.ends(0).says("expires").says("once the edit of its `ttl` is applied");
     assert!(!said.all().contains("expired"), "{}", said.all());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_never_shortens_what_an_older_key_has() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["rotate", "mailer", "--yes"]).ends(0);
+    let before = place.owned("acme", "mailer");
+    place.run(&["retire", "mailer", "--hold", "1m", "--yes"]).ends(3).says("which is longer");
+    assert_eq!(place.owned("acme", "mailer"), before);
+    place.run(&["retire", "mailer", "--hold", "72h", "--yes"]).ends(0);
+    assert_ne!(place.owned("acme", "mailer"), before);
+}

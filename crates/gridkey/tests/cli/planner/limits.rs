@@ -134,3 +134,32 @@ async fn a_pattern_does_not_take_an_environment_out_of_the_limits_of_a_policy_fi
     place.run(&[&["destroy"][..], &environment].concat()).ends(0);
     assert_eq!(place.world().live, before.live);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ttl_that_came_later_does_not_take_keys_out_of_the_limits_of_a_policy_file() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "max_deletions: { share: 0%, at_least: 1 }\n");
+    let keys = "  mailer: { scopes: [mail.send] }\n  reports: { scopes: [stats.read] }\n";
+    place.write("gridkey.yaml", &staged("  prod: {}\n", keys));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("gridkey.yaml", &staged("  \"pro*\": { ttl: 11d }\n", keys));
+    let environment = ["--env", "prod", "--yes", "--policy", "policy.yaml"];
+    place.run(&[&["apply"][..], &environment].concat()).ends(0);
+    let before = place.live("acme").into_keys().collect::<Vec<_>>();
+    place.run(&[&["destroy"][..], &environment].concat()).ends(3).says("by the policy file");
+    crate::clock::days_pass(&place, 12);
+    place.run(&[&["rotate", "--due"][..], &environment].concat()).ends(3).says("by the policy file");
+    assert_eq!(place.live("acme").into_keys().collect::<Vec<_>>(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_does_not_narrow_a_key_that_may_have_full_access() {
+    let place = Place::new(Settings::default()).await;
+    let found = place.server.model().add_key("acme", "everything", None, Timestamp::now());
+    let before = place.live("acme");
+    let import = format!("import: [{{ to: mailer, id: {} }}]\n", found.id);
+    place.write("gridkey.yaml", &format!("{}{import}", manifest("  mailer: { scopes: [mail.send] }\n")));
+    place.plan(&[]).blocks("import_mismatch");
+    place.run(&["apply", "--yes"]).ends(3);
+    assert_eq!(place.live("acme"), before);
+}

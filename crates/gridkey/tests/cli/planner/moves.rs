@@ -217,3 +217,43 @@ async fn what_is_let_go_of_by_the_address_before_a_move_stays_live() {
     assert_eq!(place.owns("acme").into_keys().collect::<Vec<_>>(), ["prod/mailer"]);
     place.converged();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_did_its_work_stands_against_nothing_when_its_old_name_is_used_again() {
+    let place = Place::new(Settings::default()).await;
+    let key =
+        |name: &str| format!("  {name}: {{ scopes: [mail.send], rotate: {{ every: 30d, overlap: 1h }} }}\n");
+    place.write("gridkey.yaml", &manifest(&key("a")));
+    place.run(&["apply", "--yes"]).ends(0);
+    let first = place.id("acme", "a");
+    let moved = "moved: [{ from: a, to: b }]\n";
+    place.write("gridkey.yaml", &format!("{}{moved}", manifest(&key("b"))));
+    place.run(&["apply", "--yes"]).ends(0);
+    // The place of the old name is free again once its overlap has passed.
+    crate::clock::days_pass(&place, 3);
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("gridkey.yaml", &format!("{}{moved}", manifest(&format!("{}{}", key("a"), key("b")))));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.id("acme", "b"), first);
+    place.converged();
+    place.run(&["rotate", "a", "--yes"]).ends(0).says("1 rotated");
+    crate::clock::days_pass(&place, 40);
+    place.run(&["rotate", "--due", "--yes"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_ne!(place.id("acme", "b"), first);
+    place.converged();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_is_asked_for_and_left_because_of_a_move_is_not_said_to_be_done() {
+    let place = Place::new(Settings::default()).await;
+    let key = |name: &str| format!("  {name}: {{ scopes: [mail.send] }}\n");
+    place.write("gridkey.yaml", &manifest(&key("a")));
+    place.run(&["apply", "--yes"]).ends(0);
+    let before = place.world();
+    let moved = "moved: [{ from: a, to: b }]\n";
+    let both = manifest(&format!("{}{}", key("a"), key("b")));
+    place.write("gridkey.yaml", &format!("{both}{moved}"));
+    place.run(&["rotate", "a", "--yes"]).ends(3).says("move_left");
+    assert_eq!(place.world(), before);
+}

@@ -277,3 +277,30 @@ async fn a_plan_under_a_policy_file_is_applied_under_one() {
     place.run(&["apply", "plan.json", "--policy", "policy.yaml", "--yes"]).ends(0);
     place.converged();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_access_is_denied_by_whatever_name() {
+    let place = Place::new(Settings::default()).await;
+    place.write("policy.yaml", "full_access: { default: deny }\n");
+    let key = |scopes: &str| manifest(&format!("  admin: {{ scopes: {scopes}, protect: true }}\n"));
+    place.write("gridkey.yaml", &key("[mail.send]"));
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(0);
+    let before = place.world();
+    let all = place.run(&["scopes", "list"]).out;
+    let rows = all.lines().filter(|row| row.contains("  restricted  "));
+    let scopes: Vec<&str> = rows.filter_map(|row| row.split_whitespace().next()).collect();
+    assert!(scopes.len() > 200, "{all}");
+    place.write("gridkey.yaml", &key(&format!("[{}]", scopes.join(", "))));
+    place.plan(&["--policy", "policy.yaml"]).blocks("full_access");
+    place.plan(&[]).blocks("protected");
+    place.run(&["apply", "--policy", "policy.yaml", "--yes"]).ends(3);
+    assert_eq!(place.world(), before, "nothing is done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_of_a_policy_file_for_an_environment_is_pointed_out() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &staged("  prod: {}\n", "  mailer: { scopes: [mail.send] }\n"));
+    place.write("policy.yaml", "max_deletions: { prod: { share: 0%, at_least: 0 } }\n");
+    place.run(&["plan", "--policy", "policy.yaml"]).ends(0).says("goes by account: it holds for nothing");
+}

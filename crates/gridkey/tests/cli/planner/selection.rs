@@ -179,3 +179,21 @@ async fn a_run_about_another_environment_leaves_nothing_of_a_creation_that_broke
     assert_eq!(place.live("acme").len(), 1);
     assert_eq!(place.world().state["acme"]["pending"], serde_json::json!({}));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn environments_of_a_pattern_that_is_gone_have_to_be_named_as_before() {
+    let place = Place::new(Settings::default()).await;
+    let keys = "  mailer: { scopes: [mail.send] }\n";
+    place.write("gridkey.yaml", &staged("  prod: {}\n  \"pr-*\": { ttl: 14d }\n", keys));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["apply", "--env", "pr-1", "--yes"]).ends(0);
+    let before = place.world();
+    for pattern in ["  \"preview-*\": { ttl: 14d }\n", ""] {
+        place.write("gridkey.yaml", &staged(&format!("  prod: {{}}\n{pattern}"), keys));
+        place.run(&["apply", "--yes"]).ends(0).says("environment_left").says("gridkey destroy --env pr-1");
+        assert_eq!(place.world(), before, "it is left");
+    }
+    place.run(&["destroy", "--env", "pr-1", "--yes"]).ends(0);
+    assert_eq!(place.owns("acme").into_keys().collect::<Vec<_>>(), ["prod/mailer"]);
+    place.converged();
+}

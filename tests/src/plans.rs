@@ -37,7 +37,7 @@ fn restricted(list: &[&str]) -> Access {
 
 fn dotenv(path: &str, variable: &str) -> SinkLocation {
     let at = SinkSettings::Dotenv(DotenvSettings { path: path.into(), variable: variable.into() });
-    SinkLocation { sink: name("local"), at }
+    SinkLocation::new(name("local"), at)
 }
 
 fn vault(path: &str) -> SinkLocation {
@@ -48,7 +48,7 @@ fn vault(path: &str) -> SinkLocation {
         field: "api_key".into(),
         namespace: None,
     });
-    SinkLocation { sink: name("vault"), at }
+    SinkLocation::new(name("vault"), at)
 }
 
 fn id(number: usize) -> KeyId {

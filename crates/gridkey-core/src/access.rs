@@ -3,17 +3,19 @@
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
+use compact_str::CompactString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One permission at SendGrid, such as `mail.send`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Scope(String);
+pub struct Scope(#[schemars(with = "String")] CompactString);
 
 impl Scope {
-    pub fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<CompactString>) -> Self {
         Self(text.into())
     }
 
@@ -63,7 +65,7 @@ impl Borrow<str> for Scope {
 /// An empty list sent to SendGrid can mean Full Access, so it cannot be written down here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "BTreeSet<Scope>", into = "BTreeSet<Scope>")]
-pub struct Scopes(BTreeSet<Scope>);
+pub struct Scopes(#[schemars(with = "BTreeSet<Scope>")] Arc<BTreeSet<Scope>>);
 
 /// The set of scopes was empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +76,7 @@ impl Scopes {
     /// # Errors
     /// [`NoScopes`] where the set is empty.
     pub fn new(scopes: BTreeSet<Scope>) -> Result<Self, NoScopes> {
-        if scopes.is_empty() { Err(NoScopes) } else { Ok(Self(scopes)) }
+        if scopes.is_empty() { Err(NoScopes) } else { Ok(Self(Arc::new(scopes))) }
     }
 
     pub fn as_set(&self) -> &BTreeSet<Scope> {
@@ -95,7 +97,7 @@ impl TryFrom<BTreeSet<Scope>> for Scopes {
 
 impl From<Scopes> for BTreeSet<Scope> {
     fn from(scopes: Scopes) -> Self {
-        scopes.0
+        Arc::unwrap_or_clone(scopes.0)
     }
 }
 

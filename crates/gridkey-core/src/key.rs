@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The type takes whatever SendGrid names as an id, as the format is nowhere promised.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct KeyId(String);
+pub struct KeyId(#[schemars(with = "String")] CompactString);
 
 /// A text is not an id. It is not kept, as it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +20,7 @@ pub struct KeyId(String);
 pub struct NotAnId;
 
 impl KeyId {
-    pub fn new(id: impl Into<String>) -> Self {
+    pub fn new(id: impl Into<CompactString>) -> Self {
         Self(id.into())
     }
 
@@ -67,7 +68,7 @@ impl fmt::Display for KeyId {
 /// Every attempt at a POST has its own, so that a late effect can be told from a repeated request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Marker(String);
+pub struct Marker(#[schemars(with = "String")] CompactString);
 
 const MARKER_OPEN: &str = " [gridkey:";
 
@@ -76,7 +77,7 @@ const MARKER_OPEN: &str = " [gridkey:";
 const LONGEST_NAME: usize = 100;
 
 impl Marker {
-    pub fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<CompactString>) -> Self {
         Self(text.into())
     }
 

@@ -1,9 +1,12 @@
 //! Where secrets are delivered: the kinds of sinks, their settings, and single locations in them.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::name::Name;
 
@@ -217,16 +220,22 @@ pub struct SinkLocation {
     /// The sink's name in the manifest.
     pub sink: Name,
     /// Where in it.
-    pub at: SinkSettings,
+    #[schemars(with = "SinkSettings")]
+    pub at: SharedSettings,
 }
+
+/// The settings of a location, shared by all that speak of it, with what they reach worked out once: a plan asks for it
+/// a dozen times for each key.
+#[derive(Clone)]
+pub struct SharedSettings(Arc<(SinkSettings, LocationId)>);
 
 /// What tells one location from another, whatever the sink is called: kind, place and field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct LocationId(String);
+pub struct LocationId(Arc<str>);
 
 impl LocationId {
-    pub fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -429,13 +438,78 @@ fn server(address: &str) -> String {
     format!("{scheme}://{}{path}", host.strip_suffix(port).unwrap_or(&host))
 }
 
+impl SharedSettings {
+    pub fn new(settings: SinkSettings) -> Self {
+        let id = LocationId::new(settings.reached());
+        Self(Arc::new((settings, id)))
+    }
+
+    /// The settings alone, to be changed.
+    pub fn to_settings(&self) -> SinkSettings {
+        SinkSettings::clone(self)
+    }
+}
+
+impl Deref for SharedSettings {
+    type Target = SinkSettings;
+
+    fn deref(&self) -> &SinkSettings {
+        &self.0.0
+    }
+}
+
+impl fmt::Debug for SharedSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SinkSettings::fmt(self, f)
+    }
+}
+
+impl PartialEq for SharedSettings {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+    }
+}
+
+impl Eq for SharedSettings {}
+
+impl PartialOrd for SharedSettings {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SharedSettings {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match Arc::ptr_eq(&self.0, &other.0) {
+            true => Ordering::Equal,
+            false => SinkSettings::cmp(self, other),
+        }
+    }
+}
+
+impl Serialize for SharedSettings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SinkSettings::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SinkSettings::deserialize(deserializer).map(Self::new)
+    }
+}
+
 impl SinkLocation {
+    pub fn new(sink: Name, at: SinkSettings) -> Self {
+        Self { sink, at: SharedSettings::new(at) }
+    }
+
     /// Two locations with the same id are the same place: writing one overwrites the other.
     ///
     /// It goes by what the settings reach and not by how they are spelt. Links are not followed here: the binary, which has
     /// a file system, replaces paths by what they lead to first ([`SinkSettings::path_mut`]).
     pub fn id(&self) -> LocationId {
-        LocationId(self.at.reached())
+        self.at.0.1.clone()
     }
 }
 
@@ -471,7 +545,7 @@ mod tests {
 
     fn dotenv(path: &str) -> LocationId {
         let at = SinkSettings::Dotenv(DotenvSettings { path: path.into(), variable: "KEY".into() });
-        SinkLocation { sink: Name::new("local").expect("a name"), at }.id()
+        SinkLocation::new(Name::new("local").expect("a name"), at).id()
     }
 
     #[test]
@@ -487,7 +561,7 @@ mod tests {
     fn spellings_of_one_place_are_one_location() {
         let id = |text: &str| {
             let at = serde_json::from_str(text).expect("settings");
-            SinkLocation { sink: Name::new("any").expect("a name"), at }.id()
+            SinkLocation::new(Name::new("any").expect("a name"), at).id()
         };
         for (one, other) in [
             (

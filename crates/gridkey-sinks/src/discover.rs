@@ -127,9 +127,9 @@ async fn look(
             FileKind::Yaml => SinkSettings::Yaml(FileSettings { path, pointer: place }),
         };
         let sink = Name::new(at.kind().to_string()).expect("the kinds of files are names");
-        let location = SinkLocation { sink, at };
+        let location = SinkLocation::new(sink, at);
         if let SinkObservation::Holds(SinkContent::Key(id)) = sinks.observe(&location).await {
-            found.push((location.at, id));
+            found.push((location.at.to_settings(), id));
         }
     }
     Ok(found)

@@ -72,7 +72,7 @@ impl Sinks {
             let bounds = self.places.bounds().map(ToOwned::to_owned);
             Adapter::File(FilePlace { path: self.places.file(path), entry, bounds })
         };
-        match (&self.places, &location.at) {
+        match (&self.places, &*location.at) {
             (_, SinkSettings::Dotenv(DotenvSettings { path, variable })) => {
                 file(path, Entry::Variable(variable.clone()))
             }
@@ -180,7 +180,7 @@ impl SinkWriter for Sinks {
     async fn remove(&self, location: &SinkLocation) -> Result<(), SinkError> {
         match self.adapter(location) {
             Adapter::File(place) => {
-                if let SinkSettings::Command(settings) = &location.at {
+                if let SinkSettings::Command(settings) = &*location.at {
                     command::removal(settings)?;
                 }
                 Ok(self.files.remove(place).await?)

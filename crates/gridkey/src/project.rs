@@ -223,7 +223,7 @@ fn check_own_files(manifest: &Manifest, paths: &RealPaths, global: &Global) -> R
     }
     for key in manifest.keys.values() {
         for location in &key.sinks {
-            let mut at = location.at.clone();
+            let mut at = location.at.to_settings();
             let Some(path) = at.path_mut() else { continue };
             let path = Path::new(&*path);
             let Some((_, what)) = own.iter().find(|(own, _)| path.starts_with(own)) else { continue };

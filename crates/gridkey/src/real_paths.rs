@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gridkey_core::Name;
 use gridkey_core::manifest::Manifest;
+use gridkey_core::sink::SharedSettings;
 use gridkey_core::state::AccountState;
-use gridkey_core::{Name, SinkSettings};
 use gridkey_engine::ports::{
     Lock, LockError, LockHolder, StateReader, StateWriter, StoreError, StoreWriteError, Stored, Version,
 };
@@ -38,9 +39,11 @@ impl RealPaths {
         known().unwrap_or_else(|| path.to_string())
     }
 
-    fn replace(&self, at: &mut SinkSettings) {
-        if let Some(path) = at.path_mut() {
+    fn replace(&self, at: &mut SharedSettings) {
+        let mut settings = at.to_settings();
+        if let Some(path) = settings.path_mut() {
             *path = self.of(path);
+            *at = SharedSettings::new(settings);
         }
     }
 

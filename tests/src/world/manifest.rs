@@ -41,7 +41,7 @@ pub fn location(text: &str) -> SinkLocation {
             secret: text.to_string(),
         })
     };
-    SinkLocation { sink: name("sink"), at }
+    SinkLocation::new(name("sink"), at)
 }
 
 fn account(name: Name, key_limit: u32) -> Account {

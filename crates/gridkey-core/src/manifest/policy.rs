@@ -114,6 +114,9 @@ impl<T> Default for Rule<T> {
 impl<T> Rule<T> {
     /// What holds for a key.
     pub fn of_key(&self, address: &Address, account: &Name) -> Option<&T> {
+        if self.exceptions.is_empty() {
+            return self.default.as_ref();
+        }
         let text = address.to_string();
         let by_pattern = || {
             let matching = self.exceptions.iter().filter(|(pattern, _)| matches_pattern(pattern, &text));

@@ -65,10 +65,9 @@ impl Assembly {
         let changes: Vec<&Change> = choice.done.iter().map(|chosen| &chosen.change).collect();
         let pairs = order::renames(account.input.manifest, &changes);
         order::after_successors(choice.done.iter_mut().map(|chosen| &mut chosen.change), &pairs);
-        let all: Vec<Change> = choice.done.iter().map(|chosen| chosen.change.clone()).collect();
-        let counted = capacity::count(account, &all);
+        let changes: Vec<&Change> = choice.done.iter().map(|chosen| &chosen.change).collect();
+        let counted = capacity::count(account, &changes);
         capacity_rules::check(account, &counted, findings);
-        let changes: Vec<&Change> = all.iter().collect();
         limits::limits(account, &changes, findings);
         policy::retiring(account, findings);
         policy::foreign(account, &capacity::owned_and_pending(account), findings);

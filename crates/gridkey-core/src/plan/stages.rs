@@ -64,7 +64,8 @@ fn staged(input: &PlanInput<'_>, moves: &WithMoves<'_>, approval: Option<&Approv
     let adoptions = adoptions(&bare, &right, &mut findings);
     let documents = with_adopted(&bare, &adoptions);
     let input = PlanInput { states: &documents, ..moved };
-    let index = Index::new(&input, moves);
+    // Where nothing is adopted, the documents are those that the first index was made of.
+    let index = if adoptions.is_empty() { bare } else { Index::new(&input, moves) };
     let mut assembly = Assembly::default();
     for name in &accounts {
         assembly.add_account(&input, name, before.get(name));

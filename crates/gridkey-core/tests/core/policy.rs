@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<LoadedPolicy, Diagnostics> {
 }
 
 fn location(name: &str, at: SinkSettings) -> SinkLocation {
-    SinkLocation { sink: Name::new(name).unwrap(), at }
+    SinkLocation::new(Name::new(name).unwrap(), at)
 }
 
 /// A manifest's author names sinks: a dotenv file that is called `vault` must not pass for one.

@@ -25,7 +25,7 @@ fn holds(letter: char) -> SinkContent {
 }
 
 fn at(settings: SinkSettings) -> SinkLocation {
-    SinkLocation { sink: Name::new("local").unwrap(), at: settings }
+    SinkLocation::new(Name::new("local").unwrap(), settings)
 }
 
 fn dotenv(path: &str, variable: &str) -> SinkLocation {

@@ -62,7 +62,7 @@ async fn every_kind_keeps_its_value_inside_and_is_as_readable_as_it_says() {
     }
     for location in &locations {
         let removed = sinks.remove(location).await;
-        match &location.at {
+        match &*location.at {
             SinkSettings::Command(settings) if settings.remove.is_none() => {
                 assert!(matches!(removed, Err(SinkError::Unsupported(_))), "{location}");
             }

@@ -377,6 +377,6 @@ impl<'d> Keys<'d, '_> {
         let what = format!("sink `{}`", used.sink.value);
         let at = sink_settings(&filled, used.sink.site, &what, self.problems)?;
         location::check(&filled, &at, &what, self.problems)
-            .then(|| SinkLocation { sink: used.sink.value.clone(), at })
+            .then(|| SinkLocation::new(used.sink.value.clone(), at))
     }
 }

@@ -522,7 +522,7 @@ mod tests {
 
     fn location(variable: &str) -> SinkLocation {
         let at = SinkSettings::Dotenv(DotenvSettings { path: ".env".into(), variable: variable.into() });
-        SinkLocation { sink: name("local"), at }
+        SinkLocation::new(name("local"), at)
     }
 
     fn values(scopes: &[&str], sinks: &[&str]) -> KeyValues {

@@ -25,7 +25,7 @@ pub(crate) struct Counted {
 }
 
 /// Counts an account's slots, and chooses the order in which there is room for all.
-pub(crate) fn count(account: &Account<'_>, changes: &[Change]) -> Counted {
+pub(crate) fn count(account: &Account<'_>, changes: &[&Change]) -> Counted {
     let live = &account.read.live;
     let Turnover { made, adopted, first, deleted, later } = turnover(changes);
     let freed = number(first.iter().filter(|id| live.contains_key(**id)));
@@ -58,7 +58,7 @@ pub(crate) fn count(account: &Account<'_>, changes: &[Change]) -> Counted {
 }
 
 /// How many keys more than these changes make the account has slots for.
-pub(crate) fn free(account: &Account<'_>, changes: &[Change]) -> u32 {
+pub(crate) fn free(account: &Account<'_>, changes: &[&Change]) -> u32 {
     let Counted { capacity, fullest, unresolved, .. } = count(account, changes);
     let slots = capacity.limit.saturating_sub(fullest + unresolved);
     let share = capacity.max_keys.map_or(u32::MAX, |max| (max + capacity.foreign).saturating_sub(fullest));
@@ -66,7 +66,7 @@ pub(crate) fn free(account: &Account<'_>, changes: &[Change]) -> u32 {
 }
 
 /// How many older keys are still to be revoked once these changes are done: their slots come free.
-pub(crate) fn retiring(account: &Account<'_>, changes: &[Change]) -> u32 {
+pub(crate) fn retiring(account: &Account<'_>, changes: &[&Change]) -> u32 {
     let live = &account.read.live;
     let Turnover { first, deleted, later, .. } = turnover(changes);
     let gone = |id: &KeyId| {
@@ -89,7 +89,7 @@ struct Turnover<'a> {
     later: BTreeSet<&'a KeyId>,
 }
 
-fn turnover(changes: &[Change]) -> Turnover<'_> {
+fn turnover<'a>(changes: &[&'a Change]) -> Turnover<'a> {
     let mut turnover = Turnover::default();
     for step in changes.iter().flat_map(|change| &change.steps) {
         for effect in step.effects() {

@@ -40,7 +40,7 @@ pub(crate) fn choose(
     stands: Stands<'_>,
 ) -> Choice {
     let mut choosing = Choosing { input: account.input, approval, stands, choice: Choice::default() };
-    let mut offers: Vec<Offer> = Vec::new();
+    let mut offers: Vec<Offer> = Vec::with_capacity(decisions.len());
     for decision in decisions {
         offers.extend(choosing.offer(decision, Some(account)));
     }
@@ -56,7 +56,7 @@ pub(crate) fn choose_unobserved(
     stands: Stands<'_>,
 ) -> Choice {
     let mut choosing = Choosing { input, approval, stands, choice: Choice::default() };
-    let mut offers: Vec<Offer> = Vec::new();
+    let mut offers: Vec<Offer> = Vec::with_capacity(decisions.len());
     for decision in decisions {
         offers.extend(choosing.offer(decision, None));
     }
@@ -209,6 +209,7 @@ impl Choosing<'_> {
             .collect();
         let decisions: Vec<(&Decision, Rotation)> =
             waiting.iter().map(|(index, rotation)| (&offers[*index].decision, *rotation)).collect();
+        let others: Vec<&Change> = others.iter().collect();
         let fit = schedule::fit(account, &others, &decisions);
         self.choice.findings.extend(fit.findings);
         for ((index, _), taken) in waiting.iter().zip(fit.taken) {
@@ -224,6 +225,7 @@ impl Choosing<'_> {
     }
 
     fn take(mut self, offers: Vec<Offer>) -> Choice {
+        self.choice.done.reserve(offers.len());
         for Offer { decision, mut parts, rotation, unapproved, left } in offers {
             self.choice.left.extend(left);
             if unapproved && !parts.due {

@@ -6,7 +6,7 @@ use crate::finding::{Code, Finding};
 use crate::manifest::AtLimit;
 use crate::plan::account::Account;
 use crate::plan::choose::capacity;
-use crate::plan::decide::decision::{Decision, Due};
+use crate::plan::decide::decision::Decision;
 use crate::plan::decide::schedule::OVERDUE;
 use crate::plan::document::change::Change;
 use crate::plan::document::step::Step;
@@ -41,7 +41,7 @@ pub(crate) struct Fit {
 /// one birthday spread out by themselves.
 ///
 /// `rotations` are sorted by the time they come due; `others` is what else is done in the account.
-pub(crate) fn fit(account: &Account<'_>, others: &[Change], rotations: &[(&Decision, Rotation)]) -> Fit {
+pub(crate) fn fit(account: &Account<'_>, others: &[&Change], rotations: &[(&Decision, Rotation)]) -> Fit {
     let now = account.at();
     let total = capacity::free(account, others);
     let mut free = total;
@@ -84,7 +84,7 @@ pub(crate) fn fit(account: &Account<'_>, others: &[Change], rotations: &[(&Decis
 /// has time for makes the first ones go now.
 fn needed_now(
     account: &Account<'_>,
-    others: &[Change],
+    others: &[&Change],
     rotations: &[(&Decision, Rotation)],
     free: u32,
 ) -> usize {
@@ -107,7 +107,8 @@ fn needed_now(
 /// The older key goes before the new one is made, as the account has no slot for both.
 pub(crate) fn revoke_first(decision: &mut Decision) {
     let id = decision.before.as_ref().and_then(|before| before.id.clone());
-    let (Some(id), Some(Due { part, .. })) = (id, &mut decision.due) else { return };
+    let (Some(id), Some(due)) = (id, decision.due.as_deref_mut()) else { return };
+    let part = &mut due.part;
     let born = decision.rotation.map_or(Timestamp::UNIX_EPOCH, |dates| dates.made);
     for step in &mut part.steps {
         if let Step::Mint(mint) = step {

@@ -367,8 +367,8 @@ impl<'a> Comparison<'a> {
         };
         Decision {
             recorded: Some(recorded),
-            due,
-            retirement: retirement.into_part(&before),
+            due: due.map(Box::new),
+            retirement: retirement.into_part(&before).map(Box::new),
             findings: general,
             rotation: schedule::rotation_dates(account, wanted, owned),
             position: Some(wanted.position.clone()),

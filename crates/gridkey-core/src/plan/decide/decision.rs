@@ -24,9 +24,9 @@ pub(crate) struct Decision {
     /// What the manifest asks for, and what puts things right.
     pub edit: Part,
     /// What the clock would have done in the place of `edit`.
-    pub due: Option<Due>,
+    pub due: Option<Box<Due>>,
     /// Older keys and locations whose overlap has passed.
-    pub retirement: Option<Part>,
+    pub retirement: Option<Box<Part>>,
     /// What there is to say of the key whatever is done.
     pub findings: Vec<Finding>,
     pub rotation: Option<RotationDates>,
@@ -127,7 +127,7 @@ impl Decision {
     /// The change that some parts come to.
     pub fn change(&self, parts: Parts) -> Change {
         let Parts { edit, due, retirement } = parts;
-        let retirement = self.retirement.as_ref().filter(|_| retirement);
+        let retirement = self.retirement.as_deref().filter(|_| retirement);
         let due = self.due.as_ref().filter(|_| due).map(|due| &due.part);
         let main = due.or(Some(&self.edit).filter(|_| edit));
         let done: Vec<&Part> = main.into_iter().chain(retirement).collect();
@@ -172,7 +172,7 @@ impl Decision {
         let Parts { edit, due, retirement } = parts;
         let edit = edit.then_some(&self.edit);
         let due = self.due.as_ref().filter(|_| due).map(|due| &due.part);
-        let retirement = self.retirement.as_ref().filter(|_| retirement);
+        let retirement = self.retirement.as_deref().filter(|_| retirement);
         edit.into_iter().chain(due).chain(retirement).flat_map(|part| &part.findings)
     }
 }

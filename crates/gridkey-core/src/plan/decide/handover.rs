@@ -148,7 +148,7 @@ fn after_overlap(
     } else if let Some(location) = unreadable {
         decision.edit.notes.push(Note::NotReadable(location.clone()));
     } else {
-        decision.retirement = Some(revoke(account, wanted, address, owned, look));
+        decision.retirement = Some(Box::new(revoke(account, wanted, address, owned, look)));
     }
     decision
 }

@@ -73,11 +73,12 @@ fn kept(account: &Account<'_>) -> Vec<Decision> {
 
 fn decided(account: &Account<'_>, findings: &mut Findings<'_>) -> Vec<Decision> {
     let recovered = recover(account, findings);
-    let mut decisions = Vec::new();
+    let wanted = account.index.wanted_in(account.name());
+    let mut decisions = Vec::with_capacity(wanted.len());
     for (address, owned) in account.keys().filter(|(address, _)| account.is_selected(address)) {
         decisions.extend(owned_key(account, address, owned, &recovered));
     }
-    for wanted in account.index.wanted_in(account.name()) {
+    for wanted in wanted {
         let address = &wanted.address;
         let settled = recovered.finished.contains(address) || recovered.waiting.contains(address);
         let expired = schedule::has_expired(account, wanted, address);
@@ -116,13 +117,14 @@ fn owned_key(
     if recovered.finished.contains(address) || recovered.waiting.contains(address) {
         return None;
     }
-    if recovered.uncertain.contains_key(address) && account.presence(owned) != Presence::Gone {
+    let is_gone = account.presence(owned) == Presence::Gone;
+    if recovered.uncertain.contains_key(address) && !is_gone {
         // The key is there, but a sink may serve one that a broken run left behind: only a successor delivered
         // everywhere makes sure that nothing reads a key that is about to retire.
         let why = (Action::Rotate, Cause::SecretLost, Reason::SecretUncertain);
         return mint::successor(account, wanted, owned, recovered, why);
     }
-    if account.presence(owned) == Presence::Gone && owned.makes_room {
+    if is_gone && owned.makes_room {
         // It goes on where the rotation broke off; edits are left for another run where that one left them.
         let applied = account
             .index
@@ -132,7 +134,7 @@ fn owned_key(
         let decision = mint::successor(account, applied.as_ref().unwrap_or(wanted), owned, recovered, why)?;
         return Some(Decision { settles: true, ..decision });
     }
-    if account.presence(owned) == Presence::Gone {
+    if is_gone {
         let why = (Action::Create, Cause::Vanished, Reason::Vanished);
         return mint::successor(account, wanted, owned, recovered, why);
     }
@@ -145,7 +147,7 @@ fn expired(account: &Account<'_>, wanted: &WantedKey, owned: &OwnedKey) -> Optio
     let before = account.values_of(&wanted.address, owned);
     let kept = Part::nothing(Some(before.clone()));
     Some(Decision {
-        due: Some(due),
+        due: Some(Box::new(due)),
         position: Some(wanted.position.clone()),
         ..Decision::new(&wanted.address, account.name(), Some(before), kept)
     })

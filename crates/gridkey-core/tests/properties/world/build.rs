@@ -78,7 +78,7 @@ pub fn location(sink: &str, address: &str) -> SinkLocation {
             secret: address.to_string(),
         }),
     };
-    SinkLocation { sink: name(sink), at }
+    SinkLocation::new(name(sink), at)
 }
 
 pub fn scopes_of(access: &WantedAccess) -> Option<BTreeSet<Scope>> {

@@ -20,7 +20,7 @@ fn name(text: &str) -> Name {
 
 fn location(path: &str) -> SinkLocation {
     let at = SinkSettings::Dotenv(DotenvSettings { path: path.into(), variable: "SENDGRID_API_KEY".into() });
-    SinkLocation { sink: name("local"), at }
+    SinkLocation::new(name("local"), at)
 }
 
 fn values(key: &str, scopes: &[&str]) -> KeyValues {

@@ -26,7 +26,6 @@ pub struct KeyDetail {
     pub id: String,
     #[serde(default)]
     pub name: String,
-    #[serde(default)]
     pub scopes: BTreeSet<String>,
 }
 
@@ -61,49 +60,77 @@ pub enum Deleted {
     NotFound,
 }
 
+/// The shape of SendGrid's errors; what stands between us and SendGrid answers in others.
 #[derive(Deserialize)]
 struct ErrorBody {
-    errors: Option<Vec<OneError>>,
-    /// Another shape, seen on other endpoints.
-    error: Option<String>,
+    errors: Vec<OneError>,
 }
 
 #[derive(Deserialize)]
 struct OneError {
-    #[serde(default)]
     message: String,
     field: Option<String>,
 }
 
-/// SendGrid's words, if the body has any.
+/// SendGrid's words, where the body is an error of SendGrid's.
 fn words(body: &[u8]) -> Option<String> {
-    let ErrorBody { errors, error } = serde_json::from_slice(body).ok()?;
-    let listed = errors.map(|errors| {
-        let each = errors.into_iter().map(|OneError { message, field }| match field {
-            Some(field) if !field.is_empty() && field != "null" => format!("{message} ({field})"),
-            _ => message,
-        });
-        each.collect::<Vec<_>>().join("; ")
+    let ErrorBody { errors } = serde_json::from_slice(body).ok()?;
+    let each = errors.into_iter().map(|OneError { message, field }| match field {
+        Some(field) if !field.is_empty() && field != "null" => format!("{message} ({field})"),
+        _ => message,
     });
-    listed.or(error).map(|words| redact(&words))
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| redact(&each.join("; ")))
 }
 
-/// What a status other than success means.
+/// Whether an answer's body is an error of SendGrid's, and not of a proxy or gateway on the way.
+pub fn is_sendgrids(body: &[u8]) -> bool {
+    words(body).is_some()
+}
+
+/// Whether a status is the one that says that an operation was done. Others of the two hundreds are a gateway's, which
+/// may not have passed the request on yet.
+pub fn is_done(operation: Operation, status: u16) -> bool {
+    match operation {
+        Operation::List | Operation::Get | Operation::Scopes | Operation::Rename | Operation::Update => {
+            status == 200
+        }
+        // The key in the body says it.
+        Operation::Create => (200..300).contains(&status),
+        Operation::Delete => status == 204,
+    }
+}
+
+/// What an answer means that does not say that the operation was done.
+///
+/// Only an error of SendGrid's own says that nothing happened: gateways answer 404, 408, 409 or 499 also once a request
+/// was passed on.
 pub fn refusal(operation: Operation, status: u16, body: &[u8]) -> Error {
-    let words = words(body);
-    let text = words.as_deref().unwrap_or("no reason given");
-    let is_cap = operation == Operation::Create && text.contains("Cannot create more than");
+    let Some(words) = words(body) else {
+        return match status {
+            500..600 => Error { kind: Kind::ServerError, message: format!("{status}, without a reason") },
+            _ => Error {
+                kind: Kind::Unintelligible,
+                message: format!(
+                    "{status}, in an answer that is not SendGrid's; is there a proxy in between?"
+                ),
+            },
+        };
+    };
     let kind = match status {
+        400 => Kind::BadRequest,
         401 => Kind::Unauthorized,
-        403 if is_cap => Kind::CapReached,
+        403 if operation == Operation::Create && words.contains("Cannot create more than") => {
+            Kind::CapReached
+        }
         403 => Kind::Forbidden,
-        404 => Kind::NotFound,
+        404 if operation.is_about_a_key() => Kind::NotFound,
         429 => Kind::RateLimited,
         451 => Kind::DataResidency,
-        400..500 => Kind::BadRequest,
-        _ => Kind::ServerError,
+        500..600 => Kind::ServerError,
+        _ => Kind::Unintelligible,
     };
-    Error { kind, message: format!("{status} {text}") }
+    Error { kind, message: format!("{status} {words}") }
 }
 
 fn unintelligible(what: &str) -> Error {
@@ -113,7 +140,12 @@ fn unintelligible(what: &str) -> Error {
 /// A 200 can carry errors instead of what was asked for, as a provider reports of keys that are not there.
 fn errors_inside(body: &[u8]) -> Option<Error> {
     let words = words(body)?;
-    Some(Error { kind: Kind::NotFound, message: words })
+    let lower = words.to_lowercase();
+    let kind = match lower.contains("not found") || lower.contains("unable to find") {
+        true => Kind::NotFound,
+        false => Kind::Unintelligible,
+    };
+    Some(Error { kind, message: words })
 }
 
 /// # Errors
@@ -131,22 +163,21 @@ pub fn list(body: &[u8]) -> Result<Vec<KeySummary>, Error> {
 }
 
 /// # Errors
-/// [`Error`] where the body holds no key.
-pub fn get(body: &[u8]) -> Result<KeyDetail, Error> {
+/// [`Error`] where the body does not hold the key of this id.
+pub fn get(id: &str, body: &[u8]) -> Result<KeyDetail, Error> {
     /// The specification's shape, which was never seen on the wire.
     #[derive(Deserialize)]
     struct Wrapped {
         result: Vec<KeyDetail>,
     }
-    if let Ok(detail) = serde_json::from_slice(body) {
-        return Ok(detail);
+    let flat = || serde_json::from_slice::<KeyDetail>(body).ok();
+    let wrapped = || serde_json::from_slice::<Wrapped>(body).ok().map(|Wrapped { result }| result);
+    let found = flat().or_else(|| <[KeyDetail; 1]>::try_from(wrapped()?).ok().map(|[detail]| detail));
+    match found {
+        Some(detail) if detail.id == id => Ok(detail),
+        Some(_) => Err(unintelligible("is about another key")),
+        None => Err(errors_inside(body).unwrap_or_else(|| unintelligible("holds no key"))),
     }
-    if let Ok(Wrapped { result }) = serde_json::from_slice(body)
-        && let [detail] = &result[..]
-    {
-        return Ok(detail.clone());
-    }
-    Err(errors_inside(body).unwrap_or_else(|| unintelligible("holds no key")))
 }
 
 /// # Errors
@@ -192,25 +223,21 @@ pub fn created(body: &mut Vec<u8>) -> Result<Created, Error> {
     }
 }
 
-/// A write that was confirmed by a status: a body with errors in it was not.
+/// A key that was changed: the name that the body says it has now.
 ///
 /// # Errors
-/// [`Error`] where the body says so.
-pub fn confirmed(body: &[u8]) -> Result<(), Error> {
-    errors_inside(body).map_or(Ok(()), Err)
-}
-
-/// A name that was changed: the name that the body says the key has now.
-///
-/// # Errors
-/// [`Error`] where the body says that it was not.
-pub fn renamed(body: &[u8]) -> Result<Option<String>, Error> {
+/// [`Error`] where the body does not show the key of this id, so that it may be another's answer, or none at all.
+pub fn changed(id: &str, body: &[u8]) -> Result<Option<String>, Error> {
     #[derive(Deserialize)]
     struct Body {
+        api_key_id: String,
         name: Option<String>,
     }
-    confirmed(body)?;
-    Ok(serde_json::from_slice::<Body>(body).ok().and_then(|Body { name }| name))
+    match serde_json::from_slice(body) {
+        Ok(Body { api_key_id, name }) if api_key_id == id => Ok(name),
+        Ok(_) => Err(unintelligible("is about another key")),
+        Err(_) => Err(errors_inside(body).unwrap_or_else(|| unintelligible("does not show the changed key"))),
+    }
 }
 
 #[cfg(test)]
@@ -218,14 +245,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_error_shapes_and_none_are_read() {
+    fn errors_are_read_and_told_from_those_of_others() {
         let of = |status, body: &str| refusal(Operation::Get, status, body.as_bytes());
         let error = of(403, r#"{"errors":[{"field":null,"message":"access forbidden","help":null}]}"#);
         assert_eq!((error.kind, error.message.as_str()), (Kind::Forbidden, "403 access forbidden"));
-        assert_eq!(of(403, r#"{"error":"nope"}"#).message, "403 nope");
-        assert_eq!(of(502, "<html>").message, "502 no reason given");
         assert_eq!(of(403, r#"{"errors":[{"field":"null","message":"x"}]}"#).message, "403 x");
-        assert_eq!(of(451, "").kind, Kind::DataResidency);
+        for other in [r#"{"error":"nope"}"#, r#"{"errors":[]}"#, r#"{"errors":[{}]}"#, "<html>", ""] {
+            assert_eq!(of(403, other).kind, Kind::Unintelligible, "{other}");
+            assert_eq!(of(502, other).kind, Kind::ServerError, "{other}");
+        }
     }
 
     #[test]
@@ -237,26 +265,29 @@ mod tests {
 
     #[test]
     fn errors_inside_a_200_are_errors() {
-        let body = br#"{"errors":[{"message":"API Key not found"}]}"#;
-        assert_eq!(get(body).map_err(|error| error.kind), Err(Kind::NotFound));
-        assert_eq!(confirmed(body).map_err(|error| error.kind), Err(Kind::NotFound));
-        assert!(list(body).is_err());
+        let gone = br#"{"errors":[{"message":"API Key not found"}]}"#;
+        let forbidden = br#"{"errors":[{"message":"access forbidden"}]}"#;
+        for (body, kind) in [(&gone[..], Kind::NotFound), (forbidden, Kind::Unintelligible)] {
+            assert_eq!(get("a", body).map_err(|error| error.kind), Err(kind));
+            assert_eq!(changed("a", body).map_err(|error| error.kind), Err(kind));
+            assert!(list(body).is_err());
+        }
     }
 
     #[test]
     fn an_answer_says_which_name_is_held() {
-        let of = |body: &str| renamed(body.as_bytes()).map_err(|error| error.kind);
+        let of = |body: &str| changed("a", body.as_bytes()).map_err(|error| error.kind);
         assert_eq!(of(r#"{"api_key_id":"a","name":"Mail"}"#), Ok(Some("Mail".to_string())));
         assert_eq!(of(r#"{"api_key_id":"a"}"#), Ok(None));
-        assert_eq!(of(""), Ok(None));
-        assert_eq!(of(r#"{"errors":[{"message":"API Key not found"}]}"#), Err(Kind::NotFound));
+        assert_eq!(of(r#"{"api_key_id":"b","name":"Mail"}"#), Err(Kind::Unintelligible));
+        assert_eq!(of(""), Err(Kind::Unintelligible));
     }
 
     #[test]
     fn a_failed_body_is_never_an_empty_list_or_an_empty_key() {
         for body in ["", "{}", "[]", "null", "<html>", r#"{"result":null}"#] {
             assert!(list(body.as_bytes()).is_err(), "{body}");
-            assert!(get(body.as_bytes()).is_err(), "{body}");
+            assert!(get("a", body.as_bytes()).is_err(), "{body}");
             assert!(created(&mut body.as_bytes().to_vec()).is_err(), "{body}");
         }
         assert_eq!(list(br#"{"result":[]}"#).map(|keys| keys.len()).map_err(|error| error.kind), Ok(0));
@@ -266,7 +297,9 @@ mod tests {
     fn one_key_is_read_flat_and_as_specified() {
         let flat = br#"{"api_key_id":"a","name":"n","scopes":["mail.send"],"more":1}"#;
         let wrapped = br#"{"result":[{"api_key_id":"a","name":"n","scopes":["mail.send"]}]}"#;
-        assert_eq!(get(flat).map_err(|error| error.kind), get(wrapped).map_err(|error| error.kind));
+        let of = |id, body| get(id, body).map_err(|error| error.kind);
+        assert_eq!(of("a", flat), of("a", wrapped));
+        assert_eq!(of("b", flat), Err(Kind::Unintelligible), "another key is not this one");
     }
 
     #[test]

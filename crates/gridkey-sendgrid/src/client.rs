@@ -174,7 +174,7 @@ impl Client {
     /// [`Error`]
     pub async fn get(&self, behalf: &Behalf, id: &str) -> Result<Option<KeyDetail>, Error> {
         let detail = match self.success(request::get(id), behalf).await {
-            Ok(raw) => answer::get(&raw.body),
+            Ok(raw) => answer::get(id, &raw.body),
             Err(error) => Err(error),
         };
         match detail {
@@ -211,7 +211,7 @@ impl Client {
     /// # Errors
     /// [`Error`]
     pub async fn rename(&self, behalf: &Behalf, id: &str, name: &str) -> Result<Option<String>, Error> {
-        answer::renamed(&self.success(request::rename(id, name), behalf).await?.body)
+        answer::changed(id, &self.success(request::rename(id, name), behalf).await?.body)
     }
 
     /// Replaces name and scopes. The answer does not show the scopes: read them back.
@@ -225,18 +225,14 @@ impl Client {
         name: &str,
         scopes: &ScopeList,
     ) -> Result<(), Error> {
-        answer::confirmed(&self.success(request::update(id, name, scopes), behalf).await?.body)
+        answer::changed(id, &self.success(request::update(id, name, scopes), behalf).await?.body).map(drop)
     }
 
     /// # Errors
     /// [`Error`]
     pub async fn delete(&self, behalf: &Behalf, id: &str) -> Result<Deleted, Error> {
-        let deleted = match self.success(request::delete(id), behalf).await {
-            Ok(raw) => answer::confirmed(&raw.body),
-            Err(error) => Err(error),
-        };
-        match deleted {
-            Ok(()) => Ok(Deleted::Revoked),
+        match self.success(request::delete(id), behalf).await {
+            Ok(_) => Ok(Deleted::Revoked),
             Err(error) if error.kind == Kind::NotFound => Ok(Deleted::NotFound),
             Err(error) => Err(error),
         }
@@ -250,8 +246,11 @@ impl Client {
             let wait = self.pacer.wait(operation, behalf, self.clock.elapsed());
             self.wait(WaitReason::RateLimit, operation, behalf, wait).await;
             let (error, pause) = match self.send(&request, behalf).await {
-                Ok((raw, _)) if (200..300).contains(&raw.status) => return Ok(raw),
-                Ok((raw, rate)) if raw.status == 429 => {
+                Ok((raw, _)) if answer::is_done(operation, raw.status) => return Ok(raw),
+                // One that is not SendGrid's does not say that a write was not passed on.
+                Ok((raw, rate))
+                    if raw.status == 429 && (operation.is_read() || answer::is_sendgrids(&raw.body)) =>
+                {
                     limited += 1;
                     let error = answer::refusal(operation, raw.status, &raw.body);
                     if limited >= self.limits.rate_limit_attempts {
@@ -269,7 +268,14 @@ impl Client {
             // left this machine.
             let harmless = match error.kind {
                 Kind::NotSent => true,
-                kind => !kind.is_definite() && operation.is_read(),
+                Kind::ServerError | Kind::Unintelligible | Kind::NoAnswer => operation.is_read(),
+                Kind::BadRequest
+                | Kind::Unauthorized
+                | Kind::Forbidden
+                | Kind::CapReached
+                | Kind::NotFound
+                | Kind::RateLimited
+                | Kind::DataResidency => false,
             };
             if !harmless || failures >= self.limits.attempts {
                 return Err(error);

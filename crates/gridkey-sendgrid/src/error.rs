@@ -13,7 +13,7 @@ pub struct Error {
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// 400 and other refusals of the request itself.
+    /// 400: the request itself is refused.
     BadRequest,
     /// 401: the managing key is not valid.
     Unauthorized,
@@ -21,7 +21,7 @@ pub enum Kind {
     Forbidden,
     /// 403 to a creation: the account is full.
     CapReached,
-    /// 404, or a 200 that says so.
+    /// 404 to a request about a key, or a 200 that says so.
     NotFound,
     /// 429, after waiting as long as it was worth.
     RateLimited,
@@ -29,7 +29,7 @@ pub enum Kind {
     DataResidency,
     /// 5xx. On a creation it can mean a scope that the managing key cannot grant.
     ServerError,
-    /// An answer came that makes no sense.
+    /// An answer came that is not SendGrid's, or makes no sense.
     Unintelligible,
     /// No answer came: the connection failed or took too long.
     NoAnswer,
@@ -47,9 +47,8 @@ impl Kind {
             | Self::CapReached
             | Self::NotFound
             | Self::RateLimited
-            | Self::DataResidency
             | Self::NotSent => true,
-            Self::ServerError | Self::Unintelligible | Self::NoAnswer => false,
+            Self::DataResidency | Self::ServerError | Self::Unintelligible | Self::NoAnswer => false,
         }
     }
 }

@@ -37,6 +37,14 @@ impl Operation {
             Self::Create | Self::Rename | Self::Update | Self::Delete => false,
         }
     }
+
+    /// Whether it names a key that may not be there.
+    pub fn is_about_a_key(self) -> bool {
+        match self {
+            Self::Get | Self::Rename | Self::Update | Self::Delete => true,
+            Self::List | Self::Create | Self::Scopes => false,
+        }
+    }
 }
 
 /// HTTP methods.

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on panics, and says what it ran"
 )]
 
+mod answers;
 mod judge;
 mod wire;
 
@@ -207,7 +208,8 @@ async fn refusals_are_told_apart() {
 async fn a_200_that_says_not_found_is_not_a_key() {
     let (_server, client) = emulated(Settings { not_found_is_200: true, ..Settings::default() }).await;
     assert!(client.get(&Behalf::Own, "nothing").await.unwrap().is_none());
-    assert_eq!(client.delete(&Behalf::Own, "nothing").await.unwrap(), Deleted::NotFound);
+    // Only reads were reported to be answered so: to a revocation it proves nothing.
+    assert_eq!(client.delete(&Behalf::Own, "nothing").await.unwrap_err().kind, Kind::Unintelligible);
     assert!(
         client.rename(&Behalf::Own, "nothing", "x").await.is_err(),
         "a failed write is not taken for success"

@@ -1,9 +1,10 @@
 //! Secrets in files: read, compared, edited as text, and replaced whole.
 
+mod lock;
 mod replace;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::format::{Entry, FormatError, Held, Standing};
+use lock::FolderLock;
 use replace::{Effect, Failure};
 
 /// A file that people edit is smaller by far; one that is not is no file for a secret.
@@ -51,7 +53,7 @@ pub(crate) enum FileError {
     Unclear(String),
 }
 
-/// Files, with one editor at a time for each.
+/// Files, with one editor at a time for each folder.
 #[derive(Default)]
 pub(crate) struct Files {
     editing: Mutex<BTreeMap<PathBuf, Arc<AsyncMutex<()>>>>,
@@ -78,7 +80,7 @@ impl Files {
         self.edit(place, |place| place.remove()).await
     }
 
-    /// Edits of one file come one after another; each goes on to its end where its caller goes away.
+    /// Edits in one folder come one after another; each goes on to its end where its caller goes away.
     async fn edit(
         &self,
         place: FilePlace,
@@ -87,7 +89,7 @@ impl Files {
         let real = replace::real(&place.path).unwrap_or_else(|_| place.path.clone());
         let mine = {
             let mut editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(editing.entry(real).or_default())
+            Arc::clone(editing.entry(replace::folder_of(&real).to_path_buf()).or_default())
         };
         let alone = mine.lock_owned().await;
         blocking(move || {
@@ -158,7 +160,7 @@ impl FilePlace {
         // One byte more, as a buffer that is full would grow once to find the end, and leave a copy.
         let size = usize::try_from(metadata.len()).unwrap_or_default() + 1;
         let mut bytes = Zeroizing::new(Vec::with_capacity(size));
-        let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+        let read = replace::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
         read.map_err(|error| self.cannot("be read", &error))?;
         match String::from_utf8(std::mem::take(&mut *bytes)) {
             Ok(text) => Ok(Some(Zeroizing::new(text))),
@@ -173,7 +175,10 @@ impl FilePlace {
     fn check(&self) -> Result<(), FileError> {
         let (loaded, _) = self.load()?;
         self.entry.set(loaded.text(), PROBE).map_err(|error| self.unfit(&error))?;
-        replace::probe(&loaded.path).map_err(|error| self.cannot("be written", &error))
+        let folder = replace::folder_of(&loaded.path);
+        let locked = if folder.exists() { lock::lock(folder) } else { Ok(None) };
+        let probed = locked.and_then(|_locked| replace::probe(&loaded.path));
+        probed.map_err(|error| self.cannot("be written", &error))
     }
 
     fn put(
@@ -203,15 +208,22 @@ impl FilePlace {
     }
 
     /// Replaces the file by what `change` makes of it; `None` leaves it, and sees that it is safe as it is.
+    ///
+    /// Where there is something to do, it is decided again under the lock, which is held to the end.
     fn edit(
         &self,
         before: &mut dyn FnMut(Effect) -> io::Result<()>,
         change: impl Fn(&Loaded, &Held) -> Result<Option<Zeroizing<String>>, FileError>,
     ) -> Result<(), FileError> {
         let mut attempt = 1;
+        let mut locked = None;
         loop {
             let (loaded, held) = self.load()?;
             let done = match change(&loaded, &held)? {
+                Some(_) if locked.is_none() => {
+                    locked = Some(self.lock(&loaded.path, before)?);
+                    continue;
+                }
                 Some(after) => {
                     let old = loaded.text.as_ref().map(|text| text.as_bytes());
                     replace::replace(&loaded.path, old, after.as_bytes(), before)
@@ -230,6 +242,19 @@ impl FilePlace {
                 Err(Failure { at: _, error }) => return Err(self.cannot("be written", &error)),
             }
         }
+    }
+
+    fn lock(
+        &self,
+        path: &Path,
+        before: &mut dyn FnMut(Effect) -> io::Result<()>,
+    ) -> Result<Option<FolderLock>, FileError> {
+        let folder = replace::folder_of(path);
+        let locked = before(Effect::MakeFolder)
+            .and_then(|()| replace::make_folders(folder))
+            .and_then(|()| before(Effect::Lock))
+            .and_then(|()| lock::lock(folder));
+        locked.map_err(|error| self.cannot("be written", &error))
     }
 
     fn refused(&self, message: String) -> FileError {
@@ -309,9 +334,62 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (left, used) = (folder.path().join(".gridkey-a.tmp"), folder.path().join(".gridkey-b.tmp"));
         fs::write(&left, "SG.old").unwrap();
-        let live = File::create(&used).unwrap();
+        let live = fs::File::create(&used).unwrap();
         live.try_lock().unwrap();
         place(&folder).check().unwrap();
         assert!(!left.exists() && used.exists());
+    }
+
+    #[test]
+    fn editors_that_share_no_memory_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        std::thread::scope(|scope| {
+            for editor in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        let entry = Entry::Variable(format!("KEY_{editor}_{number}"));
+                        let place = FilePlace { path: path.clone(), entry, bounds: None };
+                        let put = Put { secret: Zeroizing::new("SG.new".to_string()), replaces: None };
+                        place.put(&put, &mut |_| Ok(())).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 80);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no lock is left behind");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_is_not_taken_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join(lock::FILE)).unwrap();
+        let error = place(&folder).put(&put(), &mut |_| Ok(())).unwrap_err();
+        assert!(matches!(error, FileError::Refused(_)), "{error}");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
+    }
+
+    /// To open a pipe waits until somebody opens its other end, which nobody does.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_folder_holds_nothing_up() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["pipe", ".gridkey-pipe.tmp"] {
+            mknodat(CWD, folder.path().join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }
+        fs::write(folder.path().join(".env"), OLD).unwrap();
+        let (told, done) = std::sync::mpsc::channel();
+        let (new, pipe) = (place(&folder), FilePlace { path: folder.path().join("pipe"), ..place(&folder) });
+        std::thread::spawn(move || {
+            let _ = told.send((new.put(&put(), &mut |_| Ok(())), pipe.check()));
+        });
+        let (written, refused) = done.recv_timeout(std::time::Duration::from_secs(20)).expect("an end");
+        written.unwrap();
+        assert!(matches!(refused, Err(FileError::Refused(_))), "{refused:?}");
     }
 }

@@ -1,16 +1,19 @@
 //! Replaces a file so that its readers find it whole at every moment: the old one or the new one.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
+use super::lock;
+
 /// One thing that can fail while a file is replaced, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     MakeFolder,
+    Lock,
     MakeTemporary,
     Write,
     Sync,
@@ -22,8 +25,9 @@ pub(crate) enum Effect {
 
 impl Effect {
     #[cfg(test)]
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MakeFolder,
+        Self::Lock,
         Self::MakeTemporary,
         Self::Write,
         Self::Sync,
@@ -41,10 +45,10 @@ pub(crate) struct Failure {
 }
 
 /// What temporary files are called. They hold secrets, so what a killed process left is cleared away.
-const PREFIX: &str = ".gridkey-";
-const SUFFIX: &str = ".tmp";
+pub(super) const PREFIX: &str = ".gridkey-";
+pub(super) const SUFFIX: &str = ".tmp";
 
-/// Replaces `old`, which `path` held when it was read, by `new`, with mode 0600.
+/// Replaces `old`, which `path` held when it was read, by `new`, with mode 0600. The caller has the folder's lock.
 ///
 /// `before` is asked before every effect; its error stands for the effect's own failure.
 pub(crate) fn replace(
@@ -57,7 +61,6 @@ pub(crate) fn replace(
         before(at).and_then(|()| effect()).map_err(|error| Failure { at, error })
     };
     let folder = folder_of(path);
-    step(Effect::MakeFolder, &mut || make_folders(folder))?;
     let mut made = None;
     step(Effect::MakeTemporary, &mut || {
         sweep(folder);
@@ -79,7 +82,7 @@ pub(crate) fn replace(
 /// Sees that a file that already is as it should be is durable, and for its owner alone.
 pub(crate) fn settle(path: &Path) -> Result<(), Failure> {
     let settled = || -> io::Result<()> {
-        let file = File::open(path)?;
+        let file = open(path)?;
         restrict(&file)?;
         file.sync_all()?;
         sync_folder(folder_of(path))
@@ -180,8 +183,14 @@ fn sweep(folder: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        // Whoever takes the lock clears its file away.
+        let is_lock = name.to_str() == Some(lock::FILE);
         let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
-        let Some(file) = File::open(entry.path()).ok().filter(|_| ours && plain) else { continue };
+        // Nothing else is even opened: to open a pipe waits for its other end.
+        if !ours || is_lock || !plain {
+            continue;
+        }
+        let Ok(file) = open(&entry.path()) else { continue };
         if file.try_lock().is_ok() {
             // What cannot be cleared away now is tried again with the next write.
             let _ = fs::remove_file(entry.path());
@@ -191,8 +200,20 @@ fn sweep(folder: &Path) {
     }
 }
 
+/// Opens a file to read it, and waits for nothing: what became a pipe meanwhile has no other end.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options.open(path)
+}
+
 fn compare(path: &Path, old: Option<&[u8]>) -> io::Result<()> {
-    let now = match File::open(path) {
+    let now = match open(path) {
         Ok(mut file) => {
             let size = usize::try_from(file.metadata()?.len()).unwrap_or_default() + 1;
             let mut bytes = Zeroizing::new(Vec::with_capacity(size));
@@ -209,7 +230,7 @@ fn compare(path: &Path, old: Option<&[u8]>) -> io::Result<()> {
 }
 
 /// Makes a folder and those above it, with mode 0700, durably.
-fn make_folders(folder: &Path) -> io::Result<()> {
+pub(super) fn make_folders(folder: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|path| !is_there(path)).collect();
     let mut builder = DirBuilder::new();
     // What another task made meanwhile is no error.
@@ -227,7 +248,7 @@ fn is_there(path: &Path) -> bool {
     path.as_os_str().is_empty() || path.exists()
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

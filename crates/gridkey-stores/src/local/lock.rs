@@ -64,7 +64,7 @@ impl Locks {
     pub fn holder(&self, account: &Name) -> Result<Option<LockHolder>, StoreError> {
         let path = self.path(account);
         let cannot = |error: io::Error| StoreError::Failed(failed("read", &path, &error));
-        let mut file = match File::open(&path) {
+        let mut file = match plainly(OpenOptions::new().read(true)).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(cannot(error)),
@@ -119,13 +119,18 @@ impl Locks {
 
     /// The locked file, or, where another process has it locked, the file to read who.
     fn acquire(&self, path: &Path) -> Result<Result<File, File>, StoreError> {
-        let cannot = |error: io::Error| StoreError::Failed(failed("locked", path, &error));
+        let cannot = |error: io::Error| match path.is_symlink() {
+            true => StoreError::Failed(format!(
+                "`{}` could not be locked: it is a link, which a lock never is; take it away",
+                path.display()
+            )),
+            false => StoreError::Failed(failed("locked", path, &error)),
+        };
         durable::make_folders(&self.folder)
             .map_err(|error| StoreError::Failed(failed("made", &self.folder, &error)))?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        plainly(&mut options);
         let mut looks = LOOKS;
         loop {
             let file = options.open(path).map_err(cannot)?;
@@ -191,12 +196,23 @@ fn holder_in(file: &mut File) -> LockHolder {
     })
 }
 
+/// For the owner alone; what stands in the place of the file, a link or a pipe, is neither followed nor waited for.
+fn plainly(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    options
+}
+
 /// Whether the open file is still the one at the path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let (ours, theirs) = (file.metadata().map(inode), fs::metadata(path).map(inode));
+    let (ours, theirs) = (file.metadata().map(inode), fs::symlink_metadata(path).map(inode));
     matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours == theirs)
 }
 

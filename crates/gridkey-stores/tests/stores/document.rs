@@ -179,6 +179,19 @@ async fn accounts_are_documents_and_nothing_else_in_the_folder() {
     assert_eq!(store.accounts().await.unwrap(), [name("acme")]);
 }
 
+#[tokio::test]
+async fn what_a_killed_writer_left_is_cleared_away_and_what_is_another_accounts_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let first = store.write(&name("acme"), &state(1), None).await.unwrap();
+    let beside = path(&folder).parent().unwrap().to_path_buf();
+    let (left, other) = (beside.join(".tmp-acme.json-a1"), beside.join(".tmp-acme-eu.json-a1"));
+    fs::write(&left, "{").unwrap();
+    fs::write(&other, "{").unwrap();
+    store.write(&name("acme"), &state(2), Some(&first)).await.unwrap();
+    assert!(!left.exists() && other.exists());
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{PermissionsExt, symlink};

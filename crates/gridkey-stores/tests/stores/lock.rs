@@ -122,3 +122,18 @@ async fn a_holder_writes_and_so_does_nobody_else_in_the_process() {
     lock.release().await.unwrap();
     other.write(&name("acme"), &state(2), Some(&first)).await.unwrap();
 }
+
+/// A link is a way to have a file truncated that the run's user may write and the link's maker may not.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_lock_is_not_taken_through_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join("precious");
+    std::fs::write(&precious, "kept").unwrap();
+    let place = folder.path().join("state/mailing");
+    std::fs::create_dir_all(&place).unwrap();
+    std::os::unix::fs::symlink(&precious, place.join("acme.lock")).unwrap();
+    let error = store(folder.path()).lock(&name("acme"), holder("a"), Duration::ZERO).await.err().unwrap();
+    assert!(error.to_string().contains("it is a link"), "{error}");
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
+}

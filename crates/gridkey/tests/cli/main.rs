@@ -16,4 +16,5 @@ mod lives;
 mod planner;
 mod quickstart;
 mod review;
+mod sharing;
 mod support;

@@ -1,0 +1,96 @@
+//! One editor at a time for the files of a folder, over all processes that share it.
+//!
+//! A file that two runs read, change and replace at the same time keeps the change of one of them alone. So an edit
+//! holds an advisory lock from its first read until the folder is durable. The lock is a file beside, as a folder cannot be
+//! locked on NFS; it is deleted by whoever holds it, so a lock counts only while its file is still the one at the path.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What the lock is called, in the words that a sweep of temporary files knows.
+pub(super) const FILE: &str = ".gridkey-lock.tmp";
+
+/// How long another process may take; an edit takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(3);
+
+/// The lock of a folder; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    path: PathBuf,
+    _file: File,
+}
+
+/// Waits for the lock of a folder; `None` where the file system knows no locks.
+///
+/// # Errors
+/// Where the lock's file cannot be made, or another process does not give it back.
+pub(crate) fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
+    let path = folder.join(FILE);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // What stands there instead of our file is neither followed nor waited for.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    let mut pauses = PATIENCE.as_millis() / PAUSE.as_millis();
+    loop {
+        let file = options.open(&path)?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, &path) => return Ok(Some(FolderLock { path, _file: file })),
+            // Whoever had it deleted it before giving it back.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) if pauses > 0 => {
+                pauses -= 1;
+                std::thread::sleep(PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let message = format!(
+                    "another process has kept `{}` locked for {} s; end it, and run again",
+                    path.display(),
+                    PATIENCE.as_secs()
+                );
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+            }
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(
+                    folder = %folder.display(),
+                    %error,
+                    "the file system takes no locks: two runs at the same time could overwrite each other's secrets here"
+                );
+                // What is left is no lock of anybody's.
+                let _ = fs::remove_file(&path);
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // While it is still locked: whoever opened it meanwhile sees that it is gone. Where that fails, an empty file stays.
+        if cfg!(unix) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether the open file is still the one at the path.
+#[cfg(unix)]
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (ours, theirs) = (file.metadata().map(inode), fs::symlink_metadata(path).map(inode));
+    matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours == theirs)
+}
+
+/// Elsewhere, a file that is open cannot be deleted.
+#[cfg(not(unix))]
+pub(super) fn is_at(_file: &File, _path: &Path) -> bool {
+    true
+}

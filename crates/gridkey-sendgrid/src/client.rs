@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -104,6 +105,7 @@ pub struct Client {
     pacer: Arc<Pacer>,
     clock: Arc<dyn Clock>,
     waits: Option<Arc<dyn WaitObserver>>,
+    stop: Option<watch::Receiver<bool>>,
     limits: Limits,
 }
 
@@ -139,6 +141,7 @@ impl Client {
             pacer: Arc::default(),
             clock: Arc::new(SystemClock::default()),
             waits: None,
+            stop: None,
             limits,
         })
     }
@@ -153,6 +156,12 @@ impl Client {
     #[must_use]
     pub fn with_waits(self, waits: Arc<dyn WaitObserver>) -> Self {
         Self { waits: Some(waits), ..self }
+    }
+
+    /// Ends every wait once this says so: what waits was not sent.
+    #[must_use]
+    pub fn with_stop(self, stop: watch::Receiver<bool>) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// The id of the key that this client works with: the middle of `SG.<id>.<secret>`.
@@ -244,7 +253,9 @@ impl Client {
         let (mut failures, mut limited) = (0, 0);
         loop {
             let wait = self.pacer.wait(operation, behalf, self.clock.elapsed());
-            self.wait(WaitReason::RateLimit, operation, behalf, wait).await;
+            if !self.wait(WaitReason::RateLimit, operation, behalf, wait).await {
+                return Err(interrupted());
+            }
             let (error, pause) = match self.send(&request, behalf).await {
                 Ok((raw, _)) if answer::is_done(operation, raw.status) => return Ok(raw),
                 // One that is not SendGrid's does not say that a write was not passed on.
@@ -257,7 +268,9 @@ impl Client {
                         return Err(error);
                     }
                     let pause = rate.after_429(raw.at.as_second());
-                    self.wait(WaitReason::RateLimit, operation, behalf, pause).await;
+                    if !self.wait(WaitReason::RateLimit, operation, behalf, pause).await {
+                        return Err(error);
+                    }
                     continue;
                 }
                 Ok((raw, _)) => (answer::refusal(operation, raw.status, &raw.body), self.pause(failures)),
@@ -277,21 +290,42 @@ impl Client {
                 | Kind::RateLimited
                 | Kind::DataResidency => false,
             };
-            if !harmless || failures >= self.limits.attempts {
+            let may_repeat = harmless && failures < self.limits.attempts;
+            if !may_repeat || !self.wait(WaitReason::Retry, operation, behalf, pause).await {
                 return Err(error);
             }
-            self.wait(WaitReason::Retry, operation, behalf, pause).await;
         }
     }
 
-    async fn wait(&self, reason: WaitReason, operation: Operation, behalf: &Behalf, duration: Duration) {
+    /// `false` where the wait was ended before its time, as the run is to stop.
+    async fn wait(
+        &self,
+        reason: WaitReason,
+        operation: Operation,
+        behalf: &Behalf,
+        duration: Duration,
+    ) -> bool {
         if duration.is_zero() {
-            return;
+            return true;
         }
         if let Some(waits) = &self.waits {
             waits.waiting(reason, operation, behalf, duration);
         }
-        self.clock.sleep(duration).await;
+        tokio::select! {
+            biased;
+            () = self.stopped() => false,
+            () = self.clock.sleep(duration) => true,
+        }
+    }
+
+    /// Comes back once the run is to stop.
+    async fn stopped(&self) {
+        if let Some(stop) = &self.stop
+            && stop.clone().wait_for(|stop| *stop).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 
     /// A random part of a pause that doubles, so that runs that failed together do not come back together.
@@ -349,6 +383,11 @@ impl Client {
         tracing::debug!(operation = request.operation.as_str(), %behalf, status, milliseconds, "answered");
         Ok((Raw { status, body, at }, rate))
     }
+}
+
+/// A request that was still waiting for its turn.
+fn interrupted() -> Error {
+    Error { kind: Kind::NotSent, message: "interrupted while waiting for SendGrid's rate limit".to_string() }
 }
 
 /// A transport's failure, in words that name neither the address nor anything sent.

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use gridkey_core::text::redact::redact;
 
+use tokio::sync::oneshot;
+
 use crate::view::words::safe;
 use crate::view::{Style, Tone};
 
@@ -47,6 +49,17 @@ pub fn error(message: &str, causes: &[String], help: Option<&str>) {
 /// Asks on the terminal; anything but `yes` is a no.
 pub fn ask(question: &str) -> bool {
     ask_for(&format!("{question} Only `yes` is taken for a yes")) == "yes"
+}
+
+/// The same, as long as nothing else comes first; `None` where it does.
+pub async fn ask_until(question: &'static str, end: impl Future<Output = ()>) -> Option<bool> {
+    let (answered, answer) = oneshot::channel();
+    // A read of the terminal cannot be taken back, so nothing waits for the thread: it ends with the process.
+    std::thread::spawn(move || answered.send(ask(question)));
+    tokio::select! {
+        answer = answer => answer.ok(),
+        () = end => None,
+    }
 }
 
 /// Asks on the terminal for a line; nothing where it cannot be had.

@@ -23,6 +23,7 @@ use gridkey_sendgrid::{BaseUrl, Behalf, Client, Limits, Operation, WaitObserver,
 use gridkey_sinks::Sinks;
 use gridkey_stores::LocalStore;
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use crate::args::Global;
 use crate::credential;
@@ -53,6 +54,8 @@ pub struct Project {
     pub policy: Option<PolicyFile>,
     /// `--env`, held against what there is; `None` stands for all that do not come from a pattern.
     pub environments: Option<BTreeSet<Name>>,
+    /// Ends the waits of requests once it says so.
+    pub stop: Option<watch::Receiver<bool>>,
     emulated: Option<Emulated>,
     sendgrid_url: Option<BaseUrl>,
 }
@@ -286,6 +289,7 @@ impl Project {
             concurrency,
             policy,
             environments,
+            stop: None,
             emulated,
             sendgrid_url,
         })
@@ -413,7 +417,11 @@ impl Project {
         };
         let client =
             Client::new(base, key, Limits::default()).map_err(|error| unreadable(error.to_string()))?;
-        Ok(client.with_waits(Arc::new(Waits(Arc::clone(progress)))))
+        let client = client.with_waits(Arc::new(Waits(Arc::clone(progress))));
+        Ok(match &self.stop {
+            Some(stop) => client.with_stop(stop.clone()),
+            None => client,
+        })
     }
 
     /// Where the secrets of a selection stand, for kinds that are files here.

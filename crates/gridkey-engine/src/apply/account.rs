@@ -82,6 +82,11 @@ impl StepError {
     pub fn with_help(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: Some(help.into()) }
     }
+
+    /// What was left, as the run is to stop.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self::with_help(message, "run again: it goes on from there")
+    }
 }
 
 impl From<CommitError> for StepError {
@@ -316,6 +321,15 @@ impl AccountRun {
             .unwrap_or(self.observed)
     }
 
+    /// Waits; `false` where the run is told to stop meanwhile.
+    pub async fn pause(&self, duration: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.cancel.set() => false,
+            () = self.timer.sleep(duration) => true,
+        }
+    }
+
     /// How long reads may still trail something that happened then.
     pub fn lag_left(&self, since: Timestamp) -> Option<Duration> {
         remaining(since, self.now(), self.options.read_lag)
@@ -361,14 +375,16 @@ impl AccountRun {
     pub async fn revoke(&self, address: &Address, id: &KeyId, born: Timestamp) -> Result<(), StepError> {
         let mut last = String::new();
         for attempt in 0..REVOKE_ATTEMPTS {
-            if attempt > 0 {
-                self.timer.sleep(PAUSE).await;
+            if attempt > 0 && !self.pause(PAUSE).await {
+                break;
             }
             self.may_start(self.writer.deadline()).await?;
             match self.writer.delete(id).await {
                 Ok(Deleted::NotFound) if self.lag_left(born).is_some() => {
-                    self.timer.sleep(self.lag_left(born).unwrap_or_default()).await;
                     last = "SendGrid knows no such key, and did a while ago".to_string();
+                    if !self.pause(self.lag_left(born).unwrap_or_default()).await {
+                        break;
+                    }
                 }
                 Ok(Deleted::Revoked | Deleted::NotFound) => {
                     let (account, address) = (self.account.clone(), address.clone());

@@ -68,7 +68,9 @@ impl AccountRun {
             match self.lag_left(asked).filter(|_| !is_fresh) {
                 None => break read,
                 Some(_) if self.cancel.is_set() => break None,
-                Some(remaining) => self.timer.sleep(refresh::step(remaining, self.options.read_lag)).await,
+                Some(remaining) => {
+                    self.pause(refresh::step(remaining, self.options.read_lag)).await;
+                }
             }
         };
         let held = read.or(answered).unwrap_or_else(|| name.to_string());
@@ -114,7 +116,9 @@ impl AccountRun {
                 None => break held,
                 // A name that was read too early is not taken for what is held.
                 Some(_) if self.cancel.is_set() => break Held { name: None, ..held },
-                Some(remaining) => self.timer.sleep(refresh::step(remaining, self.options.read_lag)).await,
+                Some(remaining) => {
+                    self.pause(refresh::step(remaining, self.options.read_lag)).await;
+                }
             }
         };
         if let (Err(error), false) = (written, &held.scopes == scopes.as_set()) {
@@ -149,7 +153,7 @@ impl AccountRun {
             match (self.writer.held(id).await, self.lag_left(born)) {
                 (Ok(Some(held)), _) => break lasting(held.scopes),
                 (Ok(None), Some(remaining)) if !self.cancel.is_set() => {
-                    self.timer.sleep(refresh::step(remaining, self.options.read_lag)).await;
+                    self.pause(refresh::step(remaining, self.options.read_lag)).await;
                 }
                 (Ok(None), _) => return,
                 (Err(error), _) => {

@@ -112,7 +112,7 @@ impl AccountRun {
         let mut last = String::new();
         for marker in &mint.markers {
             if self.cancel.is_set() {
-                return Err(StepError::with_help("interrupted before the key was made", "run again"));
+                return Err(StepError::interrupted("interrupted before the key was asked for"));
             }
             if self.full.load(Ordering::Relaxed) {
                 return Err(full("not asked for, as the account is full"));
@@ -151,6 +151,12 @@ impl AccountRun {
         self.commit(move |state, _| state.begin(intended, pending)).await?;
         let created = {
             let _one_at_a_time = self.posting.lock().await;
+            if self.cancel.is_set() {
+                // Others were asked for first. Nothing was sent under this marker.
+                let unused = marker.clone();
+                self.commit(move |state, _| state.refused(&unused)).await?;
+                return Err(StepError::interrupted("interrupted before the key was asked for"));
+            }
             if self.full.load(Ordering::Relaxed) {
                 Err(CreateError::CapReached("another key took the last slot".to_string()))
             } else {
@@ -213,7 +219,7 @@ impl AccountRun {
             }
             let (account, address) = (self.account.clone(), address.clone());
             self.events.event(Event::Watching { account, address, remaining });
-            self.timer.sleep(refresh::step(remaining, self.options.read_lag)).await;
+            self.pause(refresh::step(remaining, self.options.read_lag)).await;
         }
         let marker = marker.clone();
         self.commit(move |state, at| state.abandon(&marker, at)).await

@@ -70,6 +70,19 @@ impl Cancel {
     pub fn is_set(&self) -> bool {
         *self.0.borrow()
     }
+
+    /// Comes back once it is set.
+    pub async fn set(&self) {
+        if self.0.clone().wait_for(|set| *set).await.is_err() {
+            // Nobody can set it any more.
+            std::future::pending().await
+        }
+    }
+
+    /// For whoever waits elsewhere on behalf of the run.
+    pub fn receiver(&self) -> watch::Receiver<bool> {
+        self.0.clone()
+    }
 }
 
 /// What became of a plan.

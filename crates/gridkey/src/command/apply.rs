@@ -16,6 +16,7 @@ use gridkey_engine::ports::{LockError, LockHolder, SinkError};
 use gridkey_engine::session::{OpenSession, Session, SessionError};
 use gridkey_engine::{Apply, ApplyOptions, Cancel, Depth, Outcome, Refresh, Settle, refresh};
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 
 use crate::args::{ApplyArguments, Confirmation, Global, RunArguments};
 use crate::command::approve;
@@ -139,8 +140,10 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
             .help("a pipeline passes `--yes` after its plan was reviewed"));
     }
     let signals = Signals::listen()?;
+    let (switch, cancel) = Cancel::new();
     let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
-    let project = Project::open_with(global, gone).await?;
+    let mut project = Project::open_with(global, gone).await?;
+    project.stop = Some(cancel.receiver());
     let chosen = project.selection(only, aim == Aim::Nothing);
     if let Some(approval) = &asked.approval {
         approve::check_environments(&chosen, approval)?;
@@ -160,7 +163,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let by = who();
     let preparing = prepare(&project, asked, &selection, &progress, &timer, &by);
     // Until something is changed, an interruption simply ends the run; the locks end with the process.
-    let (ready, signals) = interruptible(preparing, signals).await?;
+    let (ready, mut signals) = interruptible(preparing, signals).await?;
     let Ready { session, writers, planned } = ready?;
     let stopped = !planned.not_approved.is_empty() && !asked.approval.as_ref().is_some_and(Approval::is_only);
     if let Some(approval) = asked.approval.as_ref().filter(|_| stopped) {
@@ -185,13 +188,19 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
             return Ok(if checked.is_err() || partly_blocked { Exit::Blocked } else { Exit::Done });
         }
     };
-    if !confirm.yes && !progress.suspend(|| print::ask(aim.question())) {
+    let answer = if confirm.yes { Some(true) } else { ask(aim.question(), &mut signals, &progress) };
+    if answer != Some(true) {
         progress.finish();
         close(session).await;
+        if answer.is_none() {
+            return Err(interrupted());
+        }
         print::say("declined; nothing was changed");
         return Ok(Exit::Blocked);
     }
-    let outcome = carry_out(&project, &checked, session, writers, signals, &progress, timer, by).await;
+    let listening = signals.cancel(switch);
+    let outcome = carry_out(&project, &checked, session, writers, cancel, &progress, timer, by).await;
+    listening.abort();
     progress.finish();
     let outcome = outcome.map_err(|error| sinks_not_ready(&error))?;
     print::out(&view::outcome::text(&outcome, print::style()));
@@ -218,10 +227,18 @@ async fn interruptible<T>(
 ) -> Result<(T, Signals), CommandError> {
     tokio::select! {
         done = work => Ok((done, signals)),
-        () = signals.next() => {
-            Err(CommandError { exit: Exit::Interrupted, ..CommandError::new("interrupted before anything was changed") })
-        }
+        () = signals.next() => Err(interrupted()),
     }
+}
+
+/// Asks, as long as no signal comes; `None` where one does. The bar is away meanwhile.
+fn ask(question: &'static str, signals: &mut Signals, progress: &Progress) -> Option<bool> {
+    let asking = print::ask_until(question, signals.next());
+    progress.suspend(|| tokio::task::block_in_place(|| Handle::current().block_on(asking)))
+}
+
+fn interrupted() -> CommandError {
+    CommandError { exit: Exit::Interrupted, ..CommandError::new("interrupted before anything was changed") }
 }
 
 /// Takes the locks, observes, and plans.
@@ -357,15 +374,13 @@ async fn carry_out(
     checked: &CheckedPlan,
     session: Session,
     writers: Writers,
-    signals: Signals,
+    cancel: Cancel,
     progress: &Arc<Progress>,
     timer: Arc<SystemTimer>,
     by: String,
 ) -> Result<Outcome, ApplyError> {
     progress.expect(checked.by_account().values().map(Vec::len).sum());
-    let (switch, cancel) = Cancel::new();
-    let listening = signals.cancel(switch);
-    let outcome = gridkey_engine::apply(Apply {
+    gridkey_engine::apply(Apply {
         plan: checked,
         session,
         store: Arc::clone(&project.store),
@@ -376,9 +391,7 @@ async fn carry_out(
         cancel,
         options: ApplyOptions { read_lag: project.read_lag, by, concurrency: project.concurrency },
     })
-    .await;
-    listening.abort();
-    outcome
+    .await
 }
 
 /// Gives the locks back.

@@ -1,12 +1,15 @@
 //! Runs that are killed, and runs that are asked to stop.
 
-use std::process::Child;
-use std::time::Duration;
+use std::fs::File;
+use std::io::Read;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use gridkey_emulator::{Operation, Settings};
+use gridkey_emulator::{Operation, RateLimit, Settings};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::support::{Place, manifest, many, secrets};
 
@@ -127,5 +130,120 @@ async fn the_first_signal_finishes_what_is_under_way() {
         assert_eq!(state.out.lines().count(), made, "what was made is recorded");
         place.run(&["apply", "--yes"]).ends(0);
         whole(&place);
+    }
+}
+
+/// CI systems wait ten seconds between the first signal and the last; a person less.
+const SOON: Duration = Duration::from_secs(3);
+
+fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// How a process ended that was told to.
+async fn ended_soon(child: &mut Child) -> Option<i32> {
+    let told = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if told.elapsed() > SOON {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it was still there {SOON:?} after it was told to stop");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_anywhere_ends_the_run_soon_and_the_next_run_finishes() {
+    let (old, edited) = ("  old: { scopes: [mail.send] }\n", "  old: { scopes: [stats.read] }\n");
+    let (mut requests, mut interrupted) = (0, 0);
+    loop {
+        let place = Place::new(Settings::default()).await;
+        place.write("gridkey.yaml", &manifest(&format!("{old}  gone: {{ scopes: [mail.send] }}\n")));
+        place.run(&["apply", "--yes"]).ends(0);
+        place.write("gridkey.yaml", &manifest(&format!("{edited}{}", many(5))));
+        place.server.model().clear_log();
+        let mut child = place.spawn(&["apply", "--yes"]);
+        wait_for(&place, &mut child, |log| log > requests).await;
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        let asked = place.asked(Operation::Create);
+        signal(&child, ["INT", "TERM"][requests % 2]);
+        let code = ended_soon(&mut child).await;
+        // At the very end of a run a signal comes too late to leave anything undone.
+        interrupted += usize::from(code == Some(130));
+        assert!(matches!(code, Some(0 | 130)), "after {requests} requests: {code:?}");
+        let made = place.asked(Operation::Create) - asked;
+        assert!(made <= 1, "after {requests} requests: {made} more keys were asked for");
+        place.run(&["apply", "--yes"]).ends(0);
+        place.converged();
+        assert_eq!(place.live("acme").len(), 6, "after {requests} requests");
+        place.no_secrets_in_state();
+        requests += 1;
+    }
+    println!("interrupted {interrupted} of {requests} runs");
+    assert!(interrupted > 12, "only {interrupted} runs of {requests} were interrupted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_a_wait_for_the_rate_limit_and_nothing_more_is_asked_for() {
+    let limit = RateLimit { requests: 4, seconds: 60 };
+    let place = Place::new(Settings { write_rate_limit: Some(limit), ..Settings::default() }).await;
+    place.write("gridkey.yaml", &manifest(&many(6)));
+    let mut child = place.spawn(&["apply", "--yes"]);
+    // Two keys take four writes, so that the third has to wait.
+    wait_for_writes(&place, &mut child, 4).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let asked = place.asked(Operation::Create);
+    signal(&child, "INT");
+    assert_eq!(ended_soon(&mut child).await, Some(130));
+    assert_eq!(place.asked(Operation::Create), asked, "a key was asked for after the signal");
+    let state = place.run(&["state", "list"]);
+    assert!(!state.ends(0).out.contains("pending"), "nothing was sent for it: {}", state.out);
+}
+
+async fn wait_for_writes(place: &Place, child: &mut Child, count: usize) {
+    loop {
+        let writes = place.asked(Operation::Create) + place.asked(Operation::Rename);
+        if writes >= count || child.try_wait().unwrap().is_some() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_at_the_question_ends_the_run_and_gives_the_lock_back() {
+    for name in ["INT", "TERM"] {
+        let place = Place::new(Settings::default()).await;
+        place.write("gridkey.yaml", &manifest(&many(1)));
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let other = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let other = || Stdio::from(File::options().read(true).write(true).open(&other).unwrap());
+        let mut command = place.command(&["apply"]);
+        let mut child = command.stdin(other()).stderr(other()).stdout(Stdio::null()).spawn().unwrap();
+        let mut terminal = File::from(terminal);
+        let question = tokio::task::spawn_blocking(move || {
+            let (mut seen, mut bytes) = (String::new(), [0; 1024]);
+            while !seen.contains("Apply these changes?") {
+                let length = terminal.read(&mut bytes).unwrap();
+                seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+            }
+            // It is kept open, as a terminal that goes away is an end of its own.
+            terminal
+        });
+        let terminal = question.await.unwrap();
+        signal(&child, name);
+        assert_eq!(ended_soon(&mut child).await, Some(130), "{name}");
+        drop(terminal);
+        assert_eq!(place.asked(Operation::Create), 0);
+        place.run(&["apply", "--yes", "--lock-timeout", "0s"]).ends(0);
     }
 }

@@ -7,6 +7,7 @@ use gridkey_core::Address;
 use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Action, Order, Plan, RevokeOld, Step};
 use gridkey_engine::Outcome;
+use gridkey_tests::invariants::violations;
 use gridkey_tests::world::{Effect, Ended, OVERLAP, RunOptions, Wanted, World, WorldManifest, acme};
 
 fn key(address: &'static str, locations: &'static [&'static str]) -> Wanted {
@@ -163,4 +164,20 @@ fn no_key_is_revoked_first_after_a_creation_that_failed() {
     );
     assert_eq!(addresses(&outcome.not_started), ["prod/a", "prod/b", "prod/c"]);
     assert!(!world.lock().effects.contains(&Effect::Delete));
+}
+
+#[test]
+fn the_time_at_the_question_is_none_of_the_overlap() {
+    let manifest = WorldManifest::new(&[key("prod/mailer", &["ra"])], 100);
+    let world = a_month_after(&manifest);
+    let hour = Duration::from_secs(3600);
+    let mut rotated = RunOptions { thinks: 2 * hour, ..RunOptions::default() };
+    rotated.options.requests.rotate.insert("prod/mailer".parse().unwrap(), None);
+    assert!(matches!(block_on(world.run(2, &manifest, &rotated)), Ended::Applied(_)));
+    world.pass(OVERLAP - hour);
+    block_on(world.run(3, &manifest, &RunOptions::default()));
+    let plan = block_on(world.plan(&manifest, &RunOptions::default()));
+    let broken = violations(&world, &manifest, &plan, false);
+    assert!(broken.is_empty(), "{broken:?}");
+    assert_eq!(world.lock().live_count(&acme()), 2, "the older key is still there");
 }

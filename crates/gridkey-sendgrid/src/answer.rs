@@ -47,7 +47,8 @@ impl fmt::Debug for Created {
 #[derive(Clone, Debug)]
 pub struct Reported<T> {
     pub value: T,
-    /// From the `Date` header; the caller's own clock where there is none.
+    /// From the `Date` header; the caller's own clock where there is none. Where they are far apart: of a list the earlier,
+    /// of a new key the later one.
     pub at: jiff::Timestamp,
 }
 

@@ -16,7 +16,7 @@ use crate::answer::{self, Created, Deleted, KeyDetail, KeySummary, Reported};
 use crate::error::{Error, Kind};
 use crate::pace::{Pacer, RateHeaders, WaitObserver, WaitReason};
 use crate::request::{self, Behalf, KeyAccess, Method, Operation, Request, ScopeList};
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, Heard, SystemClock};
 
 /// Where SendGrid is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,7 @@ pub struct Client {
     bearer: Arc<SecretString>,
     pacer: Arc<Pacer>,
     clock: Arc<dyn Clock>,
+    heard: Arc<Heard>,
     waits: Option<Arc<dyn WaitObserver>>,
     stop: Option<watch::Receiver<bool>>,
     limits: Limits,
@@ -140,6 +141,7 @@ impl Client {
             bearer: Arc::new(bearer),
             pacer: Arc::default(),
             clock: Arc::new(SystemClock::default()),
+            heard: Arc::default(),
             waits: None,
             stop: None,
             limits,
@@ -164,6 +166,13 @@ impl Client {
         Self { stop: Some(stop), ..self }
     }
 
+    /// SendGrid's clock now, as the last answer told it; `None` before the first. Where it and this machine's are far
+    /// apart, the later one.
+    pub fn now(&self) -> Option<Timestamp> {
+        let heard = self.heard.now(self.clock.elapsed())?;
+        Some(if are_far_apart(heard, self.clock.now()) { heard.max(self.clock.now()) } else { heard })
+    }
+
     /// The id of the key that this client works with: the middle of `SG.<id>.<secret>`.
     pub fn own_id(&self) -> Option<String> {
         let mut parts = self.bearer.expose_secret().split('.');
@@ -174,7 +183,10 @@ impl Client {
     /// [`Error`]; a list that could not be had is never an empty one.
     pub async fn list(&self, behalf: &Behalf) -> Result<Reported<Vec<KeySummary>>, Error> {
         let raw = self.success(request::list(), behalf).await?;
-        Ok(Reported { value: answer::list(&raw.body)?, at: raw.at })
+        // What is due is due by both clocks: an answer from some cache has an old date, and a machine's may be wrong.
+        let (at, own) = (raw.at, self.clock.now());
+        let at = if are_far_apart(at, own) { at.min(own) } else { at };
+        Ok(Reported { value: answer::list(&raw.body)?, at })
     }
 
     /// A key by itself; `None` where SendGrid knows none.
@@ -212,7 +224,8 @@ impl Client {
         access: &KeyAccess,
     ) -> Result<Reported<Created>, Error> {
         let mut raw = self.success(request::create(name, access), behalf).await?;
-        Ok(Reported { value: answer::created(&mut raw.body)?, at: raw.at })
+        let at = self.now().unwrap_or(raw.at);
+        Ok(Reported { value: answer::created(&mut raw.body)?, at })
     }
 
     /// Gives a key another name; returns the one that the answer says it has now, where it says so.
@@ -334,6 +347,19 @@ impl Client {
         longest.mul_f64(rand::rng().random_range(0.3..1.0))
     }
 
+    /// Takes the time from an answer, and says so where it is far from this machine's.
+    fn hear(&self, date: Timestamp) {
+        let is_first = self.heard.hear(date, self.clock.elapsed());
+        let own = self.clock.now();
+        if is_first && are_far_apart(date, own) {
+            tracing::warn!(
+                sendgrid = %date,
+                here = %own,
+                "SendGrid's clock and this machine's are far apart: nothing is taken for due before both say so"
+            );
+        }
+    }
+
     async fn send(&self, request: &Request, behalf: &Behalf) -> Result<(Raw, RateHeaders), Error> {
         let bad = |message: String| Error { kind: Kind::BadRequest, message };
         let address = format!("{}{}", self.base.0.as_str().trim_end_matches('/'), request.path);
@@ -363,7 +389,11 @@ impl Client {
         let header =
             |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
         let rate = RateHeaders::read(header);
-        let at = header("Date").and_then(|date| http_date(&date)).unwrap_or_else(|| self.clock.now());
+        let date = header("Date").and_then(|date| http_date(&date));
+        if let Some(date) = date {
+            self.hear(date);
+        }
+        let at = date.unwrap_or_else(|| self.clock.now());
         self.pacer.heard(request.operation, behalf, rate, at.as_second(), self.clock.elapsed());
         let mut body = Vec::new();
         loop {
@@ -383,6 +413,12 @@ impl Client {
         tracing::debug!(operation = request.operation.as_str(), %behalf, status, milliseconds, "answered");
         Ok((Raw { status, body, at }, rate))
     }
+}
+
+/// Whether two clocks do not tell the same time.
+fn are_far_apart(one: Timestamp, other: Timestamp) -> bool {
+    const FAR: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+    one.duration_since(other).abs() > FAR
 }
 
 /// A request that was still waiting for its turn.

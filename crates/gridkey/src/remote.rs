@@ -11,6 +11,7 @@ use gridkey_engine::ports::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
 use gridkey_sendgrid::{Behalf, Client, Error, KeyAccess, Kind, ScopeList};
+use jiff::Timestamp;
 
 /// An account at SendGrid, to be looked at. What has this alone changes nothing.
 pub struct RemoteReader {
@@ -121,6 +122,10 @@ impl AccountReader for RemoteReader {
         self.client.scopes(&self.behalf).await.map(to_scopes).map_err(read_error)
     }
 
+    fn now(&self) -> Option<Timestamp> {
+        self.client.now()
+    }
+
     fn managing_key(&self) -> Option<KeyId> {
         self.client.own_id().map(KeyId::new)
     }
@@ -142,6 +147,10 @@ impl AccountReader for RemoteWriter {
 
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
         self.reader.grantable().await
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        self.reader.now()
     }
 
     fn managing_key(&self) -> Option<KeyId> {

@@ -9,6 +9,7 @@ use gridkey_engine::Secret;
 use gridkey_engine::ports::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
+use jiff::Timestamp;
 
 use super::{Answer, DEADLINE, Effect, Flight, Inner, Key, LATE, OVERLAP, PLANS, Process, READ_LAG};
 
@@ -110,6 +111,10 @@ impl AccountReader for AccountPort {
         // The managing key has Full Access, which is known by how much it holds.
         let others = (0..200).map(|number| Scope::new(format!("other.{number}")));
         Ok(scopes.into_iter().map(Scope::new).chain(others).collect())
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        Some(self.process.world.lock().timestamp())
     }
 
     fn managing_key(&self) -> Option<KeyId> {

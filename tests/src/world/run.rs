@@ -34,6 +34,8 @@ pub struct RunOptions {
     pub readers: Option<Vec<LocationId>>,
     /// What becomes of the plan before it is carried out: for plans that the planner does not make.
     pub edit: Option<fn(&mut Plan)>,
+    /// How long a person thinks about the plan.
+    pub thinks: Duration,
 }
 
 /// How a run ended.
@@ -174,6 +176,7 @@ impl World {
         };
         self.no_secrets("the plan", &checked.plan().to_json());
         self.note(checked.plan());
+        self.pass(options.thinks);
         let outcome = apply(Apply {
             plan: &checked,
             session,

@@ -312,8 +312,11 @@ impl AccountRun {
         }
     }
 
-    /// SendGrid's clock now: what it said, and what has passed since by the runner's own.
+    /// SendGrid's clock now. Of an account that is not talked to: when it was planned, and what has passed since.
     pub fn now(&self) -> Timestamp {
+        if let Some(now) = self.writer.now() {
+            return now;
+        }
         let passed = self.timer.elapsed().saturating_sub(self.started);
         SignedDuration::try_from(passed)
             .ok()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gridkey_core::inventory::UnreadableReason;
 use gridkey_core::{Access, KeyId, Scope, Scopes};
+use jiff::Timestamp;
 
 use crate::ports::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
@@ -36,6 +37,10 @@ impl AccountReader for UnreachableAccount {
 
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
         Err(unreadable())
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        None
     }
 
     fn managing_key(&self) -> Option<KeyId> {

@@ -22,6 +22,11 @@ pub trait AccountReader: Send + Sync {
     /// The scopes that the managing key can give to keys of this account.
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError>;
 
+    /// SendGrid's clock now: what its last answer said, and what has passed since. `None` before the first answer.
+    ///
+    /// It may be late where it is not sure, so that what it is counted from lasts longer, and is never early.
+    fn now(&self) -> Option<Timestamp>;
+
     /// The id of the key that these requests are made with, where its format tells.
     fn managing_key(&self) -> Option<KeyId>;
 

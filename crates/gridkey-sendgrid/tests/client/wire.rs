@@ -1,8 +1,10 @@
 //! What goes over the wire, seen by a server that answers as it is told.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use gridkey_sendgrid::{Behalf, KeyAccess, Kind};
+use gridkey_sendgrid::{Behalf, Clock, KeyAccess, Kind};
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -76,4 +78,52 @@ async fn what_cannot_be_reached_was_not_sent_and_names_no_key() {
         client("http://127.0.0.1:1", KEY).create(&Behalf::Own, "x", &KeyAccess::Full).await.unwrap_err();
     assert_eq!(error.kind, Kind::NotSent);
     assert!(!format!("{error:?}{error}").contains("managing-managing"));
+}
+
+/// A machine whose own clock says something, and where so much time has passed.
+struct Machine {
+    says: Timestamp,
+    elapsed: Mutex<Duration>,
+}
+
+#[async_trait::async_trait]
+impl Clock for Machine {
+    fn elapsed(&self) -> Duration {
+        *self.elapsed.lock().unwrap()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.says + self.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        *self.elapsed.lock().unwrap() += duration;
+    }
+}
+
+#[tokio::test]
+async fn time_goes_on_from_the_last_answer_and_of_clocks_far_apart_the_careful_one_counts() {
+    let answer =
+        "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 08:00:00 GMT\r\nContent-Length: 13\r\n\r\n{\"result\":[]}";
+    let (url, _) = scripted(answer).await;
+    let date: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    for (own, listed, now) in [
+        (date + minute, date, date),
+        (date - minute, date, date),
+        // What is due is due by the earlier clock, and what is made is made by the later one.
+        (date + 3 * hour, date, date + 3 * hour),
+        (date - 3 * hour, date - 3 * hour, date),
+    ] {
+        let machine = Arc::new(Machine { says: own - hour, elapsed: Mutex::new(hour) });
+        let client = client(&url, KEY).with_clock(Arc::clone(&machine) as _);
+        assert_eq!(client.now(), None, "nothing was heard yet");
+        assert_eq!(client.list(&Behalf::Own).await.unwrap().at, listed, "{own}");
+        assert_eq!(client.now(), Some(now), "{own}");
+        machine.sleep(2 * hour).await;
+        assert_eq!(client.now(), Some(now + 2 * hour), "{own}: time at a question passes, too");
+        // The same old answer again does not turn time back.
+        client.list(&Behalf::Own).await.unwrap();
+        assert_eq!(client.now(), Some(now + 2 * hour), "{own}");
+    }
 }

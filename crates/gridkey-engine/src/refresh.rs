@@ -197,7 +197,9 @@ impl Refresh<'_> {
             .values()
             .filter(|key| read.details.get(&key.id) == Some(&KeyDetail::Missing))
             .map(|key| key.born.at());
-        begun.chain(missing).filter_map(|since| remaining(since, read.at, read_lag)).max()
+        // A list that trails shows a key that an earlier run has just revoked.
+        let leaving = state.leaving.iter().filter(|(id, _)| read.live.contains_key(*id)).map(|(_, at)| *at);
+        begun.chain(missing).chain(leaving).filter_map(|since| remaining(since, read.at, read_lag)).max()
     }
 
     /// One look at each location that can be read.

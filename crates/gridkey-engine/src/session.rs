@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gridkey_core::Name;
+use gridkey_core::inventory::Inventory;
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::Seed;
 use gridkey_core::state::AccountState;
@@ -95,6 +96,15 @@ impl Session {
             .filter(|(_, locked)| locked.version.is_some())
             .map(|(name, locked)| (name.clone(), locked.state.clone()))
             .collect()
+    }
+
+    /// Takes note of what was seen once everything had settled: a key that is live did not leave.
+    pub fn observed(&mut self, inventory: &Inventory) {
+        for (name, locked) in &mut self.accounts {
+            if let Some(read) = inventory.account(name) {
+                locked.state.seen_live(read.live.keys());
+            }
+        }
     }
 
     /// Gives the locks back.

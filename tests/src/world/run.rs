@@ -151,7 +151,7 @@ impl World {
             },
             timeout: Duration::ZERO,
         };
-        let session = match Session::open(open, &manifest.accounts()).await {
+        let mut session = match Session::open(open, &manifest.accounts()).await {
             Ok(session) => session,
             Err(error) => return Ended::GaveUp(error.to_string()),
         };
@@ -159,6 +159,7 @@ impl World {
         let events = Arc::new(Events::default());
         let settle = Settle { timer: process.as_ref(), read_lag: READ_LAG };
         let inventory = observed(&process, manifest, options, &states, events.as_ref(), Some(settle)).await;
+        session.observed(&inventory);
         let mut planned = self.plan_of(manifest, options, &states, &inventory, &seed);
         if let Some(edit) = options.edit {
             edit(&mut planned.plan);

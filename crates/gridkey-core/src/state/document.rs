@@ -46,6 +46,9 @@ pub struct AccountState {
     /// Markers no longer expected, kept 30 days: a key that turns up with one is revoked.
     #[serde(default)]
     pub abandoned: BTreeMap<Marker, AbandonedMarker>,
+    /// Owned keys that a run was about to revoke, and when: where one is gone, the run did, and broke off before it could say so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leaving: BTreeMap<KeyId, Timestamp>,
     /// Addresses whose keys were let go of: an entry of `removed` that did so is told by it from one that matches nothing.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub let_go: BTreeSet<Address>,
@@ -351,6 +354,7 @@ impl AccountState {
             keys: BTreeMap::new(),
             pending: BTreeMap::new(),
             abandoned: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             let_go: BTreeSet::new(),
         }
     }

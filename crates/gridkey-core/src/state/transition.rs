@@ -290,11 +290,26 @@ impl AccountState {
         }
     }
 
+    /// These keys are about to be revoked.
+    pub fn leaving(&mut self, ids: impl IntoIterator<Item = KeyId>, at: Timestamp) {
+        let owned = self.owned_ids();
+        let known: Vec<KeyId> = ids.into_iter().filter(|id| owned.contains_key(id)).collect();
+        self.leaving.extend(known.into_iter().map(|id| (id, at)));
+    }
+
+    /// These keys were seen to be live, by reads that are sure to know of every revocation: none of them left.
+    pub fn seen_live<'k>(&mut self, ids: impl IntoIterator<Item = &'k KeyId>) {
+        for id in ids {
+            self.leaving.remove(id);
+        }
+    }
+
     /// The key is about to be revoked, to make room for its successor.
-    pub fn making_room(&mut self, address: &Address, id: &KeyId) {
+    pub fn making_room(&mut self, address: &Address, id: &KeyId, at: Timestamp) {
         if let Some(key) = self.keys.get_mut(address).filter(|key| &key.id == id) {
             key.makes_room = true;
         }
+        self.leaving([id.clone()], at);
     }
 
     /// An older key is revoked.
@@ -331,9 +346,11 @@ impl AccountState {
         }
     }
 
-    /// Forgets markers that were abandoned long ago.
+    /// Forgets markers that were abandoned long ago, and keys that left and are not owned any more.
     pub fn prune(&mut self, at: Timestamp) {
         self.abandoned.retain(|_, abandoned| later(abandoned.at, ABANDONED_KEPT) > at);
+        let owned: BTreeSet<KeyId> = self.owned_ids().into_keys().cloned().collect();
+        self.leaving.retain(|id, _| owned.contains(id));
     }
 }
 

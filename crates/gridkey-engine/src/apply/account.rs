@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use gridkey_core::plan::{Change, Effect, Order, Phase};
+use gridkey_core::plan::{Change, Effect, Order, Phase, Step};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, KeyId, Name};
 use jiff::{SignedDuration, Timestamp};
@@ -161,12 +161,40 @@ impl AccountRun {
                 false => ledger.note(index, phase, Progress::NotStarted),
             }
         }
+        if let Err(error) = self.announce(&due, phase).await {
+            // The account is stopped, so that none of it is begun.
+            tracing::debug!(message = error.message, "what is about to be revoked could not be recorded");
+        }
         let mut results = stream::iter(due)
             .map(|(index, change)| async move { (index, self.phase_of(change, phase).await) })
             .buffer_unordered(self.options.concurrency.keys.get());
         while let Some((index, result)) = results.next().await {
             ledger.note(index, phase, result);
         }
+    }
+
+    /// Records which keys a phase is about to revoke, in one write: where the run breaks off, the next one knows who did it.
+    async fn announce(&self, due: &[(usize, &Change)], phase: Phase) -> Result<(), StepError> {
+        let steps = due.iter().flat_map(|(_, change)| &change.steps).filter(|step| step.phase() == phase);
+        let effects = steps.filter(|step| !matches!(step, Step::Mint(_))).flat_map(Step::effects);
+        let ids: Vec<KeyId> = effects
+            .filter_map(|effect| match effect {
+                Effect::Revokes { id, when: _ } => Some(id.clone()),
+                Effect::Makes { .. }
+                | Effect::Finishes(_)
+                | Effect::Renames(_)
+                | Effect::Rescopes(_)
+                | Effect::Delivers(_)
+                | Effect::Clears(_)
+                | Effect::Moves(_)
+                | Effect::Adopts(_)
+                | Effect::LetsGo(_) => None,
+            })
+            .collect();
+        if ids.is_empty() || self.cancel.is_set() || self.stopped.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.commit(move |state, at| state.leaving(ids, at)).await
     }
 
     /// A phase that revokes a key before its successor is there: one at a time, and none after a failure, so that no

@@ -36,7 +36,7 @@ impl AccountRun {
             }
             Step::RevokeFirst { id, born } => {
                 let (key, owned) = (address.clone(), id.clone());
-                self.commit(move |state, _| state.making_room(&key, &owned)).await?;
+                self.commit(move |state, at| state.making_room(&key, &owned, at)).await?;
                 self.revoke(address, id, *born).await
             }
             Step::RevokeOlder { id, born } => {

@@ -259,7 +259,7 @@ async fn prepare(
     let names =
         selection.accounts(project.manifest(), &with_moves(project.manifest(), selection, &states).states);
     let seed = Seed(rand::random());
-    let session =
+    let mut session =
         open_session(project, &names, asked.confirm.lock_timeout, asked.aim.command(), timer, &seed, by)
             .await?;
     // What was read before the locks were held may have changed since.
@@ -283,6 +283,7 @@ async fn prepare(
         concurrency: project.concurrency,
     })
     .await;
+    session.observed(&inventory);
     let input = PlanInput {
         manifest: project.manifest(),
         selection,

@@ -247,3 +247,28 @@ async fn a_signal_at_the_question_ends_the_run_and_gives_the_lock_back() {
         place.run(&["apply", "--yes", "--lock-timeout", "0s"]).ends(0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_killed_while_it_revokes_is_no_reason_to_doubt_the_account() {
+    for next in ["destroy", "apply"] {
+        let place = Place::with_latency(Settings::default(), Duration::from_millis(50)).await;
+        place.write("gridkey.yaml", &manifest(&many(3)));
+        place.run(&["apply", "--yes"]).ends(0);
+        let mut child = place.spawn(&["destroy", "--yes"]);
+        while place.asked(Operation::Delete) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(place.owns("acme").len(), 3, "state was not told");
+        assert!(place.live("acme").len() < 2, "{:?}", place.live("acme"));
+        let plan = place.plan(&[]);
+        assert!(plan.findings("account_mismatch").is_empty(), "{}", plan.brief());
+        place.run(&[next, "--yes"]).ends(0);
+        let left = if next == "destroy" { 0 } else { 3 };
+        assert_eq!((place.owns("acme").len(), place.live("acme").len()), (left, left), "{next}");
+        if next == "apply" {
+            place.converged();
+        }
+    }
+}

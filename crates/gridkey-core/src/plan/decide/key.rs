@@ -134,6 +134,11 @@ fn owned_key(
         let decision = mint::successor(account, applied.as_ref().unwrap_or(wanted), owned, recovered, why)?;
         return Some(Decision { settles: true, ..decision });
     }
+    if is_gone && account.state.is_some_and(|state| state.leaving.contains_key(&owned.id)) {
+        // It is no accident that it is gone, so it is made like any other that the manifest wants.
+        let why = (Action::Create, Cause::Edited, Reason::RevokedBefore);
+        return mint::successor(account, wanted, owned, recovered, why);
+    }
     if is_gone {
         let why = (Action::Create, Cause::Vanished, Reason::Vanished);
         return mint::successor(account, wanted, owned, recovered, why);

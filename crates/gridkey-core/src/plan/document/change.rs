@@ -263,6 +263,8 @@ pub enum Reason {
     Vanished,
     /// An earlier run revoked it to make room for a new key, and broke off before that one was recorded.
     RevokedFirst,
+    /// An earlier run revoked it, and broke off before state said so; it is wanted again.
+    RevokedBefore,
     /// No longer wanted.
     NotWanted,
     /// Wanted, and ended by a person.
@@ -342,6 +344,7 @@ impl Reason {
             Self::InStep => "in step",
             Self::New => "not there yet",
             Self::Vanished => "gone from the account",
+            Self::RevokedBefore => "was revoked by an earlier run, which broke off",
             Self::RevokedFirst => "was revoked to make room for a new key, which was not delivered",
             Self::NotWanted => "no longer wanted",
             Self::Destroyed => "destroyed on request",

@@ -8,7 +8,7 @@ use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Action, Order, Plan, RevokeOld, Step};
 use gridkey_engine::Outcome;
 use gridkey_tests::invariants::violations;
-use gridkey_tests::world::{Effect, Ended, OVERLAP, RunOptions, Wanted, World, WorldManifest, acme};
+use gridkey_tests::world::{Effect, Ended, Fault, OVERLAP, RunOptions, Wanted, World, WorldManifest, acme};
 
 fn key(address: &'static str, locations: &'static [&'static str]) -> Wanted {
     Wanted { address, scopes: &["mail.send"], locations }
@@ -180,4 +180,20 @@ fn the_time_at_the_question_is_none_of_the_overlap() {
     let broken = violations(&world, &manifest, &plan, false);
     assert!(broken.is_empty(), "{broken:?}");
     assert_eq!(world.lock().live_count(&acme()), 2, "the older key is still there");
+}
+
+/// A list that trails still shows the key that was revoked, so that there seems to be nothing to do.
+#[test]
+fn a_key_that_was_revoked_first_is_made_by_a_run_within_the_read_lag() {
+    let (manifest, world) = three_that_are_replaced();
+    world.lock().stale = true;
+    // State says that the key makes room, and then it is revoked.
+    world.lock().schedule = [(1, Fault::KilledAfter)].into();
+    let options = RunOptions { edit: Some(revoke_before_making), ..RunOptions::default() };
+    assert!(matches!(block_on(world.run(2, &manifest, &options)), Ended::Killed));
+    assert_eq!(world.lock().live_count(&acme()), 2, "one was revoked");
+    applied(&world, 3, &manifest, None);
+    let inner = world.lock();
+    let id = &inner.state(&acme()).unwrap().keys[&address("prod/a")].id;
+    assert!(inner.keys[id].revoked.is_none(), "the address has a key again");
 }

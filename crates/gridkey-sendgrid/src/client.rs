@@ -113,7 +113,7 @@ pub struct Client {
 /// An answer, before it is read.
 struct Raw {
     status: u16,
-    body: Vec<u8>,
+    body: Zeroizing<Vec<u8>>,
     at: Timestamp,
 }
 
@@ -224,7 +224,8 @@ impl Client {
         access: &KeyAccess,
     ) -> Result<Reported<Created>, Error> {
         let mut raw = self.success(request::create(name, access), behalf).await?;
-        let at = self.now().unwrap_or(raw.at);
+        // Whole seconds, like those of the next list: a key must not seem to be younger than that.
+        let at = self.now().and_then(|now| Timestamp::from_second(now.as_second()).ok()).unwrap_or(raw.at);
         Ok(Reported { value: answer::created(&mut raw.body)?, at })
     }
 
@@ -395,10 +396,11 @@ impl Client {
         }
         let at = date.unwrap_or_else(|| self.clock.now());
         self.pacer.heard(request.operation, behalf, rate, at.as_second(), self.clock.elapsed());
-        let mut body = Vec::new();
+        let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or_default().min(LARGEST)));
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST => append(&mut body, &chunk),
                 Ok(Some(_)) => {
                     return Err(Error {
                         kind: Kind::Unintelligible,
@@ -424,6 +426,18 @@ fn are_far_apart(one: Timestamp, other: Timestamp) -> bool {
 /// A request that was still waiting for its turn.
 fn interrupted() -> Error {
     Error { kind: Kind::NotSent, message: "interrupted while waiting for SendGrid's rate limit".to_string() }
+}
+
+/// Adds to an answer, which may hold a secret: a buffer that grows leaves what it held where it was, so it is copied by hand
+/// and wiped.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let needed = body.len() + chunk.len();
+    if needed > body.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * body.capacity())));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
 }
 
 /// A transport's failure, in words that name neither the address nor anything sent.

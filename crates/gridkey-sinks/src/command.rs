@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest that one call can be under way: a look before the put, the put, and a little.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2 * TIME_LIMIT.as_secs() + 5);
+
+/// How long the outputs of a command are still heard once it has ended: something that it left running may hold them
+/// open for ever.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How much of each output is kept. A key has 69 bytes; what is longer is none.
 const MAX_OUTPUT: usize = 8 << 10;
@@ -198,20 +203,35 @@ async fn attend(child: &mut Child, input: Option<&Secret>) -> std::io::Result<En
             _ => true,
         }
     };
-    let (status, fed, output, errors) = tokio::join!(child.wait(), feed, drain(stdout), drain(stderr));
-    Ok(Ended { status: status?, output: output?, errors: errors?, fed })
+    let buffer = || Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 1));
+    let (mut output, mut errors) = (buffer(), buffer());
+    let (status, fed) = {
+        let mut heard =
+            pin!(async { tokio::try_join!(drain(stdout, &mut output), drain(stderr, &mut errors)) });
+        let mut ended = pin!(async { tokio::join!(child.wait(), feed) });
+        let (ended, all_heard) = tokio::select! {
+            ended = &mut ended => (ended, None),
+            all_heard = &mut heard => (ended.await, Some(all_heard)),
+        };
+        match all_heard {
+            Some(all_heard) => drop(all_heard?),
+            // What is not heard by then comes from something that the command left behind.
+            None => drop(tokio::time::timeout(GRACE, heard).await.unwrap_or(Ok(((), ())))?),
+        }
+        ended
+    };
+    Ok(Ended { status: status?, output, errors, fed })
 }
 
 /// Reads to the end, so that the command never waits for us, and keeps a bounded beginning: one byte more
 /// than it may have, where there was more.
-async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    let mut kept = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 1));
-    let Some(mut pipe) = pipe else { return Ok(kept) };
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) -> std::io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
     let mut chunk = Zeroizing::new([0; 1 << 10]);
     loop {
         let count = pipe.read(chunk.as_mut()).await?;
         if count == 0 {
-            return Ok(kept);
+            return Ok(());
         }
         let room = MAX_OUTPUT + 1 - kept.len();
         kept.extend_from_slice(&chunk[..count.min(room)]);
@@ -303,6 +323,26 @@ mod tests {
         let result = commands.put(&put("sleep 60 & wait"), &secret, &SinkContent::Empty).await;
         let Err(PutError::Unclear(message)) = result else { panic!("it should be unclear: {result:?}") };
         assert!(message.contains("did not end within"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_leaves_something_running_has_ended_when_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let commands = Commands::new(folder.path(), Vec::new());
+        let secret = Secret::from("SG.new".to_string());
+        // It holds both outputs open, and is told to end as soon as the put has.
+        let settings = put("cat > kept; (while [ ! -e done ]; do sleep 0.1; done) &");
+        let stored = commands.put(&settings, &secret, &SinkContent::Empty);
+        let stored = tokio::time::timeout(Duration::from_secs(20), stored).await;
+        fs::write(folder.path().join("done"), "").unwrap();
+        stored.expect("it ends").unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("kept")).unwrap(), "SG.new");
+        let CommandSettings { put: read, .. } = put("cat kept; sleep 1000 2>&1 & echo $! > left");
+        let settings = CommandSettings { read: Some(read), ..put("true") };
+        let held = tokio::time::timeout(Duration::from_secs(20), commands.read(&settings)).await;
+        let left = fs::read_to_string(folder.path().join("left")).unwrap();
+        std::process::Command::new("kill").arg(left.trim()).status().unwrap();
+        assert!(matches!(held.expect("it ends").unwrap(), Held::Text(text) if *text == "SG.new"));
     }
 
     #[tokio::test]

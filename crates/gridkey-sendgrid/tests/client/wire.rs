@@ -80,6 +80,25 @@ async fn what_cannot_be_reached_was_not_sent_and_names_no_key() {
     assert!(!format!("{error:?}{error}").contains("managing-managing"));
 }
 
+/// The next list has whole seconds, too, and a key must not seem to be younger than it.
+#[tokio::test]
+async fn a_new_keys_time_has_whole_seconds() {
+    let secret = "s".repeat(43);
+    let body = format!(
+        r#"{{"api_key":"SG.ngeVfQFYQlKU0ufo8x5d1A.{secret}","api_key_id":"ngeVfQFYQlKU0ufo8x5d1A"}}"#
+    );
+    let head = "HTTP/1.1 201 Created\r\nDate: Mon, 23 Nov 2026 08:00:00 GMT\r\nContent-Length:";
+    let answer = format!("{head} {}\r\n\r\n{body}", body.len());
+    let (url, _) = scripted(answer.leak()).await;
+    let date: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
+    let machine = Arc::new(Machine { says: date, elapsed: Mutex::default() });
+    let client = client(&url, KEY).with_clock(Arc::clone(&machine) as _);
+    assert!(client.list(&Behalf::Own).await.is_err(), "no list, and yet an answer with a time");
+    machine.sleep(Duration::from_millis(1900)).await;
+    let made = client.create(&Behalf::Own, "x", &KeyAccess::Full).await.unwrap();
+    assert_eq!(made.at, date + Duration::from_secs(machine.elapsed().as_secs()));
+}
+
 /// A machine whose own clock says something, and where so much time has passed.
 struct Machine {
     says: Timestamp,

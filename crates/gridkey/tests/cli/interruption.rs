@@ -162,7 +162,7 @@ async fn a_signal_anywhere_ends_the_run_soon_and_the_next_run_finishes() {
     let (old, edited) = ("  old: { scopes: [mail.send] }\n", "  old: { scopes: [stats.read] }\n");
     let (mut requests, mut interrupted) = (0, 0);
     loop {
-        let place = Place::new(Settings::default()).await;
+        let place = Place::with_latency(Settings::default(), Duration::from_millis(20)).await;
         place.write("gridkey.yaml", &manifest(&format!("{old}  gone: {{ scopes: [mail.send] }}\n")));
         place.run(&["apply", "--yes"]).ends(0);
         place.write("gridkey.yaml", &manifest(&format!("{edited}{}", many(5))));
@@ -172,8 +172,8 @@ async fn a_signal_anywhere_ends_the_run_soon_and_the_next_run_finishes() {
         if child.try_wait().unwrap().is_some() {
             break;
         }
-        let asked = place.asked(Operation::Create);
         signal(&child, ["INT", "TERM"][requests % 2]);
+        let asked = place.asked(Operation::Create);
         let code = ended_soon(&mut child).await;
         // At the very end of a run a signal comes too late to leave anything undone.
         interrupted += usize::from(code == Some(130));
@@ -199,8 +199,8 @@ async fn a_signal_ends_a_wait_for_the_rate_limit_and_nothing_more_is_asked_for()
     // Two keys take four writes, so that the third has to wait.
     wait_for_writes(&place, &mut child, 4).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let asked = place.asked(Operation::Create);
     signal(&child, "INT");
+    let asked = place.asked(Operation::Create);
     assert_eq!(ended_soon(&mut child).await, Some(130));
     assert_eq!(place.asked(Operation::Create), asked, "a key was asked for after the signal");
     let state = place.run(&["state", "list"]);

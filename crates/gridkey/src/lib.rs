@@ -43,6 +43,7 @@ pub fn main() -> ExitCode {
         }
     };
     log(arguments.global.verbose, arguments.global.log_format);
+    keep_memory_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -60,6 +61,26 @@ pub fn main() -> ExitCode {
     // Work that blocks (a file being written) is waited for; nothing else may hold the process up.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     exit.into()
+}
+
+/// Secrets are in memory until they are delivered, so it is neither dumped when the process dies nor shown to other
+/// processes of the user. Where the system does not let that be said, it goes on as it is.
+fn keep_memory_private() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+        if let Err(error) = none {
+            tracing::debug!(%error, "core dumps could not be ruled out");
+        }
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            tracing::debug!(%error, "the process could not be made private");
+        }
+    }
 }
 
 /// Logs of gridkey's own crates go to standard error. Those of the HTTP libraries stay out at every level:

@@ -240,6 +240,13 @@ async fn a_signal_at_the_question_ends_the_run_and_gives_the_lock_back() {
             terminal
         });
         let terminal = question.await.unwrap();
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(
+            core.split_whitespace().filter(|word| *word == "0").count(),
+            2,
+            "it could be dumped: {core}"
+        );
         signal(&child, name);
         assert_eq!(ended_soon(&mut child).await, Some(130), "{name}");
         drop(terminal);

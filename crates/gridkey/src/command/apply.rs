@@ -193,6 +193,8 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
         progress.finish();
         close(session).await;
         if answer.is_none() {
+            // The cursor still stands behind the question.
+            print::say("");
             return Err(interrupted());
         }
         print::say("declined; nothing was changed");

@@ -57,11 +57,17 @@ impl Known {
     /// What the plans of a transcript show. Other commands count only for what no plan can show.
     fn shown_by(&self, transcript: &str) -> BTreeSet<String> {
         let mut shown = BTreeSet::new();
-        let mut is_plan = false;
+        let (mut is_plan, mut is_outcome) = (false, false);
         for line in transcript.lines() {
             if let Some(command) = line.strip_prefix("$ gridkey ") {
                 let arguments: Vec<&str> = command.split(' ').collect();
                 is_plan = is_plan_in_text(&arguments);
+                is_outcome = false;
+            }
+            // What failed is listed in lines of the same look, with an account where the reasons were.
+            is_outcome |= line == "| Failed:";
+            if is_outcome {
+                continue;
             }
             let change = line.strip_prefix("|   ").and_then(|line| self.change(line));
             let mut change = change.unwrap_or_default();

@@ -93,6 +93,9 @@ impl Default for Limits {
 /// The largest answer that is read; 100 keys with long names come to a few kilobytes.
 const LARGEST: usize = 4 * 1024 * 1024;
 
+/// How long an answer is still waited for once the run is to stop.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
 /// The first pause before a repeated request; each further one is twice as long, and a random part of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -270,7 +273,7 @@ impl Client {
             if !self.wait(WaitReason::RateLimit, operation, behalf, wait).await {
                 return Err(interrupted());
             }
-            let (error, pause) = match self.send(&request, behalf).await {
+            let (error, pause) = match self.answered(&request, behalf).await {
                 Ok((raw, _)) if answer::is_done(operation, raw.status) => return Ok(raw),
                 // One that is not SendGrid's does not say that a write was not passed on.
                 Ok((raw, rate))
@@ -329,6 +332,22 @@ impl Client {
             biased;
             () = self.stopped() => false,
             () = self.clock.sleep(duration) => true,
+        }
+    }
+
+    /// Sends a request, and hears the answer out. Once the run is to stop, for a moment alone: CI systems kill what is still
+    /// there after ten seconds, and a request without an answer is put right by the next run.
+    async fn answered(&self, request: &Request, behalf: &Behalf) -> Result<(Raw, RateHeaders), Error> {
+        let given_up = async {
+            self.stopped().await;
+            self.clock.sleep(LAST_MOMENT).await;
+        };
+        tokio::select! {
+            answer = self.send(request, behalf) => answer,
+            () = given_up => Err(Error {
+                kind: Kind::NoAnswer,
+                message: "interrupted, and no answer came in time".to_string(),
+            }),
         }
     }
 

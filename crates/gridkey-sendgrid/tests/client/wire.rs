@@ -80,6 +80,22 @@ async fn what_cannot_be_reached_was_not_sent_and_names_no_key() {
     assert!(!format!("{error:?}{error}").contains("managing-managing"));
 }
 
+#[tokio::test]
+async fn once_a_run_is_to_stop_an_answer_is_waited_for_a_moment_alone() {
+    // It accepts, and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let client = client(&url, KEY).with_stop(stopped);
+    let creating = tokio::spawn(async move { client.create(&Behalf::Own, "x", &KeyAccess::Full).await });
+    let (_held, _) = listener.accept().await.unwrap();
+    assert!(!creating.is_finished());
+    stop.send(true).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(10), creating).await.expect("it gives up");
+    let error = ended.unwrap().unwrap_err();
+    assert_eq!(error.kind, Kind::NoAnswer, "a key may have been made");
+}
+
 /// The next list has whole seconds, too, and a key must not seem to be younger than it.
 #[tokio::test]
 async fn a_new_keys_time_has_whole_seconds() {

@@ -4,17 +4,22 @@
 //! holds an advisory lock from its first read until the folder is durable. The lock is a file beside, as a folder cannot be
 //! locked on NFS; it is deleted by whoever holds it, so a lock counts only while its file is still the one at the path.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the lock is called, in the words that a sweep of temporary files knows.
 pub(super) const FILE: &str = ".gridkey-lock.tmp";
 
 /// How long another process may take; an edit takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(3);
+
+/// Folders whose lock was not given back in time: it is not waited for again and again in one run.
+static STUCK: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The lock of a folder; dropping it gives it back.
 #[derive(Debug)]
@@ -28,6 +33,11 @@ pub(crate) struct FolderLock {
 /// # Errors
 /// Where the lock's file cannot be made, or another process does not give it back.
 pub(crate) fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
+    lock_within(folder, PATIENCE)
+}
+
+fn lock_within(folder: &Path, patience: Duration) -> io::Result<Option<FolderLock>> {
+    let stuck = || STUCK.lock().unwrap_or_else(PoisonError::into_inner);
     let path = folder.join(FILE);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -38,11 +48,15 @@ pub(crate) fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
-    let mut pauses = PATIENCE.as_millis() / PAUSE.as_millis();
+    let patience = if stuck().contains(folder) { Duration::ZERO } else { patience };
+    let mut pauses = patience.as_millis() / PAUSE.as_millis();
     loop {
         let file = options.open(&path)?;
         match file.try_lock() {
-            Ok(()) if is_at(&file, &path) => return Ok(Some(FolderLock { path, _file: file })),
+            Ok(()) if is_at(&file, &path) => {
+                stuck().remove(folder);
+                return Ok(Some(FolderLock { path, _file: file }));
+            }
             // Whoever had it deleted it before giving it back.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if pauses > 0 => {
@@ -50,10 +64,10 @@ pub(crate) fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
                 std::thread::sleep(PAUSE);
             }
             Err(TryLockError::WouldBlock) => {
+                stuck().insert(folder.to_path_buf());
                 let message = format!(
-                    "another process has kept `{}` locked for {} s; end it, and run again",
-                    path.display(),
-                    PATIENCE.as_secs()
+                    "another process keeps `{}` locked, and edits of its folder take a moment only; end it, and run again",
+                    path.display()
                 );
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
             }
@@ -93,4 +107,22 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 pub(super) fn is_at(_file: &File, _path: &Path) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_not_given_back_is_waited_for_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock(folder.path()).unwrap();
+        let error = lock_within(folder.path(), Duration::from_millis(20)).unwrap_err();
+        assert!(error.to_string().contains("another process keeps"), "{error}");
+        // An hour would be noticed.
+        lock_within(folder.path(), Duration::from_secs(3600)).unwrap_err();
+        drop(held);
+        lock(folder.path()).unwrap();
+        assert!(STUCK.lock().unwrap().is_empty(), "one that was given back is like any other");
+    }
 }

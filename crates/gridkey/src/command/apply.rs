@@ -318,10 +318,17 @@ fn check_requests(requests: &Requests, states: &BTreeMap<Name, AccountState>) ->
             ));
         }
     }
-    for address in requests.retire.keys() {
-        let mut keys = states.values().filter_map(|state| state.keys.get(address));
-        // Of two accounts that have a key of the address, one has the older.
-        if keys.clone().count() < 2 && keys.all(|key| key.retiring.is_empty()) {
+    // Of two accounts that have a key of the address, one has the older.
+    let has_older = |address: &&Address| {
+        let mut keys = states.values().filter_map(|state| state.keys.get(*address));
+        keys.clone().count() > 1 || keys.any(|key| !key.retiring.is_empty())
+    };
+    // Where a run broke off, some of its keys are done: the same command does what is left.
+    let (waiting, done): (Vec<&Address>, Vec<&Address>) = requests.retire.keys().partition(has_older);
+    for address in done {
+        if !waiting.is_empty() {
+            print::say(&format!("no older key of `{address}` waits to be revoked any more"));
+        } else {
             return Err(CommandError::usage(format!("no older key of `{address}` waits to be revoked"))
                 .help(format!("`gridkey rotate {address}` makes a new one and retires the one it has")));
         }

@@ -279,3 +279,19 @@ async fn a_run_killed_while_it_revokes_is_no_reason_to_doubt_the_account() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retirement_of_several_that_broke_off_is_done_by_the_same_command() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest(&many(2)));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["rotate", "key-1", "key-2", "--revoke-old", "hold", "--yes"]).ends(0);
+    assert_eq!(place.live("acme").len(), 4);
+    // What a run leaves that is killed after the first of them.
+    place.run(&["retire", "--now", "key-1", "--yes"]).ends(0);
+    let both = ["retire", "--now", "key-1", "key-2", "--yes"];
+    place.run(&both).ends(0).says("no older key of `key-1` waits to be revoked any more");
+    assert_eq!(place.live("acme").len(), 2);
+    place.run(&both).ends(64).says("no older key of `key-1` waits to be revoked");
+    place.converged();
+}

@@ -156,6 +156,7 @@ pub enum Code {
     UngrantableScope,
     UnknownPlace,
     UnknownScope,
+    UnprovenDelivery,
     Vanished,
     WildcardWrite,
 }
@@ -223,6 +224,7 @@ impl Code {
             | Self::SettleFirst
             | Self::SinkUnreadable
             | Self::UnknownPlace
+            | Self::UnprovenDelivery
             | Self::WildcardWrite => false,
         }
     }

@@ -88,6 +88,10 @@ pub struct CommandSettings {
     /// Program and arguments that remove the stored secret. Without it the value is left where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<Vec<String>>,
+    /// Variables of gridkey's environment that the commands get besides `PATH`, `HOME`, the locale, the time zone and the
+    /// folder for temporary files. Never one that holds a managing key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
 }
 
 /// A field of a secret in Vault's KV version 2.
@@ -318,7 +322,7 @@ impl SinkSettings {
     pub fn is_readable(&self) -> bool {
         match self {
             Self::Age(_) | Self::GithubActions(_) => false,
-            Self::Command(CommandSettings { put: _, read, remove: _ }) => read.is_some(),
+            Self::Command(CommandSettings { put: _, read, remove: _, env: _ }) => read.is_some(),
             Self::Dotenv(_)
             | Self::Json(_)
             | Self::Yaml(_)
@@ -340,7 +344,7 @@ impl SinkSettings {
             Self::Json(FileSettings { path: file, pointer })
             | Self::Yaml(FileSettings { path: file, pointer }) => format!("{}#{pointer}", path(file)),
             Self::Age(AgeSettings { path: file, recipients: _ }) => path(file),
-            Self::Command(CommandSettings { put, read: _, remove: _ }) => put.join(" "),
+            Self::Command(CommandSettings { put, read: _, remove: _, env: _ }) => put.join(" "),
             Self::Vault(VaultSettings { address, mount, path, field, namespace }) => {
                 let namespace = namespace.as_deref().unwrap_or_default();
                 format!("{}/{namespace}/{mount}/{path}#{field}", address.trim_end_matches('/'))

@@ -1,5 +1,6 @@
 //! Commands that take a secret on standard input, and may show and remove it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -16,6 +17,7 @@ use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
 use crate::format::{Held, Standing};
+use crate::stop::Stop;
 
 /// A command that stores a secret is one request to some service, and people wait for it.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -26,6 +28,17 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(2 * TIME_LIMIT.as_secs
 /// How long the outputs of a command are still heard once it has ended: something that it left running may hold them
 /// open for ever.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// What every command gets of gridkey's environment, besides what its `env` lists. The environment of a pipeline holds more
+/// than one secret, among them the key that manages all the others.
+const ENVIRONMENT: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR"];
+
+/// What no program starts without there.
+#[cfg(windows)]
+const ENVIRONMENT_OF_THE_SYSTEM: [&str; 7] =
+    ["COMSPEC", "PATHEXT", "SYSTEMDRIVE", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"];
+#[cfg(not(windows))]
+const ENVIRONMENT_OF_THE_SYSTEM: [&str; 0] = [];
 
 /// How much of each output is kept. A key has 69 bytes; what is longer is none.
 const MAX_OUTPUT: usize = 8 << 10;
@@ -45,6 +58,7 @@ pub(crate) struct Commands {
     /// Where programs without a path are looked for.
     search_path: Vec<PathBuf>,
     limit: Duration,
+    pub stop: Stop,
 }
 
 /// A command that has ended.
@@ -72,12 +86,12 @@ pub(crate) fn removal(settings: &CommandSettings) -> Result<&[String], SinkError
 impl Commands {
     pub fn new(folder: &Path, search_path: Vec<PathBuf>) -> Self {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-        Self { folder, search_path, limit: TIME_LIMIT }
+        Self { folder, search_path, limit: TIME_LIMIT, stop: Stop::default() }
     }
 
     /// Whether every program is there and can be run.
     pub fn check(&self, settings: &CommandSettings) -> Result<(), SinkError> {
-        let CommandSettings { put, read, remove } = settings;
+        let CommandSettings { put, read, remove, env: _ } = settings;
         for argv in [Some(put), read.as_ref(), remove.as_ref()].into_iter().flatten() {
             let (program, _) = split(argv).map_err(SinkError::Failed)?;
             if !self.candidates(program).iter().any(|path| is_executable(path)) {
@@ -98,14 +112,14 @@ impl Commands {
         let Some(argv) = &settings.read else {
             return Err(SinkError::Unsupported("the command sink has no `read`".to_string()));
         };
-        let Ended { status, output, errors, fed: _ } = match self.run(argv, None).await {
+        let Ended { status, output, errors, fed: _ } = match self.run(argv, &settings.env, None).await {
             Ok(ended) => ended,
             Err(Unended::NotStarted(message) | Unended::Lost(message)) => {
                 return Err(SinkError::Failed(message));
             }
         };
         if !status.success() {
-            return Err(SinkError::Failed(failure(argv, status, &errors, None)));
+            return Err(SinkError::Failed(failure(argv, settings, status, &errors, None)));
         }
         if output.len() > MAX_OUTPUT {
             let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is not a key", argv[0]);
@@ -132,7 +146,7 @@ impl Commands {
                 Standing::Replaceable => {}
             }
         }
-        let ended = self.run(&settings.put, Some(secret)).await;
+        let ended = self.run(&settings.put, &settings.env, Some(secret)).await;
         match ended {
             Ok(Ended { status, fed: true, .. }) if status.success() => Ok(()),
             Ok(Ended { status, .. }) if status.success() => {
@@ -140,7 +154,7 @@ impl Commands {
                 Err(PutError::Unclear(format!("`{program}` ended well without reading the secret")))
             }
             Ok(Ended { status, errors, .. }) => {
-                Err(PutError::Unclear(failure(&settings.put, status, &errors, Some(secret))))
+                Err(PutError::Unclear(failure(&settings.put, settings, status, &errors, Some(secret))))
             }
             Err(Unended::NotStarted(message)) => Err(PutError::Refused(message)),
             Err(Unended::Lost(message)) => Err(PutError::Unclear(message)),
@@ -150,18 +164,21 @@ impl Commands {
     /// Runs the `remove` command.
     pub async fn remove(&self, settings: &CommandSettings) -> Result<(), SinkError> {
         let argv = removal(settings)?;
-        match self.run(argv, None).await {
+        match self.run(argv, &settings.env, None).await {
             Ok(Ended { status, .. }) if status.success() => Ok(()),
-            Ok(Ended { status, errors, .. }) => Err(SinkError::Failed(failure(argv, status, &errors, None))),
+            Ok(Ended { status, errors, .. }) => {
+                Err(SinkError::Failed(failure(argv, settings, status, &errors, None)))
+            }
             Err(Unended::NotStarted(message) | Unended::Lost(message)) => Err(SinkError::Failed(message)),
         }
     }
 
-    async fn run(&self, argv: &[String], input: Option<&Secret>) -> Result<Ended, Unended> {
+    async fn run(&self, argv: &[String], env: &[String], input: Option<&Secret>) -> Result<Ended, Unended> {
         let (program, arguments) = split(argv).map_err(Unended::NotStarted)?;
         let path = if program.contains('/') { self.folder.join(program) } else { PathBuf::from(program) };
         let mut command = Command::new(path);
         command.args(arguments).current_dir(&self.folder).kill_on_drop(true);
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_given(name, env)));
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         // In a group of its own, an interrupt at the terminal is for gridkey alone to act on.
@@ -171,15 +188,21 @@ impl Commands {
             .spawn()
             .map_err(|error| Unended::NotStarted(format!("`{program}` could not be started: {error}")))?;
         let group = Group::of(&child);
-        match tokio::time::timeout(self.limit, attend(&mut child, input)).await {
-            Ok(Ok(ended)) => {
-                group.leave();
-                Ok(ended)
-            }
-            Ok(Err(error)) => Err(Unended::Lost(format!("`{program}` was lost sight of: {error}"))),
-            Err(_) => {
+        tokio::select! {
+            biased;
+            attended = attend(&mut child, input) => match attended {
+                Ok(ended) => {
+                    group.leave();
+                    Ok(ended)
+                }
+                Err(error) => Err(Unended::Lost(format!("`{program}` was lost sight of: {error}"))),
+            },
+            () = tokio::time::sleep(self.limit) => {
                 let limit = self.limit.as_secs();
                 Err(Unended::Lost(format!("`{program}` did not end within {limit} seconds and was killed")))
+            }
+            () = self.stop.last_moment_is_over() => {
+                Err(Unended::Lost(format!("`{program}` was killed, as the run was interrupted")))
             }
         }
     }
@@ -243,15 +266,42 @@ fn split(argv: &[String]) -> Result<(&String, &[String]), String> {
 }
 
 /// What a command's failure is called, with the beginning of what it said.
-fn failure(argv: &[String], status: ExitStatus, errors: &[u8], secret: Option<&Secret>) -> String {
+fn failure(
+    argv: &[String],
+    settings: &CommandSettings,
+    status: ExitStatus,
+    errors: &[u8],
+    secret: Option<&Secret>,
+) -> String {
     let program = &argv[0];
     let ended = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
     let said = quote(&String::from_utf8_lossy(errors), secret.map(Secret::expose));
-    match said.char_indices().nth(MAX_QUOTED) {
+    let mut message = match said.char_indices().nth(MAX_QUOTED) {
         _ if said.is_empty() => format!("`{program}` ended with {ended}"),
         Some((end, _)) => format!("`{program}` ended with {ended}: {}…", &said[..end]),
         None => format!("`{program}` ended with {ended}: {said}"),
+    };
+    let unset: Vec<_> = settings.env.iter().filter(|name| std::env::var_os(name).is_none()).collect();
+    if let Some(first) = unset.first() {
+        message.push_str(&match unset.len() - 1 {
+            0 => format!("; `{first}`, which its `env` lists, is not set"),
+            more => format!("; `{first}` and {more} more that its `env` lists are not set"),
+        });
     }
+    message
+}
+
+/// Whether a command gets a variable.
+fn is_given(name: &OsStr, env: &[String]) -> bool {
+    // Windows has one variable for all spellings.
+    let name = if cfg!(windows) { name.to_ascii_uppercase() } else { name.to_owned() };
+    let Some(name) = name.to_str() else { return false };
+    let listed = |listed: &String| match cfg!(windows) {
+        true => listed.eq_ignore_ascii_case(name),
+        false => listed == name,
+    };
+    let known = ENVIRONMENT.contains(&name) || ENVIRONMENT_OF_THE_SYSTEM.contains(&name);
+    known || name.starts_with("LC_") || env.iter().any(listed)
 }
 
 #[cfg(unix)]
@@ -311,7 +361,7 @@ mod tests {
 
     fn put(script: &str) -> CommandSettings {
         let put = ["sh", "-c", script].map(str::to_string).to_vec();
-        CommandSettings { put, read: None, remove: None }
+        CommandSettings { put, read: None, remove: None, env: Vec::new() }
     }
 
     #[tokio::test]

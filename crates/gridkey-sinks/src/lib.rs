@@ -10,6 +10,7 @@ mod file;
 mod format;
 mod place;
 mod sinks;
+mod stop;
 
 use std::collections::BTreeSet;
 

@@ -9,12 +9,14 @@ use gridkey_core::sink::{AgeSettings, CommandSettings, DotenvSettings, FileSetti
 use gridkey_core::{SinkLocation, SinkSettings};
 use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
 use gridkey_engine::secret::Secret;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::command::{self, Commands};
 use crate::file::{FileError, FilePlace, Files, Put};
 use crate::format::{Entry, Held};
 use crate::place::{self, Places};
+use crate::stop::Stop;
 
 /// The sinks of one manifest.
 ///
@@ -57,6 +59,15 @@ impl Sinks {
             places: Places::Sandbox(root),
             files: Files::default(),
         }
+    }
+
+    /// Ends waits for other processes and for commands a moment after this says so.
+    #[must_use]
+    pub fn with_stop(mut self, stop: watch::Receiver<bool>) -> Self {
+        let stop = Stop::new(stop);
+        self.files.stop = stop.clone();
+        self.commands.stop = stop;
+        self
     }
 
     /// The file that a location's secret lands in; `None` where that is not a file.

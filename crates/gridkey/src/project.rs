@@ -55,7 +55,7 @@ pub struct Project {
     /// `--env`, held against what there is; `None` stands for all that do not come from a pattern.
     pub environments: Option<BTreeSet<Name>>,
     /// Ends the waits of requests once it says so.
-    pub stop: Option<watch::Receiver<bool>>,
+    stop: Option<watch::Receiver<bool>>,
     emulated: Option<Emulated>,
     sendgrid_url: Option<BaseUrl>,
 }
@@ -245,11 +245,16 @@ fn check_own_files(manifest: &Manifest, paths: &RealPaths, global: &Global) -> R
 impl Project {
     /// Reads the manifest and opens its store and sinks; nothing is looked for at SendGrid yet.
     pub async fn open(global: &Global) -> Result<Self, CommandError> {
-        Self::open_with(global, Gone::Refused).await
+        Self::open_with(global, Gone::Refused, None).await
     }
 
-    /// The same, for a command that may be about environments whose block is gone.
-    pub async fn open_with(global: &Global, gone: Gone) -> Result<Self, CommandError> {
+    /// The same, for a command that may be about environments whose block is gone, and that ends its waits once `stop` says
+    /// so.
+    pub async fn open_with(
+        global: &Global,
+        gone: Gone,
+        stop: Option<watch::Receiver<bool>>,
+    ) -> Result<Self, CommandError> {
         let chosen = chosen(global, gone).await?;
         let (mut loaded, base) = read_manifest(&global.manifest, &chosen.requested)?;
         let paths = RealPaths::new(&base);
@@ -279,6 +284,10 @@ impl Project {
         let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
         let read_lag = global.read_lag.unwrap_or(default_lag);
         let sendgrid_url = global.sendgrid_url.clone();
+        let sinks = match &stop {
+            Some(stop) => sinks.with_stop(stop.clone()),
+            None => sinks,
+        };
         let (sinks, environments, concurrency) = (Arc::new(sinks), chosen.names, global.concurrency());
         Ok(Self {
             loaded,
@@ -289,7 +298,7 @@ impl Project {
             concurrency,
             policy,
             environments,
-            stop: None,
+            stop,
             emulated,
             sendgrid_url,
         })

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -28,15 +28,23 @@ pub(crate) struct FolderLock {
     _file: File,
 }
 
-/// Waits for the lock of a folder; `None` where the file system knows no locks.
+/// Waits for the lock of a folder; `None` where the file system knows no locks. `before` is asked before every try, and its
+/// error ends the wait.
 ///
 /// # Errors
-/// Where the lock's file cannot be made, or another process does not give it back.
-pub(crate) fn lock(folder: &Path) -> io::Result<Option<FolderLock>> {
-    lock_within(folder, PATIENCE)
+/// Where the lock's file cannot be made, another process does not give it back, or `before` said no.
+pub(crate) fn lock(
+    folder: &Path,
+    before: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<Option<FolderLock>> {
+    lock_within(folder, PATIENCE, before)
 }
 
-fn lock_within(folder: &Path, patience: Duration) -> io::Result<Option<FolderLock>> {
+fn lock_within(
+    folder: &Path,
+    patience: Duration,
+    before: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<Option<FolderLock>> {
     let stuck = || STUCK.lock().unwrap_or_else(PoisonError::into_inner);
     let path = folder.join(FILE);
     let mut options = OpenOptions::new();
@@ -51,10 +59,13 @@ fn lock_within(folder: &Path, patience: Duration) -> io::Result<Option<FolderLoc
     let patience = if stuck().contains(folder) { Duration::ZERO } else { patience };
     let mut pauses = patience.as_millis() / PAUSE.as_millis();
     loop {
-        let file = options.open(&path)?;
+        before()?;
+        let mut file = options.open(&path)?;
         match file.try_lock() {
             Ok(()) if is_at(&file, &path) => {
                 stuck().remove(folder);
+                // For people alone; on a full disk there is a lock all the same.
+                let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
                 return Ok(Some(FolderLock { path, _file: file }));
             }
             // Whoever had it deleted it before giving it back.
@@ -66,7 +77,8 @@ fn lock_within(folder: &Path, patience: Duration) -> io::Result<Option<FolderLoc
             Err(TryLockError::WouldBlock) => {
                 stuck().insert(folder.to_path_buf());
                 let message = format!(
-                    "another process keeps `{}` locked, and edits of its folder take a moment only; end it, and run again",
+                    "{} keeps `{}` locked, and edits of its folder take a moment only; end it, and run again",
+                    holder(&mut file),
                     path.display()
                 );
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
@@ -82,6 +94,15 @@ fn lock_within(folder: &Path, patience: Duration) -> io::Result<Option<FolderLoc
                 return Ok(None);
             }
         }
+    }
+}
+
+/// Who wrote the lock's file, as far as it says so.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    match file.take(10).read_to_string(&mut text).map(|_| text.parse::<u32>()) {
+        Ok(Ok(id)) => format!("process {id}"),
+        _ => "another process".to_string(),
     }
 }
 
@@ -116,13 +137,15 @@ mod tests {
     #[test]
     fn a_lock_that_is_not_given_back_is_waited_for_once() {
         let folder = tempfile::tempdir().unwrap();
-        let held = lock(folder.path()).unwrap();
-        let error = lock_within(folder.path(), Duration::from_millis(20)).unwrap_err();
-        assert!(error.to_string().contains("another process keeps"), "{error}");
+        let mut always = || Ok(());
+        let held = lock(folder.path(), &mut always).unwrap();
+        let error = lock_within(folder.path(), Duration::from_millis(20), &mut always).unwrap_err();
+        let holder = format!("process {} keeps", std::process::id());
+        assert!(error.to_string().contains(&holder), "{error}");
         // An hour would be noticed.
-        lock_within(folder.path(), Duration::from_secs(3600)).unwrap_err();
+        lock_within(folder.path(), Duration::from_secs(3600), &mut always).unwrap_err();
         drop(held);
-        lock(folder.path()).unwrap();
+        lock(folder.path(), &mut always).unwrap();
         assert!(STUCK.lock().unwrap().is_empty(), "one that was given back is like any other");
     }
 }

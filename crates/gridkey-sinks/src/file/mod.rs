@@ -14,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::format::{Entry, FormatError, Held, Standing};
+use crate::stop::Stop;
 use lock::FolderLock;
 use replace::{Effect, Failure};
 
@@ -57,6 +58,7 @@ pub(crate) enum FileError {
 #[derive(Default)]
 pub(crate) struct Files {
     editing: Mutex<BTreeMap<PathBuf, Arc<AsyncMutex<()>>>>,
+    pub stop: Stop,
 }
 
 impl Files {
@@ -67,17 +69,20 @@ impl Files {
 
     /// Whether the place can be read, edited and replaced; nothing of it is touched.
     pub async fn check(&self, place: FilePlace) -> Result<(), FileError> {
-        blocking(move || place.check()).await
+        let stop = self.stop.clone();
+        blocking(move || place.check(&mut || stop.may_wait())).await
     }
 
     /// Writes the secret.
     pub async fn put(&self, place: FilePlace, put: Put) -> Result<(), FileError> {
-        self.edit(place, move |place| place.put(&put, &mut |_| Ok(()))).await
+        let stop = self.stop.clone();
+        self.edit(place, move |place| place.put(&put, &mut |effect| stop.before(effect))).await
     }
 
     /// Clears the place.
     pub async fn remove(&self, place: FilePlace) -> Result<(), FileError> {
-        self.edit(place, |place| place.remove()).await
+        let stop = self.stop.clone();
+        self.edit(place, move |place| place.remove(&mut |effect| stop.before(effect))).await
     }
 
     /// Edits in one folder come one after another; each goes on to its end where its caller goes away.
@@ -97,6 +102,13 @@ impl Files {
             work(place)
         })
         .await
+    }
+}
+
+impl Stop {
+    /// The lock alone is waited for; what has begun goes on.
+    fn before(&self, effect: Effect) -> io::Result<()> {
+        if effect == Effect::Lock { self.may_wait() } else { Ok(()) }
     }
 }
 
@@ -172,11 +184,11 @@ impl FilePlace {
         }
     }
 
-    fn check(&self) -> Result<(), FileError> {
+    fn check(&self, before_lock: &mut dyn FnMut() -> io::Result<()>) -> Result<(), FileError> {
         let (loaded, _) = self.load()?;
         self.entry.set(loaded.text(), PROBE).map_err(|error| self.unfit(&error))?;
         let folder = replace::folder_of(&loaded.path);
-        let locked = if folder.exists() { lock::lock(folder) } else { Ok(None) };
+        let locked = if folder.exists() { lock::lock(folder, before_lock) } else { Ok(None) };
         let probed = locked.and_then(|_locked| replace::probe(&loaded.path));
         probed.map_err(|error| self.cannot("be written", &error))
     }
@@ -197,8 +209,8 @@ impl FilePlace {
         })
     }
 
-    fn remove(&self) -> Result<(), FileError> {
-        self.edit(&mut |_| Ok(()), |loaded, held| {
+    fn remove(&self, before: &mut dyn FnMut(Effect) -> io::Result<()>) -> Result<(), FileError> {
+        self.edit(before, |loaded, held| {
             if loaded.text.is_none() || matches!(held, Held::Nothing) {
                 return Ok(None);
             }
@@ -252,8 +264,7 @@ impl FilePlace {
         let folder = replace::folder_of(path);
         let locked = before(Effect::MakeFolder)
             .and_then(|()| replace::make_folders(folder))
-            .and_then(|()| before(Effect::Lock))
-            .and_then(|()| lock::lock(folder));
+            .and_then(|()| lock::lock(folder, &mut || before(Effect::Lock)));
         locked.map_err(|error| self.cannot("be written", &error))
     }
 
@@ -336,7 +347,7 @@ mod tests {
         fs::write(&left, "SG.old").unwrap();
         let live = fs::File::create(&used).unwrap();
         live.try_lock().unwrap();
-        place(&folder).check().unwrap();
+        place(&folder).check(&mut || Ok(())).unwrap();
         assert!(!left.exists() && used.exists());
     }
 
@@ -386,7 +397,7 @@ mod tests {
         let (told, done) = std::sync::mpsc::channel();
         let (new, pipe) = (place(&folder), FilePlace { path: folder.path().join("pipe"), ..place(&folder) });
         std::thread::spawn(move || {
-            let _ = told.send((new.put(&put(), &mut |_| Ok(())), pipe.check()));
+            let _ = told.send((new.put(&put(), &mut |_| Ok(())), pipe.check(&mut || Ok(()))));
         });
         let (written, refused) = done.recv_timeout(std::time::Duration::from_secs(20)).expect("an end");
         written.unwrap();

@@ -24,7 +24,7 @@ fn shell(script: &str) -> Vec<String> {
 
 fn command(put: &str, read: Option<&str>, remove: Option<&str>) -> SinkLocation {
     let (read, remove) = (read.map(shell), remove.map(shell));
-    at(SinkSettings::Command(CommandSettings { put: shell(put), read, remove }))
+    at(SinkSettings::Command(CommandSettings { put: shell(put), read, remove, env: Vec::new() }))
 }
 
 async fn unclear(put: &str) -> String {
@@ -44,6 +44,51 @@ async fn the_secret_is_on_standard_input_exactly_and_nowhere_else() {
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     assert_eq!(read("stored"), key('a'), "without a line end");
     assert!(!read("environment").contains("SG.") && !read("arguments").contains("SG."));
+}
+
+/// A pipeline's environment is full of secrets. Cargo sets the variables that stand for them here.
+#[tokio::test]
+async fn a_command_gets_what_it_needs_of_the_environment_and_what_it_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(folder.path());
+    let environment = |name: &str, env: &[&str]| {
+        let all = shell(&format!("cat > {name}.stored; env > {name}"));
+        let read = Some(shell(&format!("env > {name}.read; cat {name}.stored 2>&- || true")));
+        let remove = Some(shell(&format!("env > {name}.remove")));
+        let env = env.iter().map(ToString::to_string).collect();
+        at(SinkSettings::Command(CommandSettings { put: all, read, remove, env }))
+    };
+    let (plain, listing) = (
+        environment("plain", &[]),
+        environment("listing", &["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "NOT_SET_ANYWHERE"]),
+    );
+    for location in [&plain, &listing] {
+        sinks.put(location, &secret('a'), &SinkContent::Empty).await.unwrap();
+        sinks.remove(location).await.unwrap();
+    }
+    let names = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(folder.path().join(name)).unwrap();
+        text.lines().filter_map(|line| Some(line.split_once('=')?.0.to_string())).collect()
+    };
+    for operation in ["", ".read", ".remove"] {
+        let plain = names(&format!("plain{operation}"));
+        assert!(plain.contains(&"PATH".to_string()), "{plain:?}");
+        assert!(!plain.iter().any(|name| name.starts_with("CARGO")), "{plain:?}");
+        let listing = names(&format!("listing{operation}"));
+        let given: Vec<_> = listing.iter().filter(|name| name.starts_with("CARGO")).collect();
+        assert_eq!(given.len(), 2, "{listing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_fails_names_the_variable_that_is_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = shell("echo permission denied >&2; exit 1");
+    let env = vec!["PATH".to_string(), "NOT_SET_ANYWHERE".to_string()];
+    let location = at(SinkSettings::Command(CommandSettings { put, read: None, remove: None, env }));
+    let result = sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty).await;
+    let Err(PutError::Unclear(message)) = result else { panic!("it should be unclear: {result:?}") };
+    assert!(message.contains("`NOT_SET_ANYWHERE`, which its `env` lists, is not set"), "{message}");
 }
 
 #[tokio::test]
@@ -122,7 +167,7 @@ async fn a_program_that_is_not_there_is_found_by_the_check_and_refused_by_the_pu
     let sinks = sinks(folder.path());
     let program = |name: &str| {
         let put = vec![name.to_string()];
-        at(SinkSettings::Command(CommandSettings { put, read: None, remove: None }))
+        at(SinkSettings::Command(CommandSettings { put, read: None, remove: None, env: Vec::new() }))
     };
     for (name, says) in [("no-such-program", "is in no folder of `PATH`"), ("./store", "no executable file")]
     {
@@ -135,6 +180,11 @@ async fn a_program_that_is_not_there_is_found_by_the_check_and_refused_by_the_pu
     assert!(sinks.check(&program("./store")).await.is_err(), "it may not be run");
     fs::set_permissions(folder.path().join("store"), fs::Permissions::from_mode(0o755)).unwrap();
     sinks.check(&program("./store")).await.unwrap();
-    let nothing = at(SinkSettings::Command(CommandSettings { put: Vec::new(), read: None, remove: None }));
+    let nothing = at(SinkSettings::Command(CommandSettings {
+        put: Vec::new(),
+        read: None,
+        remove: None,
+        env: Vec::new(),
+    }));
     assert!(sinks.check(&nothing).await.unwrap_err().to_string().contains("the command is empty"));
 }

@@ -142,8 +142,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let signals = Signals::listen()?;
     let (switch, cancel) = Cancel::new();
     let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
-    let mut project = Project::open_with(global, gone).await?;
-    project.stop = Some(cancel.receiver());
+    let project = Project::open_with(global, gone, Some(cancel.receiver())).await?;
     let chosen = project.selection(only, aim == Aim::Nothing);
     if let Some(approval) = &asked.approval {
         approve::check_environments(&chosen, approval)?;
@@ -201,10 +200,15 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
         return Ok(Exit::Blocked);
     }
     let listening = signals.cancel(switch);
+    let told = cancel.clone();
     let outcome = carry_out(&project, &checked, session, writers, cancel, &progress, timer, by).await;
     listening.abort();
     progress.finish();
-    let outcome = outcome.map_err(|error| sinks_not_ready(&error))?;
+    let outcome = outcome.map_err(|error| match told.is_set() {
+        // The sinks were perhaps just slow.
+        true => interrupted(),
+        false => sinks_not_ready(&error),
+    })?;
     print::out(&view::outcome::text(&outcome, print::style()));
     if project.is_emulated() && matches!(aim, Aim::Manifest | Aim::Rotation) {
         say_paths(&project, &selection);

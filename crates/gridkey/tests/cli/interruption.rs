@@ -255,6 +255,60 @@ async fn a_signal_at_the_question_ends_the_run_and_gives_the_lock_back() {
     }
 }
 
+/// What keeps a run from going on, besides SendGrid: another program that edits the same folder, and a command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_the_wait_for_a_sink() {
+    const COMMAND: &str =
+        "  tool: { command: { put: [sh, -c, \"cat >/dev/null; echo > begun; sleep 600\"] } }\n";
+    for (sink, from_the_start) in [("local", true), ("local", false), ("tool", false)] {
+        let place = Place::with_latency(Settings::default(), Duration::from_millis(50)).await;
+        let text =
+            manifest("  old: { scopes: [mail.send] }\n").replace("sinks:\n", &format!("sinks:\n{COMMAND}"));
+        place.write("gridkey.yaml", &text);
+        place.run(&["apply", "--yes"]).ends(0);
+        let new = "  new: { scopes: [mail.send], sinks: [SINK] }\n".replace("SINK", sink);
+        place.write("gridkey.yaml", &format!("{text}{new}"));
+        place.server.model().clear_log();
+        place.run(&["plan"]).ends(0);
+        let looks = place.server.model().log().len();
+        place.server.model().clear_log();
+        let lock = || {
+            let file = File::create(place.path(".gridkey-lock.tmp")).unwrap();
+            file.lock().unwrap();
+            file
+        };
+        let early = from_the_start.then(lock);
+        let mut child = place.spawn(&["apply", "--yes"]);
+        if from_the_start {
+            // It has looked at the account as a plan does, and would ask for the key at once.
+            wait_for(&place, &mut child, |log| log >= looks).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        } else {
+            while place.asked(Operation::Create) == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let late = (!from_the_start && sink == "local").then(lock);
+        while sink == "tool" && !place.path("begun").exists() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        signal(&child, "INT");
+        assert_eq!(ended_soon(&mut child).await, Some(130), "{sink} {from_the_start}");
+        assert_eq!(place.asked(Operation::Create), usize::from(!from_the_start));
+        drop((early, late));
+        if sink == "tool" {
+            let text = place.read("gridkey.yaml").replace("; sleep 600", "");
+            place.write("gridkey.yaml", &text);
+        }
+        place.run(&["apply", "--yes"]).ends(0);
+        // Whether a command that was killed has the secret is not known: its key retires with the overlap.
+        let uncertain = usize::from(sink == "tool");
+        assert_eq!(place.live("acme").len(), 2 + uncertain, "{sink} {from_the_start}");
+        place.no_secrets_in_state();
+        place.converged();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_killed_while_it_revokes_is_no_reason_to_doubt_the_account() {
     for next in ["destroy", "apply"] {

@@ -376,7 +376,7 @@ impl<'d> Keys<'d, '_> {
         let filled = fill_template(&template, values, self.problems)?;
         let what = format!("sink `{}`", used.sink.value);
         let at = sink_settings(&filled, used.sink.site, &what, self.problems)?;
-        location::check(&filled, &at, &what, self.problems)
+        location::check(document, &filled, &at, &what, self.problems)
             .then(|| SinkLocation::new(used.sink.value.clone(), at))
     }
 }

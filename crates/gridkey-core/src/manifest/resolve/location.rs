@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::document::{Document, Setting, SinkTemplate};
-use crate::manifest::model::WantedKey;
+use crate::manifest::model::{Credential, WantedKey};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::Site;
 use crate::manifest::read::yaml::is_variable;
@@ -76,7 +76,13 @@ impl Locations {
 }
 
 /// Whether a location can exist, by the grammar of its kind.
-pub(crate) fn check(filled: &SinkTemplate, at: &SinkSettings, what: &str, problems: &mut Problems) -> bool {
+pub(crate) fn check(
+    document: &Document,
+    filled: &SinkTemplate,
+    at: &SinkSettings,
+    what: &str,
+    problems: &mut Problems,
+) -> bool {
     let faults: Vec<(&str, &str)> = match at {
         SinkSettings::Dotenv(settings) => vec![
             ("variable", unless(is_variable(&settings.variable), VARIABLE)),
@@ -119,6 +125,7 @@ pub(crate) fn check(filled: &SinkTemplate, at: &SinkSettings, what: &str, proble
                 ("put", program(&settings.put)),
                 ("read", optional(&settings.read)),
                 ("remove", optional(&settings.remove)),
+                ("env", environment(document, &settings.env)),
             ]
         }
         SinkSettings::Vault(settings) => vec![("address", address(&settings.address))],
@@ -179,6 +186,25 @@ fn value(filled: &SinkTemplate, field: &str) -> String {
 const VARIABLE: &str = "the name of a variable holds letters, digits and `_`, and starts with no digit; \
     placeholders in \
                         upper case (`{KEY}`) fit";
+
+/// What a command may be given: a program that stores one key has no use for the key that manages them all.
+fn environment(document: &Document, variables: &[String]) -> &'static str {
+    let credentials =
+        document.accounts.values().flat_map(|account| [&account.api_key, &account.plan_api_key]);
+    let managing: Vec<&String> = credentials
+        .filter_map(|credential| match credential {
+            Some(Credential::Env(variable)) => Some(variable),
+            Some(Credential::File(_) | Credential::Command(_)) | None => None,
+        })
+        .collect();
+    if variables.iter().any(|variable| managing.contains(&variable)) {
+        return "an account's managing key is found there, and no sink's command gets that";
+    }
+    unless(
+        variables.iter().all(|variable| is_variable(variable)),
+        "it lists names of variables alone: what they hold comes from the environment that gridkey runs in",
+    )
+}
 
 /// The help where something is not so; nothing where it is.
 fn unless(good: bool, help: &'static str) -> &'static str {

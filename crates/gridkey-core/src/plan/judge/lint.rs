@@ -1,6 +1,6 @@
-//! Lints: where a key gets more than it probably needs. They warn, when it gets it.
+//! Lints: where a key gets more than it probably needs, and where nothing shows that it arrives. They warn, when it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::Scope;
 use crate::finding::{Code, Finding};
@@ -9,11 +9,13 @@ use crate::plan::decide::scopes::list;
 use crate::plan::document::change::Change;
 use crate::plan::findings::{Findings, about};
 use crate::plan::input::PlanInput;
+use crate::sink::{SinkKind, SinkLocation};
 
-/// Points out what a key gains.
+/// Points out what a key gains, and where it goes.
 pub(crate) fn lints(input: &PlanInput<'_>, change: &Change, findings: &mut Findings<'_>) {
     let wanted = input.manifest.keys.get(&change.address).filter(|key| key.account == change.account);
     let Some(wanted) = wanted else { return };
+    unproven(wanted, change, findings);
     let gained = change.gained();
     if gained.is_empty() {
         return;
@@ -42,11 +44,31 @@ pub(crate) fn lints(input: &PlanInput<'_>, change: &Change, findings: &mut Findi
     findings.raise(about(Finding::warns(Code::WildcardWrite, message, help), wanted));
 }
 
+/// Points out commands that take the key from now on, and cannot be asked for it, where no other sink can be either: that they
+/// end well is all there is.
+fn unproven(wanted: &WantedKey, change: &Change, findings: &mut Findings<'_>) {
+    let Some(after) = &change.after else { return };
+    if after.sinks.iter().any(|location| location.at.is_readable()) {
+        return;
+    }
+    let known: BTreeSet<_> =
+        change.before.iter().flat_map(|before| &before.sinks).map(SinkLocation::id).collect();
+    let taken_on_trust = after
+        .sinks
+        .iter()
+        .filter(|location| location.at.kind() == SinkKind::Command && !known.contains(&location.id()));
+    for location in taken_on_trust {
+        let message = format!(
+            "`{}` goes to the command of `{}`, and nothing proves that it arrives: the command has no `read`",
+            wanted.address, location.sink
+        );
+        let help = "give it a `read` that prints what is stored, or the key a second sink that can be read";
+        findings.raise(about(Finding::warns(Code::UnprovenDelivery, message, help), wanted));
+    }
+}
+
 /// The patterns by which a key gains scopes that do more than read, and how many each brings.
-fn writing_patterns<'a>(
-    wanted: &'a WantedKey,
-    gained: &std::collections::BTreeSet<Scope>,
-) -> BTreeMap<&'a str, usize> {
+fn writing_patterns<'a>(wanted: &'a WantedKey, gained: &BTreeSet<Scope>) -> BTreeMap<&'a str, usize> {
     let mut by_pattern: BTreeMap<&str, usize> = BTreeMap::new();
     let expanded = wanted.access.scopes().map(|scopes| &scopes.expanded);
     for (scope, pattern) in expanded.into_iter().flatten() {

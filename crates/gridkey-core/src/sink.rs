@@ -85,6 +85,9 @@ pub struct CommandSettings {
     /// Program and arguments that print the stored secret, or nothing where there is none. Without it the sink is write-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Vec<String>>,
+    /// Exit codes of `read` that say that nothing is stored. Without them, an exit code other than 0 is a failure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent_exit: Vec<u8>,
     /// Program and arguments that remove the stored secret. Without it the value is left where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<Vec<String>>,
@@ -322,7 +325,9 @@ impl SinkSettings {
     pub fn is_readable(&self) -> bool {
         match self {
             Self::Age(_) | Self::GithubActions(_) => false,
-            Self::Command(CommandSettings { put: _, read, remove: _, env: _ }) => read.is_some(),
+            Self::Command(CommandSettings { put: _, read, absent_exit: _, remove: _, env: _ }) => {
+                read.is_some()
+            }
             Self::Dotenv(_)
             | Self::Json(_)
             | Self::Yaml(_)
@@ -344,7 +349,9 @@ impl SinkSettings {
             Self::Json(FileSettings { path: file, pointer })
             | Self::Yaml(FileSettings { path: file, pointer }) => format!("{}#{pointer}", path(file)),
             Self::Age(AgeSettings { path: file, recipients: _ }) => path(file),
-            Self::Command(CommandSettings { put, read: _, remove: _, env: _ }) => put.join(" "),
+            Self::Command(CommandSettings { put, read: _, absent_exit: _, remove: _, env: _ }) => {
+                put.join(" ")
+            }
             Self::Vault(VaultSettings { address, mount, path, field, namespace }) => {
                 let namespace = namespace.as_deref().unwrap_or_default();
                 format!("{}/{namespace}/{mount}/{path}#{field}", address.trim_end_matches('/'))

@@ -91,7 +91,7 @@ impl Commands {
 
     /// Whether every program is there and can be run.
     pub fn check(&self, settings: &CommandSettings) -> Result<(), SinkError> {
-        let CommandSettings { put, read, remove, env: _ } = settings;
+        let CommandSettings { put, read, absent_exit: _, remove, env: _ } = settings;
         for argv in [Some(put), read.as_ref(), remove.as_ref()].into_iter().flatten() {
             let (program, _) = split(argv).map_err(SinkError::Failed)?;
             if !self.candidates(program).iter().any(|path| is_executable(path)) {
@@ -119,7 +119,16 @@ impl Commands {
             }
         };
         if !status.success() {
-            return Err(SinkError::Failed(failure(argv, settings, status, &errors, None)));
+            let says_absent = |code: &u8| status.code() == Some(i32::from(*code));
+            if settings.absent_exit.iter().any(says_absent) {
+                return Ok(Held::Nothing);
+            }
+            let failure = failure(argv, settings, status, &errors, None);
+            let help = match status.code().filter(|_| settings.absent_exit.is_empty()) {
+                Some(code) => format!(" (where that says that nothing is stored: `absent_exit: [{code}]`)"),
+                None => String::new(),
+            };
+            return Err(SinkError::Failed(format!("{failure}{help}")));
         }
         if output.len() > MAX_OUTPUT {
             let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is not a key", argv[0]);
@@ -361,7 +370,7 @@ mod tests {
 
     fn put(script: &str) -> CommandSettings {
         let put = ["sh", "-c", script].map(str::to_string).to_vec();
-        CommandSettings { put, read: None, remove: None, env: Vec::new() }
+        CommandSettings { put, read: None, remove: None, absent_exit: Vec::new(), env: Vec::new() }
     }
 
     #[tokio::test]

@@ -140,7 +140,11 @@ impl SinkReader for Sinks {
         if !missing && !location.at.is_readable() {
             return SinkObservation::WriteOnly;
         }
-        match self.held(location).await {
+        let held = match self.adapter(location) {
+            Adapter::File(place) => self.files.observe(place).await.map_err(SinkError::from),
+            Adapter::Command(_) | Adapter::Missing(_) => self.held(location).await,
+        };
+        match held {
             Ok(held) => SinkObservation::Holds(held.content()),
             Err(error) => SinkObservation::Unreadable(error.to_string()),
         }

@@ -1,11 +1,13 @@
 //! Arguments, and what they say in help texts.
 
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gridkey_core::audit::{Concern, Level};
 use gridkey_core::plan::{Allow, Due, RevokeOld};
 use gridkey_core::{Address, Name};
@@ -27,6 +29,55 @@ pub struct Arguments {
 
 const EXIT_CODES: &str = "Exit codes: 0 done or no changes, 1 error, 2 changes present (--detailed-exitcode), \
                           3 blocked, declined or not approved, 4 applied in part, 64 usage, 130 interrupted";
+
+/// Reads the command line.
+///
+/// A variable that is set to nothing is one that is not set: pipelines set what they have no value for. And an id may begin with a
+/// hyphen, as one in 64 does, where a command takes one.
+///
+/// # Errors
+/// What clap has to say, help and version among it.
+pub fn read(
+    given: impl IntoIterator<Item = OsString>,
+    is_empty: impl Fn(&OsStr) -> bool,
+) -> Result<Arguments, clap::Error> {
+    let command = cli().mut_args(|argument| match argument.get_env() {
+        Some(variable) if is_empty(variable) => argument.env(Resettable::Reset),
+        Some(_) | None => argument,
+    });
+    Arguments::from_arg_matches(&command.try_get_matches_from(ids_last(given.into_iter().collect()))?)
+}
+
+/// Ids that begin with a hyphen, behind the `--` that ends options.
+fn ids_last(given: Vec<OsString>) -> Vec<OsString> {
+    let takes_ids = given.iter().any(|word| word == "revoke" || word == "import");
+    if !takes_ids || given.iter().any(|word| word == "--") {
+        return given;
+    }
+    let mut ids = Vec::new();
+    let mut words: Vec<OsString> = Vec::new();
+    for word in given {
+        let is_value = words.last().is_some_and(|before| before == "--name");
+        if !is_value && word.to_str().is_some_and(is_id_with_hyphen) {
+            ids.push(word)
+        } else {
+            words.push(word)
+        }
+    }
+    if !ids.is_empty() {
+        words.push("--".into());
+    }
+    words.extend(ids);
+    words
+}
+
+/// Ids have 22 characters of base64 for URLs.
+fn is_id_with_hyphen(word: &str) -> bool {
+    word.starts_with('-')
+        && word.len() == 22
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        && !cli().get_opts().any(|option| option.get_long().is_some_and(|long| word == format!("--{long}")))
+}
 
 /// The command line as clap sees it, for the reference and for completions.
 pub fn cli() -> clap::Command {
@@ -476,7 +527,7 @@ pub struct RevokeArguments {
     pub yes: bool,
 
     /// The key's name at SendGrid, to be sure that it is the right one
-    #[arg(long, value_name = "KEY NAME")]
+    #[arg(long, value_name = "KEY NAME", allow_hyphen_values = true)]
     pub name: Option<String>,
 
     /// How long to wait for another run that holds the lock
@@ -692,6 +743,28 @@ mod tests {
         for bad in ["", "5", "s", "1w2", "-1s", "99999999999999999999d", "1.5h"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_id_that_begins_with_a_hyphen_is_an_id() {
+        let read = |words: &[&str]| super::read(words.iter().map(OsString::from), |_| false);
+        let id = "-2DiA8DQQTaO_CVtrq2b4Q";
+        for id in [id, "--DiA8DQQTaO_CVtrq2b4Q", "-yDiA8DQQTaO_CVtrq2b4Q", "-fDiA8DQQTaO_CVtrq2b4Q"] {
+            let words = ["gridkey", "revoke", id, "--account", "main", "--yes", "--name", "-leaked-"];
+            let Command::Revoke(revoke) = read(&words).expect("it parses").command else { panic!("revoke") };
+            assert_eq!(
+                (revoke.id.as_str(), revoke.name.as_deref(), revoke.yes),
+                (id, Some("-leaked-"), true)
+            );
+            let words = ["gridkey", "--emulator", "import", "prod/mailer", id, "--yes"];
+            let Command::Import(import) = read(&words).expect("it parses").command else { panic!("import") };
+            assert_eq!((import.id.as_deref(), import.confirm.yes), (Some(id), true));
+        }
+        let words = ["gridkey", "revoke", "--account", "main", "--yes", "--name", id, "--", id];
+        let Command::Revoke(revoke) = read(&words).expect("it parses").command else { panic!("revoke") };
+        assert_eq!(revoke.name.as_deref(), Some(id));
+        assert!(read(&["gridkey", "revoke", "-unknown", "--account", "main"]).is_err());
+        assert!(read(&["gridkey", "plan", id]).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use gridkey_core::KeyId;
 use gridkey_core::inventory::{Unreadable, UnreadableReason};
 use gridkey_core::manifest::Credential;
 use secrecy::SecretString;
@@ -38,14 +39,37 @@ pub async fn find(credential: &Credential, base: &Path) -> Result<SecretString, 
         }
         Credential::Command(argv) => (run(argv, base).await?, format!("the command `{}`", argv.join(" "))),
     };
-    let value = text.trim();
+    let value = text.trim_start_matches('\u{feff}').trim();
     if value.is_empty() {
         return Err(missing(format!("{place} holds nothing")));
     }
     if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(missing(format!("{place} holds more than one key: it has blanks or line breaks inside")));
     }
+    if let Some(what) = no_key(value) {
+        return Err(missing(format!("{place} {what}")));
+    }
     Ok(SecretString::from(value.to_string()))
+}
+
+/// Why a value cannot be a SendGrid key, for a message that does not show it. SendGrid would say no more than that it is wrong.
+fn no_key(value: &str) -> Option<String> {
+    if KeyId::of_secret(value).is_some() {
+        return None;
+    }
+    let says = match value {
+        _ if value.starts_with(['"', '\'', '`']) => "holds a key in quotes; take them off".to_string(),
+        _ if value.contains('=') => {
+            "holds a line `NAME=…` and not a key alone; take the name off".to_string()
+        }
+        _ if value.starts_with("SG.") => format!(
+            "holds no whole key: one has `SG.`, an id of 22 characters, a dot and 43 characters, 69 in all, and this has {}",
+            value.chars().count()
+        ),
+        _ if value.len() == 22 => "holds a key's id and not the key, which begins with `SG.`".to_string(),
+        _ => "holds no SendGrid API key, which begins with `SG.`".to_string(),
+    };
+    Some(says)
 }
 
 fn missing(message: String) -> Unreadable {

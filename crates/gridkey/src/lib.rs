@@ -15,20 +15,21 @@ mod remote;
 mod timer;
 pub mod view;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use args::LogFormat;
 pub use args::cli;
-use args::{Arguments, LogFormat};
 use exit::Exit;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let is_empty = |variable: &OsStr| std::env::var_os(variable).is_some_and(|value| value.is_empty());
+    let arguments = match args::read(std::env::args_os(), is_empty) {
         Ok(arguments) => arguments,
         Err(error) => {
             let wrong = error.use_stderr();

@@ -1,6 +1,7 @@
 //! Paths of file sinks as what they lead to: symbolic links are followed here, at the edge, so that two spellings of a
 //! file are one location to everything that decides.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ impl RealPaths {
     /// The path that a file sink reaches by another: relative to the manifest's folder, unless the two have nothing in
     /// common. One that cannot be looked at stays as it is.
     pub fn of(&self, path: &str) -> String {
+        let path = &*at_home(path);
         let known = || {
             let reached = reached(&self.base.join(path))?;
             let base = self.real.as_deref()?;
@@ -61,6 +63,18 @@ impl RealPaths {
         for pending in state.pending.values_mut() {
             pending.locations.iter_mut().for_each(|location| self.replace(&mut location.at));
         }
+    }
+}
+
+/// A path whose `~/` stands for the home folder, as in a shell. Where there is none, it stays as it is.
+fn at_home(path: &str) -> Cow<'_, str> {
+    let rest = path.strip_prefix("~/");
+    let home = std::env::home_dir().and_then(|home| home.into_os_string().into_string().ok());
+    match (rest, home) {
+        (Some(rest), Some(home)) if !home.is_empty() => {
+            Cow::Owned(format!("{}/{rest}", home.trim_end_matches('/')))
+        }
+        _ => Cow::Borrowed(path),
     }
 }
 

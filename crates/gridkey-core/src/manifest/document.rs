@@ -62,6 +62,7 @@ pub(crate) struct SinkTemplate {
 pub(crate) enum Setting {
     Text(String),
     List(Vec<String>),
+    Numbers(Vec<i64>),
     Credential(Credential),
 }
 

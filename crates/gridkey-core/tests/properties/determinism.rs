@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::inventory::AccountInventory;
 use gridkey_core::manifest::ImportKey;
-use gridkey_core::plan::{Plan, Step, plan};
+use gridkey_core::plan::{Change, Plan, Step, plan};
 use gridkey_core::state::Purpose;
 use gridkey_core::{Address, KeyId, Name};
 
@@ -72,12 +72,14 @@ fn assumes(world: &World, plan: &Plan, known: &BTreeMap<KeyId, Address>) -> Vec<
     let moved = moves(plan);
     let mut all = Vec::new();
     for change in plan.effective() {
+        let taken_up = taken_up(world, change);
         for step in &change.steps {
             // The key that is followed is another account's, where it may move too.
             let follows = matches!(step, Step::Mint(mint) if matches!(mint.purpose, Purpose::Follow(_)));
             let pending = world.states.get(&change.account).map(|state| &state.pending);
             let (ids, markers, _) = named(step);
-            let ids = ids.into_iter().filter(|_| !follows).filter_map(|id| known.get(id));
+            let ids = ids.into_iter().filter(|id| !follows && !taken_up.contains(id));
+            let ids = ids.filter_map(|id| known.get(id));
             let begun = markers.into_iter().filter_map(|marker| Some(&pending?.get(marker)?.address));
             for at in ids.chain(begun) {
                 let then = moved.get(&(change.account.clone(), at.clone())).unwrap_or(at);
@@ -93,6 +95,18 @@ fn assumes(world: &World, plan: &Plan, known: &BTreeMap<KeyId, Address>) -> Vec<
         }
     }
     all
+}
+
+/// Keys that the change adopts although another address gave their creation up: a person who names one wants it.
+fn taken_up<'a>(world: &World, change: &'a Change) -> Vec<&'a KeyId> {
+    let Some(state) = world.states.get(&change.account) else { return Vec::new() };
+    let adopted = change.steps.iter().filter_map(|step| match step {
+        Step::Adopt(adopt) => Some(adopt),
+        _ => None,
+    });
+    let given_up =
+        |name: &str| state.abandoned.keys().any(|marker| name.ends_with(&format!("[gridkey:{marker}]")));
+    adopted.filter(|adopt| given_up(&adopt.name)).map(|adopt| &adopt.id).collect()
 }
 
 fn tally_step(step: &Step, tally: &mut Tally) {

@@ -39,6 +39,7 @@ pub const HISTORY: &[Event] = &[
     World::name_unfinished,
     World::vanished,
     World::not_listed,
+    World::revocation_unfinished,
     World::sink_changed,
     World::sink_changed,
     World::secret_unknown,

@@ -67,6 +67,19 @@ impl Files {
         blocking(move || Ok(place.load()?.1)).await
     }
 
+    /// What the place holds, as long as a key could be put there, too: a plan shows what stands in the way of that, and a key
+    /// that is there already needs no edit.
+    pub async fn observe(&self, place: FilePlace) -> Result<Held, FileError> {
+        blocking(move || {
+            let (loaded, held) = place.load()?;
+            if !matches!(held.content(), SinkContent::Key(_)) {
+                place.entry.set(loaded.text(), PROBE).map_err(|error| place.unfit(&error))?;
+            }
+            Ok(held)
+        })
+        .await
+    }
+
     /// Whether the place can be read, edited and replaced; nothing of it is touched.
     pub async fn check(&self, place: FilePlace) -> Result<(), FileError> {
         let stop = self.stop.clone();

@@ -14,12 +14,15 @@ struct Assignment<'t> {
     lines: Range<usize>,
     /// The value, inside its quotes.
     value: Range<usize>,
+    /// Whether the line may hold more than this, for a shell that reads it.
+    more: bool,
 }
 
 /// What the variable is set to; quotes are taken off, and nothing in them is interpreted.
 pub(crate) fn get(text: &str, variable: &str) -> Result<Held, FormatError> {
     check_name(variable)?;
     let last = assignments(text).into_iter().rfind(|assignment| assignment.name == variable);
+    last.as_ref().map_or(Ok(()), |last| understood(text, last))?;
     Ok(last.map_or(Held::Nothing, |last| Held::Text(Zeroizing::new(text[last.value].to_string()))))
 }
 
@@ -44,7 +47,10 @@ pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<S
     }
     let before = assignments(text);
     let after = match before.iter().rfind(|assignment| assignment.name == variable) {
-        Some(last) => splice(text, last.value.clone(), value),
+        Some(last) => {
+            understood(text, last)?;
+            splice(text, last.value.clone(), value)
+        }
         None => {
             let end = line_end(text);
             let break_before = if text.is_empty() || text.ends_with('\n') { "" } else { end };
@@ -61,6 +67,7 @@ pub(crate) fn clear(text: &str, variable: &str) -> Result<Zeroizing<String>, For
     let mut cleared = Zeroizing::new(String::with_capacity(text.len()));
     let mut kept = 0;
     for assignment in assignments(text).into_iter().filter(|assignment| assignment.name == variable) {
+        understood(text, &assignment)?;
         cleared.push_str(&text[kept..assignment.lines.start]);
         kept = assignment.lines.end;
     }
@@ -82,6 +89,30 @@ fn verify(before: &str, after: &str, variable: &str, value: Option<&str>) -> Res
     Err(FormatError::new(format!(
         "`{variable}` cannot be changed without changing other lines; look for a quote that is not closed"
     )))
+}
+
+/// A line of which a part alone is known is not changed: what follows would be lost.
+fn understood(text: &str, assignment: &Assignment<'_>) -> Result<(), FormatError> {
+    if !assignment.more {
+        return Ok(());
+    }
+    let line = text[..assignment.lines.start].matches('\n').count() + 1;
+    Err(FormatError::new(format!(
+        "line {line} sets `{}` and has something else behind it; put that on a line of its own",
+        assignment.name
+    )))
+}
+
+/// Whether a shell would see more than one value in an unquoted text. Readers of dotenv files take all of it for the value.
+fn has_more(raw: &str) -> bool {
+    let assigns = |word: &str| {
+        word.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty()
+                && name.chars().all(is_of_name)
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+        })
+    };
+    raw.contains([';', '&', '|']) || raw.ends_with('\\') || raw.split(is_blank).skip(1).any(assigns)
 }
 
 fn check_name(variable: &str) -> Result<(), FormatError> {
@@ -129,13 +160,16 @@ fn assignment_at(text: &str, start: usize) -> Option<Assignment<'_>> {
     let after_equals = start + line.len() - value.len();
     let raw = value.trim_start_matches(is_blank);
     let raw_start = start + line.len() - raw.len();
-    let (value, end) = quoted(text, raw_start).unwrap_or_else(|| {
-        let value = &raw[..comment_in(raw, raw_start > after_equals).unwrap_or(raw.len())];
-        let value = value.trim_end_matches(is_blank);
-        let value_start = if value.is_empty() { after_equals } else { raw_start };
-        (value_start..value_start + value.len(), start + line.len())
-    });
-    Some(Assignment { name, lines: start..next_line(text, end), value })
+    let (value, end, more) = quoted(text, raw_start).map_or_else(
+        || {
+            let value = &raw[..comment_in(raw, raw_start > after_equals).unwrap_or(raw.len())];
+            let value = value.trim_end_matches(is_blank);
+            let value_start = if value.is_empty() { after_equals } else { raw_start };
+            (value_start..value_start + value.len(), start + line.len(), has_more(value))
+        },
+        |(value, end)| (value, end, false),
+    );
+    Some(Assignment { name, lines: start..next_line(text, end), value, more })
 }
 
 /// The inside of a quoted value, and the end of it; `None` where the quote is never closed, or closed in
@@ -242,6 +276,33 @@ mod tests {
         for value in ["", "a b", "a\nB=1", "$(rm)", "a\"b", "a#b"] {
             let error = set("", "KEY", value).expect_err("no plain value").to_string();
             assert!(value.is_empty() || !error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_sets_more_than_one_variable_is_refused_whole() {
+        for text in [
+            "export KEY=changeme; export REDIS_URL=redis://cache\n",
+            "KEY=a B=b\n",
+            "KEY=\"a\"; B=b\n",
+            "KEY=a && B=b\n",
+            "KEY=a | tee log\n",
+            "KEY=a\\\nb\n",
+        ] {
+            let text = &format!("A=1\n{text}");
+            for result in [
+                get(text, "KEY").map(|_| ()),
+                set(text, "KEY", "new").map(|_| ()),
+                clear(text, "KEY").map(|_| ()),
+            ] {
+                let error = result.expect_err(text).to_string();
+                assert!(error.starts_with("line 2 sets `KEY` and has something else"), "{text:?}: {error}");
+            }
+            let added = set(text, "OTHER", "new").expect("another line");
+            assert!(added.starts_with(text.as_str()), "{added:?}");
+        }
+        for text in ["KEY=your key here\n", "KEY=a=b==\n", "KEY='a; b'\n", "KEY=\"a && b\" # note\n"] {
+            set(text, "KEY", "new").expect("one value");
         }
     }
 

@@ -22,19 +22,28 @@ enum Found {
     Blank,
 }
 
-/// A value, and where it stands among its object's.
+/// A value, and where it stands.
 struct Member {
-    object: Range<usize>,
     value: Range<usize>,
-    /// The end of the member before it.
-    before: Option<usize>,
-    last: bool,
+    among: Among,
+}
+
+enum Among {
+    /// The members of an object.
+    Members {
+        object: Range<usize>,
+        /// The end of the member before it.
+        before: Option<usize>,
+        last: bool,
+    },
+    /// The items of a list, which are known by their number.
+    Items,
 }
 
 pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
     let names = pointer::parse(pointer)?;
     match find(text, &names)? {
-        Found::Value(Member { value, .. }) => match text.as_bytes()[value.start] {
+        Found::Value(Member { value, among: _ }) => match text.as_bytes()[value.start] {
             b'"' => {
                 let decoded = serde_json::from_str::<String>(&text[value]);
                 // A string can be JSON and hold half of a surrogate pair.
@@ -85,7 +94,7 @@ pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<St
     let names = pointer::parse(pointer)?;
     let quoted = Zeroizing::new(quote(value));
     let after = match find(text, &names)? {
-        Found::Value(Member { value, .. }) => {
+        Found::Value(Member { value, among: _ }) => {
             if text[value.clone()].starts_with(['{', '[']) {
                 return Err(FormatError::new(format!(
                     "`{pointer}` holds an object or a list; take it out first"
@@ -107,11 +116,12 @@ pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<St
     }
 }
 
-/// Takes the member out; the objects around it stay.
+/// Takes the member out; the objects around it stay. An item of a list is emptied, as others would take its number.
 pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, FormatError> {
-    let Found::Value(Member { object, value, before, last }) = find(text, &pointer::parse(pointer)?)? else {
+    let Found::Value(Member { value, among }) = find(text, &pointer::parse(pointer)?)? else {
         return Ok(Zeroizing::new(text.to_string()));
     };
+    let Among::Members { object, before, last } = among else { return Ok(splice(text, value, "null")) };
     let gone = match before {
         Some(before) => before..value.end,
         None if last => object.start + 1..object.end - 1,
@@ -137,6 +147,13 @@ fn find(text: &str, names: &[String]) -> Result<Found, FormatError> {
         serde_json::from_str(text).map_err(|error| FormatError::new(format!("it is not JSON: {error}")))?;
     let mut at = root.get();
     for (depth, name) in names.iter().enumerate() {
+        if at.starts_with('[') {
+            at = item(at, names, depth)?;
+            if depth + 1 == names.len() {
+                return Ok(Found::Value(Member { value: range_in(text, at), among: Among::Items }));
+            }
+            continue;
+        }
         let object = range_in(text, at);
         let Ok(Members(members)) = serde_json::from_str(at) else {
             let holder = match depth {
@@ -156,10 +173,32 @@ fn find(text: &str, names: &[String]) -> Result<Found, FormatError> {
         if depth + 1 == names.len() {
             let before = index.checked_sub(1).map(|before| range_in(text, members[before].1.get()).end);
             let last = index + 1 == members.len();
-            return Ok(Found::Value(Member { object, value: range_in(text, at), before, last }));
+            let among = Among::Members { object, before, last };
+            return Ok(Found::Value(Member { value: range_in(text, at), among }));
         }
     }
     unreachable!("a pointer has at least one name")
+}
+
+/// The item of a list that a name is the number of. One that is not there is not added: what the others mean by theirs is
+/// not known.
+fn item<'t>(list: &'t str, names: &[String], depth: usize) -> Result<&'t str, FormatError> {
+    let items: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
+    let number = names[depth].parse::<usize>().ok().filter(|number| number.to_string() == names[depth]);
+    let Some(item) = number.and_then(|number| items.get(number)) else {
+        let holder =
+            if depth == 0 { "the document".to_string() } else { format!("`{}`", pointer::to(names, depth)) };
+        let many = match items.len() {
+            0 => "no item".to_string(),
+            1 => "1 item, `0`".to_string(),
+            count => format!("{count} items, `0` to `{}`", count - 1),
+        };
+        return Err(FormatError::new(format!(
+            "{holder} is a list with {many}, and `{}` is none of them",
+            names[depth]
+        )));
+    };
+    Ok(item.get())
 }
 
 /// Where a part of the text stands in it.
@@ -298,7 +337,10 @@ mod tests {
     fn what_stands_in_the_way_is_refused_and_not_shown() {
         for (text, pointer, says) in [
             (r#"{"a": "SG.x"}"#, "/a/b", "`/a` is no object"),
-            ("[1]", "/0", "the document is no object"),
+            ("[1]", "/1", "the document is a list with 1 item, `0`, and `1` is none of them"),
+            (r#"{"a": [1, 2]}"#, "/a/x", "`/a` is a list with 2 items, `0` to `1`, and `x` is none of them"),
+            (r#"{"a": []}"#, "/a/-", "`/a` is a list with no item, and `-` is none of them"),
+            (r#"{"a": [1, 2]}"#, "/a/01", "`01` is none of them"),
             (r#"{"a": null}"#, "/a/b", "`/a` is no object"),
             (r#"{"a": {"b": 1}}"#, "/a", "holds an object or a list"),
             (r#"{"a": 1, "a": 2}"#, "/a", "`/a` is there twice"),
@@ -307,6 +349,17 @@ mod tests {
             let error = set(text, pointer, "new").expect_err(text).to_string();
             assert!(error.contains(says) && !error.contains("SG."), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_named_by_its_number() {
+        let text = r#"{ "containers": [ { "env": [ { "name": "KEY", "value": "" } ] }, "x" ] }"#;
+        let after = set(text, "/containers/0/env/0/value", "new").expect("it is there");
+        assert_eq!(after.as_str(), text.replace(r#""value": """#, r#""value": "new""#));
+        let after = set(text, "/containers/1", "new").expect("an item");
+        assert_eq!(after.as_str(), text.replace(r#""x""#, r#""new""#));
+        let cleared = clear(&after, "/containers/1").expect("an item");
+        assert_eq!(cleared.as_str(), text.replace(r#""x""#, "null"), "others keep their numbers");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How a file holds a secret among other things: text in, text out, and nothing else changes.
 
 mod dotenv;
+mod encrypted;
 mod json;
 mod pointer;
 mod yaml;
@@ -58,6 +59,7 @@ impl FormatError {
 impl Entry {
     /// What the place holds.
     pub fn get(&self, text: &str) -> Result<Held, FormatError> {
+        let (_, text) = self.opened(text)?;
         match self {
             Self::Variable(variable) => dotenv::get(text, variable),
             Self::Json(pointer) => json::get(text, pointer),
@@ -71,23 +73,45 @@ impl Entry {
 
     /// The text with the value put in its place.
     pub fn set(&self, text: &str, value: &str) -> Result<Zeroizing<String>, FormatError> {
-        match self {
+        let (mark, text) = self.opened(text)?;
+        let set = match self {
             Self::Variable(variable) => dotenv::set(text, variable, value),
             Self::Json(pointer) => json::set(text, pointer, value),
             Self::Yaml(pointer) => yaml::set(text, pointer, value),
             Self::Whole => Ok(Zeroizing::new(value.to_string())),
-        }
+        };
+        set.map(|set| marked(mark, set))
     }
 
     /// The text with the place emptied.
     pub fn clear(&self, text: &str) -> Result<Zeroizing<String>, FormatError> {
-        match self {
+        let (mark, text) = self.opened(text)?;
+        let cleared = match self {
             Self::Variable(variable) => dotenv::clear(text, variable),
             Self::Json(pointer) => json::clear(text, pointer),
             Self::Yaml(pointer) => yaml::clear(text, pointer),
             Self::Whole => Ok(Zeroizing::default()),
-        }
+        };
+        cleared.map(|cleared| marked(mark, cleared))
     }
+
+    /// The byte order mark that some editors begin a file with, and the text behind it.
+    fn opened<'t>(&self, text: &'t str) -> Result<(&'t str, &'t str), FormatError> {
+        match self {
+            Self::Variable(_) | Self::Json(_) | Self::Yaml(_) => encrypted::refuse(text)?,
+            // What is there is replaced whole.
+            Self::Whole => {}
+        }
+        let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+        Ok(text.split_at(mark))
+    }
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The text behind its byte order mark again.
+fn marked(mark: &str, text: Zeroizing<String>) -> Zeroizing<String> {
+    if mark.is_empty() { text } else { join(&[mark, &text]) }
 }
 
 impl fmt::Display for Entry {
@@ -169,4 +193,29 @@ fn is_plain(value: &str) -> bool {
     let mut bytes = value.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Visual Studio begins its files with one.
+    #[test]
+    fn a_byte_order_mark_stays_where_it_is() {
+        for (entry, before, after) in [
+            (Entry::Variable("KEY".into()), "\u{feff}KEY=\r\n", "\u{feff}KEY=new\r\n"),
+            (
+                Entry::Json("/key".into()),
+                "\u{feff}{\r\n  \"key\": \"\"\r\n}\r\n",
+                "\u{feff}{\r\n  \"key\": \"new\"\r\n}\r\n",
+            ),
+            (Entry::Yaml("/key".into()), "\u{feff}key: old\r\n", "\u{feff}key: \"new\"\r\n"),
+        ] {
+            let set = entry.set(before, "new").expect(before);
+            assert_eq!(set.as_str(), after);
+            assert!(matches!(entry.get(&set), Ok(Held::Text(held)) if held.as_str() == "new"));
+            let cleared = entry.clear(&set).expect(after);
+            assert!(cleared.starts_with(BYTE_ORDER_MARK) && !cleared.contains("new"));
+        }
+    }
 }

@@ -24,7 +24,13 @@ fn shell(script: &str) -> Vec<String> {
 
 fn command(put: &str, read: Option<&str>, remove: Option<&str>) -> SinkLocation {
     let (read, remove) = (read.map(shell), remove.map(shell));
-    at(SinkSettings::Command(CommandSettings { put: shell(put), read, remove, env: Vec::new() }))
+    at(SinkSettings::Command(CommandSettings {
+        put: shell(put),
+        read,
+        absent_exit: Vec::new(),
+        remove,
+        env: Vec::new(),
+    }))
 }
 
 async fn unclear(put: &str) -> String {
@@ -56,7 +62,7 @@ async fn a_command_gets_what_it_needs_of_the_environment_and_what_it_lists() {
         let read = Some(shell(&format!("env > {name}.read; cat {name}.stored 2>&- || true")));
         let remove = Some(shell(&format!("env > {name}.remove")));
         let env = env.iter().map(ToString::to_string).collect();
-        at(SinkSettings::Command(CommandSettings { put: all, read, remove, env }))
+        at(SinkSettings::Command(CommandSettings { put: all, read, absent_exit: Vec::new(), remove, env }))
     };
     let (plain, listing) = (
         environment("plain", &[]),
@@ -85,7 +91,13 @@ async fn a_command_that_fails_names_the_variable_that_is_not_set() {
     let folder = tempfile::tempdir().unwrap();
     let put = shell("echo permission denied >&2; exit 1");
     let env = vec!["PATH".to_string(), "NOT_SET_ANYWHERE".to_string()];
-    let location = at(SinkSettings::Command(CommandSettings { put, read: None, remove: None, env }));
+    let location = at(SinkSettings::Command(CommandSettings {
+        put,
+        read: None,
+        absent_exit: Vec::new(),
+        remove: None,
+        env,
+    }));
     let result = sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty).await;
     let Err(PutError::Unclear(message)) = result else { panic!("it should be unclear: {result:?}") };
     assert!(message.contains("`NOT_SET_ANYWHERE`, which its `env` lists, is not set"), "{message}");
@@ -111,6 +123,29 @@ async fn a_command_sink_that_shows_its_secret_is_compared_before_it_is_replaced(
     assert_eq!(sinks.read(&location).await.unwrap().unwrap().expose(), key('a'));
     sinks.remove(&location).await.unwrap();
     assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+}
+
+/// `vault kv get` ends with 2 where there is no secret, and with 1 or 2 where something is wrong; others have their own codes.
+#[tokio::test]
+async fn an_exit_code_can_say_that_nothing_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(folder.path());
+    let reading = |script: &str, absent_exit: &[u8]| {
+        let (put, read) = (shell("cat > stored"), Some(shell(script)));
+        let absent_exit = absent_exit.to_vec();
+        at(SinkSettings::Command(CommandSettings { put, read, absent_exit, remove: None, env: Vec::new() }))
+    };
+    let script = "test -e stored || { echo No value found >&2; exit 2; }; cat stored";
+    let (knowing, other) = (reading(script, &[2, 44]), reading(script, &[44]));
+    assert_eq!(sinks.observe(&knowing).await, SinkObservation::Holds(SinkContent::Empty));
+    let SinkObservation::Unreadable(message) = sinks.observe(&other).await else { panic!("2 is a failure") };
+    assert!(message.contains("exit code 2: No value found") && !message.contains("absent_exit"), "{message}");
+    let SinkObservation::Unreadable(message) = sinks.observe(&reading(script, &[])).await else {
+        panic!("2 is a failure")
+    };
+    assert!(message.contains("`absent_exit: [2]`"), "{message}");
+    sinks.put(&knowing, &secret('a'), &SinkContent::Empty).await.unwrap();
+    assert_eq!(sinks.observe(&knowing).await, SinkObservation::Holds(holds('a')));
 }
 
 #[tokio::test]
@@ -167,7 +202,13 @@ async fn a_program_that_is_not_there_is_found_by_the_check_and_refused_by_the_pu
     let sinks = sinks(folder.path());
     let program = |name: &str| {
         let put = vec![name.to_string()];
-        at(SinkSettings::Command(CommandSettings { put, read: None, remove: None, env: Vec::new() }))
+        at(SinkSettings::Command(CommandSettings {
+            put,
+            read: None,
+            remove: None,
+            absent_exit: Vec::new(),
+            env: Vec::new(),
+        }))
     };
     for (name, says) in [("no-such-program", "is in no folder of `PATH`"), ("./store", "no executable file")]
     {

@@ -123,10 +123,15 @@ async fn a_file_that_cannot_be_understood_is_unreadable_and_left_alone() {
 #[tokio::test]
 async fn what_cannot_be_edited_is_found_by_the_check_before_a_key_is_made() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.yaml"), "mail: {}\n").unwrap();
-    let checked = sinks(&folder).check(&yaml("a.yaml", "/mail/key")).await;
-    let message = checked.unwrap_err().to_string();
-    assert!(message.contains("a.yaml`: `/mail` is written in braces"), "{message}");
+    fs::write(folder.path().join("a.yaml"), "mail: &mail {}\nother: *mail\n").unwrap();
+    let (sinks, location) = (sinks(&folder), yaml("a.yaml", "/mail/key"));
+    let message = sinks.check(&location).await.unwrap_err().to_string();
+    assert!(message.contains("a.yaml`: `/mail` has an anchor"), "{message}");
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Unreadable(message), "and by the plan");
+    // What is there already needs no edit.
+    fs::write(folder.path().join("a.yaml"), format!("mail: &mail {{ key: {} }}\nother: *mail\n", key('a')))
+        .unwrap();
+    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
 }
 
 /// Root may write into any folder, so the test makes one that cannot be: below a file.
@@ -197,7 +202,27 @@ mod unix {
         assert_eq!((mode(&folder.path().join("x")), mode(&folder.path().join("x/y"))), (0o700, 0o700));
     }
 
-    /// Root may write there all the same, and then sees only that nothing goes wrong.
+    /// Root may write everywhere, so that a test of what may not be written says nothing. It runs again as a user who is
+    /// nobody; where that cannot be, it says so.
+    fn passes_as_nobody(test: &str) {
+        use std::os::unix::process::CommandExt;
+        const NOBODY: u32 = 65_534;
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        let this = std::env::current_exe().unwrap();
+        let mut again = std::process::Command::new(this);
+        again.args(["--exact", test]).env("TMPDIR", folder.path()).current_dir("/").uid(NOBODY).gid(NOBODY);
+        match again.output() {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert!(output.status.success() && said.contains("1 passed"), "as nobody: {said}");
+            }
+            Err(error) => {
+                println!("skipped: root may write everywhere, and nobody may not run this test: {error}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_read_only_folder_is_refused_with_nothing_written() {
         let folder = tempfile::tempdir().unwrap();
@@ -212,7 +237,9 @@ mod unix {
         let put = sinks.put(&location, &secret('a'), &SinkContent::Other).await;
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
         if is_root {
-            return put.unwrap();
+            put.unwrap();
+            passes_as_nobody("file::unix::a_read_only_folder_is_refused_with_nothing_written");
+            return;
         }
         let message = refused(put);
         assert!(message.contains("closed/.env`") && message.contains("let this user"), "{message}");

@@ -10,8 +10,8 @@ use crate::print;
 /// What is written; it is a valid manifest as it stands.
 const MANIFEST: &str = include_str!("init.yaml");
 
-/// Lines that keep state and secrets of the examples out of a repository.
-const IGNORED: [&str; 2] = [".gridkey/", ".env.*"];
+/// Lines that keep state and secrets of the examples out of a repository, and what repositories want to have in.
+const IGNORED: [&str; 3] = [".gridkey/", ".env.*", "!.env.example"];
 
 pub fn run(arguments: &InitArguments) -> Result<Exit, CommandError> {
     write(&arguments.folder, MANIFEST)?;

@@ -62,12 +62,34 @@ fn tagged(node: &Node, site: Site, what: &str, choice: &str, problems: &mut Prob
 fn setting(field: &Field<'_>, schema: Option<&Json>, problems: &mut Problems) -> Option<Setting> {
     match schema.and_then(|schema| schema.get("type")).and_then(Json::as_str) {
         Some("string") => field.text(problems).map(|text| Setting::Text(text.value)),
+        Some("array") if of_numbers(schema) => {
+            let items = field.items(problems)?;
+            let number = |node: &Node| match node.value {
+                Value::Integer(number) if (0..=255).contains(&number) => Some(number),
+                _ => {
+                    wrong_type(
+                        node,
+                        &format!("an item of {}", field.what),
+                        "a number from 0 to 255",
+                        problems,
+                    );
+                    None
+                }
+            };
+            let numbers: Vec<_> = items.iter().filter_map(number).collect();
+            (numbers.len() == items.len()).then_some(Setting::Numbers(numbers))
+        }
         Some("array") => {
             let texts = field.some_texts(problems)?;
             Some(Setting::List(texts.value.into_iter().map(|text| text.value).collect()))
         }
         _ => credential(field.node, &field.what, problems).map(Setting::Credential),
     }
+}
+
+fn of_numbers(schema: Option<&Json>) -> bool {
+    let items = schema.and_then(|schema| schema.get("items")?.get("type")?.as_str());
+    items == Some("integer")
 }
 
 /// The same as JSON, from which serde makes the typed settings.
@@ -82,6 +104,7 @@ impl Setting {
         match self {
             Self::Text(text) => json!(text),
             Self::List(items) => json!(items),
+            Self::Numbers(items) => json!(items),
             Self::Credential(credential) => json!(credential),
         }
     }

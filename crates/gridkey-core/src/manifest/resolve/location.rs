@@ -125,6 +125,14 @@ pub(crate) fn check(
                 ("put", program(&settings.put)),
                 ("read", optional(&settings.read)),
                 ("remove", optional(&settings.remove)),
+                (
+                    "absent_exit",
+                    unless(
+                        settings.absent_exit.is_empty()
+                            || (settings.read.is_some() && !settings.absent_exit.contains(&0)),
+                        "it is about `read`, whose exit code 0 says that what it prints is stored",
+                    ),
+                ),
                 ("env", environment(document, &settings.env)),
             ]
         }
@@ -179,6 +187,7 @@ fn value(filled: &SinkTemplate, field: &str) -> String {
     match filled.fields.get(field).map(|setting| &setting.value) {
         Some(Setting::Text(text)) => format!("`{text}`"),
         Some(Setting::List(items)) => format!("`{items:?}`"),
+        Some(Setting::Numbers(items)) => format!("`{items:?}`"),
         Some(Setting::Credential(_)) | None => "used".to_string(),
     }
 }
@@ -212,6 +221,12 @@ fn unless(good: bool, help: &'static str) -> &'static str {
 }
 
 fn path(path: &str) -> &'static str {
+    if path.contains('$') {
+        return "variables are not expanded in paths: write it out; `~/` stands for the home folder";
+    }
+    if path.starts_with('~') && !path.starts_with("~/") {
+        return "`~/` stands for the home folder, and for nobody else's; write the path out, or begin it with `./`";
+    }
     unless(!path.trim().is_empty() && !path.ends_with('/') && !path.contains('\0'), "it names a file")
 }
 

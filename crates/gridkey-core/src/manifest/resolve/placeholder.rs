@@ -139,7 +139,7 @@ pub(crate) fn fill_template(
                     items.iter().map(|item| fill(item, setting.site, values, problems)).collect();
                 items.into_iter().collect::<Option<Vec<_>>>().map(Setting::List)
             }
-            Setting::Credential(credential) => Some(Setting::Credential(credential.clone())),
+            Setting::Numbers(_) | Setting::Credential(_) => Some(setting.value.clone()),
         };
         match value {
             Some(value) => {
@@ -158,7 +158,7 @@ pub(crate) fn check_templates(document: &Document, problems: &mut Problems) {
         let texts = match &setting.value {
             Setting::Text(text) => std::slice::from_ref(text),
             Setting::List(items) => items,
-            Setting::Credential(_) => &[],
+            Setting::Numbers(_) | Setting::Credential(_) => &[],
         };
         for piece in texts.iter().flat_map(|text| pieces(text)) {
             match piece {

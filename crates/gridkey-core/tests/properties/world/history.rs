@@ -136,6 +136,26 @@ impl World {
         self.gone(random, false);
     }
 
+    /// A run broke off after it had said that it would revoke a key, and perhaps after it did.
+    pub fn revocation_unfinished(&mut self, random: &mut Random) {
+        let Some((account, address)) = self.some_owned(random) else { return };
+        let (revoked, hours) = (random.chance(60), random.one_of([0, 1, 50]));
+        let Some(key) = self.owned_mut(&account, &address) else { return };
+        let ids: Vec<KeyId> = key.ids().cloned().collect();
+        let Some(id) = random.pick(&ids) else { return };
+        if let Some(state) = self.states.get_mut(&account) {
+            state.leaving.insert(id.clone(), ago(hours));
+        }
+        if revoked && let Some(read) = self.read_mut(&account) {
+            read.live.remove(&id);
+            read.details.remove(&id);
+        }
+        self.tell(format!(
+            "{id} of `{address}` was to be revoked {hours} h ago{}",
+            if revoked { ", and was" } else { "" }
+        ));
+    }
+
     pub fn tight(&mut self, random: &mut Random) {
         self.tight = Some(u32::try_from(random.below(3)).unwrap());
         self.tell("few slots are free".to_string());

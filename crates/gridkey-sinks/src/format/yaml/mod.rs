@@ -76,18 +76,14 @@ pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<St
     let step = root.as_ref().map_or(2, |root| step_of(text, root));
     let after = match find(root.as_ref(), &names, Purpose::Edit)? {
         Found::Value { map: _, key, value: old } => set_scalar(text, pointer, key, old, value)?,
-        Found::Missing { map, depth } => {
-            let Value::Map { block: true, entries } = &map.value else {
-                let place = name_of(&names, depth);
-                let message = format!(
-                    "{place} is written in braces, where gridkey adds nothing; write it line by line"
-                );
-                return Err(FormatError::new(message));
-            };
-            let first = entries.first().map_or(map.span.start, |(key, _)| key.span.start);
-            let indent = indent_of(text, first).ok_or_else(|| unsafe_edit(pointer))?;
-            add_lines(text, map.end(), &lines(&names[depth..], value, indent, step, end))
-        }
+        Found::Missing { map, depth } => match &map.value {
+            Value::Map { block: true, entries } => {
+                let first = entries.first().map_or(map.span.start, |(key, _)| key.span.start);
+                let indent = indent_of(text, first).ok_or_else(|| unsafe_edit(pointer))?;
+                add_lines(text, map.end(), &lines(&names[depth..], value, indent, step, end))
+            }
+            _ => add_in_braces(text, map, &names[depth..], value).ok_or_else(|| unsafe_edit(pointer))?,
+        },
         Found::Bare { key, depth } => {
             let indent = indent_of(text, key.span.start).ok_or_else(|| unsafe_edit(pointer))?;
             add_lines(text, key.end(), &lines(&names[depth..], value, indent + step, step, end))
@@ -250,6 +246,29 @@ fn entries_of(node: Option<&Node>) -> Option<&[(Node, Node)]> {
     }
 }
 
+/// Adds an entry behind the others of a mapping in braces.
+fn add_in_braces(text: &str, map: &Node, names: &[String], value: &str) -> Option<Zeroizing<String>> {
+    let inside = text[map.span.clone()].strip_prefix('{')?.strip_suffix('}')?;
+    let entries = inside.trim_end();
+    let at = map.span.start + 1 + entries.len();
+    let between = match entries {
+        "" => "",
+        _ if entries.ends_with(',') => " ",
+        _ => ", ",
+    };
+    Some(splice(text, at..at, &join(&[between, &braces(names, value)])))
+}
+
+/// Mappings inside each other around the value, on one line.
+fn braces(names: &[String], value: &str) -> Zeroizing<String> {
+    let Some((name, rest)) = names.split_first() else { return quote(value) };
+    let key = if is_word(name) { Zeroizing::new(name.clone()) } else { quote(name) };
+    match rest {
+        [] => join(&[&key, ": ", &quote(value)]),
+        rest => join(&[&key, ": { ", &braces(rest, value), " }"]),
+    }
+}
+
 /// Mappings inside each other around the value, a line for each.
 fn lines(names: &[String], value: &str, indent: usize, step: usize, end: &str) -> Zeroizing<String> {
     let Some((name, rest)) = names.split_first() else { return Zeroizing::default() };
@@ -389,6 +408,15 @@ last: *x
         ] {
             check_set(before, "/a/b", after);
         }
+        for (before, after) in [
+            ("env: {}   # extra\na: {}\n", "env: {}   # extra\na: {b: \"SG.new\"}\n"),
+            ("a: { }\n", "a: {b: \"SG.new\" }\n"),
+            ("a: {c: 1}\n", "a: {c: 1, b: \"SG.new\"}\n"),
+            ("a: { c: 1, }\n", "a: { c: 1, b: \"SG.new\" }\n"),
+        ] {
+            check_set(before, "/a/b", after);
+        }
+        check_set("{}\n", "/a/no", "{a: { \"no\": \"SG.new\" }}\n");
         let deep = "r:\n  a:\n    c: |\n      text\n  z: 1\n";
         check_set(deep, "/r/a/b", &deep.replace("text\n", "text\n    b: \"SG.new\"\n"));
         check_set("z: 1\n", "/no/a~1b", "z: 1\n\"no\":\n  \"a/b\": \"SG.new\"\n");
@@ -399,7 +427,7 @@ last: *x
         for (text, says) in [
             ("a: SG.x", "`/a` is not a mapping"),
             ("- a\n", "the document is not a mapping"),
-            ("a: {}\n", "`/a` is written in braces"),
+            ("a: {c: 1, # note\n}\n", "`/a/b` cannot be changed without"),
             ("a: &x\n  b: 1\nc: *x\n", "`/a` has an anchor"),
             ("a: {b: &x SG.x}\nc: *x\n", "`/a/b` has an anchor"),
             ("c: &x {b: 1}\na: *x\n", "`/a` is an alias"),

@@ -1,0 +1,73 @@
+//! Files that a tool encrypted: a plain secret in one is a secret in a file that is committed because it is encrypted, and most of
+//! these tools cannot open the file any more once somebody else changed it.
+
+use super::FormatError;
+
+/// What tells a file of each tool, and how a value gets into one. Any of the words, anywhere in the text, is enough: a file
+/// that is encrypted in part is one all the same.
+const TOOLS: [(&str, &[&str], &str); 8] = [
+    ("sops", &["ENC[AES256_GCM,"], "`sops set`"),
+    ("Ansible Vault", &["$ANSIBLE_VAULT;"], "`ansible-vault encrypt_string`"),
+    ("age", &["-----BEGIN AGE ENCRYPTED FILE-----", "age-encryption.org/v1\n"], "`age`"),
+    ("OpenPGP", &["-----BEGIN PGP MESSAGE-----"], "`gpg`"),
+    ("dotenvx", &["DOTENV_PUBLIC_KEY", "DOTENV_VAULT"], "`dotenvx set`"),
+    (
+        "Sealed Secrets",
+        &["kind: SealedSecret", "\"kind\": \"SealedSecret\"", "\"kind\":\"SealedSecret\""],
+        "`kubeseal --raw`",
+    ),
+    ("hiera-eyaml", &["ENC[PKCS7,", "ENC[GPG,"], "`eyaml encrypt`"),
+    ("EJSON", &["\"_public_key\""], "`ejson encrypt`"),
+];
+
+/// # Errors
+/// Where a tool encrypted the text, or a part of it.
+pub(crate) fn refuse(text: &str) -> Result<(), FormatError> {
+    let found = TOOLS.iter().find(|(_, words, _)| words.iter().any(|word| text.contains(word)));
+    let Some((tool, _, with)) = found else { return Ok(()) };
+    Err(FormatError::new(format!(
+        "it is encrypted with {tool}, and a plain secret is not written into it; name another file, or use a `command` \
+         sink that runs {with}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Entry;
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_from_or_written_into_a_file_that_is_encrypted() {
+        for text in [
+            "$ANSIBLE_VAULT;1.1;AES256\n66386439653236336465\n",
+            "a: 1\npassword: !vault |\n  $ANSIBLE_VAULT;1.2;AES256;dev\n  6638\n",
+            "key: ENC[AES256_GCM,data:Zm9v,iv:AA==,tag:AA==,type:str]\nsops:\n  mac: ENC[AES256_GCM,data:AA==]\n",
+            "{\"db\": \"ENC[AES256_GCM,data:Zm9v]\", \"sops\": {\"version\": \"3.9.0\"}}",
+            "DB=ENC[AES256_GCM,data:Zm9v]\nsops_version=3.9.0\n",
+            "-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n-----END AGE ENCRYPTED FILE-----\n",
+            "age-encryption.org/v1\n-> X25519 abc\n",
+            "-----BEGIN PGP MESSAGE-----\n\nhQEM\n",
+            "DOTENV_PUBLIC_KEY_PRODUCTION=\"02ab\"\nHELLO=\"encrypted:BE9\"\n",
+            "DOTENV_VAULT_PRODUCTION=\"abc\"\n",
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec:\n  encryptedData:\n    a: AgB\n",
+            "password: ENC[PKCS7,MIIB]\n",
+            "{\"_public_key\": \"63cc\", \"db\": \"EJ[1:abc]\"}",
+        ] {
+            for entry in
+                [Entry::Variable("KEY".into()), Entry::Json("/key".into()), Entry::Yaml("/key".into())]
+            {
+                for result in [
+                    entry.get(text).map(|_| ()),
+                    entry.set(text, "SG.new").map(|_| ()),
+                    entry.clear(text).map(|_| ()),
+                ] {
+                    let error = result.expect_err(text).to_string();
+                    assert!(error.contains("it is encrypted with"), "{text}: {error}");
+                }
+            }
+        }
+        for text in ["A=1\n", "{}", "kind: Secret\n", "# see ENC in the docs\nA=1\n", ""] {
+            refuse(text).expect(text);
+        }
+    }
+}

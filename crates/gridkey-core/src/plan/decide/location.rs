@@ -13,7 +13,7 @@ use crate::plan::account::{Account, overlap_of};
 use crate::plan::document::change::Note;
 use crate::plan::document::step::Put;
 use crate::plan::findings::{Findings, about};
-use crate::sink::SinkLocation;
+use crate::sink::{SinkKind, SinkLocation};
 use crate::time::later;
 
 impl Account<'_> {
@@ -49,10 +49,17 @@ impl Account<'_> {
             SinkObservation::WriteOnly => SinkContent::Empty,
             SinkObservation::Unreadable(_) if !self.input.options.sinks => SinkContent::Empty,
             SinkObservation::Unreadable(reason) => {
+                let help = match location.at.kind() {
+                    SinkKind::Command => {
+                        "a secret is only made where it can be stored; where `read` fails because nothing is stored yet, name its exit \
+                         code in `absent_exit`, or let it print nothing and end with exit code 0"
+                    }
+                    _ => "make the sink reachable; a secret is only made where it can be stored",
+                };
                 findings.raise(finding(
                     Code::SinkUnreadable,
                     format!("{location} cannot be read: {reason}"),
-                    "make the sink reachable; a secret is only made where it can be stored".to_string(),
+                    help.to_string(),
                 ));
                 SinkContent::Empty
             }

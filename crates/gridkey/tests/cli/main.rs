@@ -14,6 +14,8 @@ mod input;
 mod interruption;
 mod lives;
 mod planner;
+#[path = "../support/process.rs"]
+mod process;
 mod quickstart;
 mod review;
 mod sharing;

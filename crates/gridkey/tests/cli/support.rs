@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use crate::process::gridkey;
+
 /// What the names of files start with that tests use as sinks.
 const SINK_FILES: [&str; 3] = [".env", "backup", "config"];
 
@@ -131,25 +133,6 @@ impl Place {
             }
         }
     }
-}
-
-/// The process, with nothing of the surroundings that it would listen to.
-pub fn gridkey(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gridkey"));
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    for name in [
-        "CI",
-        "GRIDKEY_CONCURRENCY",
-        "GRIDKEY_ENV",
-        "GRIDKEY_MANIFEST",
-        "SENDGRID_API_KEY",
-        "GITHUB_RUN_ID",
-        "CI_PIPELINE_ID",
-    ] {
-        command.env_remove(name);
-    }
-    command.env("NO_COLOR", "1");
-    command
 }
 
 pub fn said(mut command: Command) -> Said {

@@ -1,0 +1,166 @@
+//! One schedule: everything that happens follows from its seed, as far as processes at the same time let it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::orders::{self, ALLOW};
+use crate::project::Project;
+use crate::promises::Promises;
+use crate::run::{self, Ended};
+use crate::site::Site;
+use crate::tally::Tally;
+use crate::weather;
+
+/// How many runs in peace put everything right: one finishes what broke off and makes what it finds wrong, one revokes what
+/// waited for that, and the last has nothing to do.
+const IN_PEACE: usize = 4;
+
+struct Schedule<'a> {
+    random: StdRng,
+    site: Site,
+    projects: [Project; 2],
+    promises: Promises,
+    /// How many processes there were.
+    processes: usize,
+    /// All that is needed to understand what happened.
+    story: String,
+    tally: &'a mut Tally,
+}
+
+/// Plays the schedule of a seed.
+///
+/// # Errors
+/// What happened, and which promises were broken.
+pub async fn play(seed: u64, tally: &mut Tally) -> Result<(), String> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let site = Site::new(seed, &mut random).await;
+    let projects = ["one", "two"].map(|name| Project::new(name, &mut random));
+    let promises = Promises::default();
+    tally.schedules += 1;
+    let schedule = Schedule { random, site, projects, promises, processes: 0, story: String::new(), tally };
+    tokio::task::block_in_place(|| schedule.all())
+        .map_err(|story| format!("=== seed {seed} breaks a promise\n{story}=== end of seed {seed}"))
+}
+
+impl Schedule<'_> {
+    fn all(mut self) -> Result<(), String> {
+        for number in 0..2 {
+            self.write(number);
+        }
+        for round in 1..=self.random.random_range(3..=7) {
+            let _ = writeln!(self.story, "--- round {round}");
+            let broken = self.round();
+            if !broken.is_empty() {
+                return Err(self.broken(&broken));
+            }
+        }
+        let _ = writeln!(self.story, "--- in peace");
+        let broken = self.peace();
+        if broken.is_empty() { Ok(()) } else { Err(self.broken(&broken)) }
+    }
+
+    fn broken(self, broken: &[String]) -> String {
+        format!("{}*** broken:\n*** {}\n", self.story, broken.join("\n*** "))
+    }
+
+    fn write(&mut self, number: usize) {
+        let project = &self.projects[number];
+        let text = project.manifest();
+        self.site.write(&format!("{}/gridkey.yaml", project.name), &text);
+        let _ = writeln!(self.story, "{}/gridkey.yaml:\n{text}", project.name);
+    }
+
+    fn round(&mut self) -> Vec<String> {
+        for number in 0..2 {
+            let edits = self.random.random_range(0..=2);
+            for _ in 0..edits {
+                let edit = self.projects[number].edit(&mut self.random);
+                let _ = writeln!(self.story, "{}: {edit}", self.projects[number].name);
+            }
+            if edits > 0 {
+                self.write(number);
+            }
+        }
+        let orders = orders::orders(&self.site, &self.projects, &mut self.random);
+        for order in orders.iter().filter(|order| order.planned) {
+            let planning = run::one(&self.site, order.project, &order.planning(), &mut self.processes);
+            self.tell(&planning);
+        }
+        let mut faults = weather::faults(&mut self.random);
+        if orders.iter().all(|order| order.end.is_some()) && self.random.random_bool(0.1) {
+            faults.push(weather::silence(&mut self.random));
+        }
+        for fault in &faults {
+            let _ = writeln!(self.story, "fault: {fault:?}");
+        }
+        self.site.server.model().clear_log();
+        self.site.server.model().set_faults(faults);
+        let ended = run::all(&self.site, &orders, &mut self.processes);
+        self.site.server.model().set_faults(Vec::new());
+        self.heard();
+        let mut broken = Vec::new();
+        for ended in &ended {
+            self.tell(ended);
+            broken.extend(ended.broken.iter().map(|broken| format!("{}: {broken}", ended.what)));
+        }
+        let destroyed: BTreeSet<(&str, &str)> =
+            orders.iter().filter_map(|order| Some((order.project, order.destroys?))).collect();
+        broken.extend(self.promises.after_round(&self.site, &self.projects, &destroyed));
+        broken
+    }
+
+    /// What SendGrid heard, to be read in the story.
+    fn heard(&mut self) {
+        for entry in self.site.server.model().log() {
+            let status = entry.status.map_or("no answer".to_string(), |status| status.to_string());
+            let _ = writeln!(self.story, "    {} {} {}: {status}", entry.account, entry.method, entry.target);
+        }
+    }
+
+    fn tell(&mut self, ended: &Ended) {
+        let Ended { what, status, out, err, broken: _ } = ended;
+        let _ = writeln!(self.story, "$ {what}\n{out}{err}({status})");
+        self.tally.count(status.to_string());
+    }
+
+    /// Runs that nothing disturbs, until there is nothing to do.
+    fn peace(&mut self) -> Vec<String> {
+        self.site.settle();
+        let mut broken = Vec::new();
+        for project in ["one", "two"] {
+            let mut runs = 0;
+            let done = loop {
+                runs += 1;
+                self.site.wait_for_due(project);
+                let ended = self.in_peace(project, &[&["apply", "--yes"], &ALLOW[..]].concat());
+                let nothing = ended.out.contains("No changes") && ended.status.success();
+                if nothing || runs == IN_PEACE || !ended.status.success() {
+                    break nothing;
+                }
+            };
+            self.tally.count(format!("{runs} runs in peace"));
+            if !done {
+                broken.push(format!("{project}: {runs} runs in peace did not come to an end"));
+            }
+        }
+        for project in ["one", "two"] {
+            let plan = self.in_peace(project, &["plan", "--detailed-exitcode"]);
+            if !plan.status.success() || !plan.out.contains("No changes") {
+                broken.push(format!("{project}: there is still something to do"));
+            }
+        }
+        broken.extend(self.promises.at_end(&self.site, &self.projects));
+        broken
+    }
+
+    fn in_peace(&mut self, project: &'static str, arguments: &[&str]) -> Ended {
+        self.site.server.model().clear_log();
+        let ended = run::one(&self.site, project, arguments, &mut self.processes);
+        self.heard();
+        self.tell(&ended);
+        ended
+    }
+}

@@ -85,6 +85,9 @@ impl Schedule<'_> {
             }
         }
         let orders = orders::orders(&self.site, &self.projects, &mut self.random);
+        for order in &orders {
+            self.tally.count(format!("gridkey {}", order.arguments[0]));
+        }
         for order in orders.iter().filter(|order| order.planned) {
             let planning = run::one(&self.site, order.project, &order.planning(), &mut self.processes);
             self.tell(&planning);
@@ -116,6 +119,9 @@ impl Schedule<'_> {
     fn heard(&mut self) {
         for entry in self.site.server.model().log() {
             let status = entry.status.map_or("no answer".to_string(), |status| status.to_string());
+            if !status.starts_with('2') {
+                self.tally.count(format!("SendGrid: {status}"));
+            }
             let _ = writeln!(self.story, "    {} {} {}: {status}", entry.account, entry.method, entry.target);
         }
     }

@@ -47,12 +47,25 @@ pub const ALLOW: [&str; 6] =
 
 /// The processes of a round: one, or up to three at the same time.
 pub fn orders(site: &Site, projects: &[Project], random: &mut StdRng) -> Vec<Order> {
+    if random.random_bool(0.15) {
+        return projects.iter().map(|project| everything(site, project, random)).collect();
+    }
     let count = [1, 1, 1, 2, 2, 3][random.random_range(0..6)];
     let orders = (0..count).map(|_| {
         let project = &projects[random.random_range(0..projects.len())];
         order(site, project, random)
     });
     orders.collect()
+}
+
+/// Every key anew, so that the projects meet at the files that they share.
+fn everything(site: &Site, project: &Project, random: &mut StdRng) -> Order {
+    let keys = owned(site, project, false);
+    let rotations = keys.iter().flat_map(|address| ["--rotate", address]);
+    let arguments = ["apply", "--yes"].into_iter().chain(ALLOW).chain(rotations);
+    let arguments = arguments.map(ToString::to_string).collect();
+    let end = random.random_bool(0.3).then(|| end(random));
+    Order { project: project.name, arguments, planned: false, destroys: None, end }
 }
 
 fn order(site: &Site, project: &Project, random: &mut StdRng) -> Order {
@@ -68,7 +81,7 @@ fn order(site: &Site, project: &Project, random: &mut StdRng) -> Order {
             planned = true;
             text(&[&["apply", SAVED], &ALLOW[..]].concat())
         }
-        12..15 => match owned(site, project, false, random) {
+        12..15 => match one_of(owned(site, project, false), random) {
             Some(address) => {
                 let older = ["now", "after-overlap", "hold"][random.random_range(0..3)];
                 text(&[&["rotate", &address, "--revoke-old", older], &ALLOW[..]].concat())
@@ -76,7 +89,7 @@ fn order(site: &Site, project: &Project, random: &mut StdRng) -> Order {
             None => apply,
         },
         15 => text(&["rotate", "--due"]),
-        16 => match owned(site, project, true, random) {
+        16 => match one_of(owned(site, project, true), random) {
             Some(address) if random.random_bool(0.7) => text(&["retire", &address, "--now"]),
             Some(address) => text(&["retire", &address, "--hold", "1h"]),
             None => apply,
@@ -100,17 +113,21 @@ fn order(site: &Site, project: &Project, random: &mut StdRng) -> Order {
     Order { project: project.name, arguments, planned, destroys, end }
 }
 
-/// A key that the manifest wants and state has; `older` says whether one before it has to wait to be revoked.
-fn owned(site: &Site, project: &Project, older: bool, random: &mut StdRng) -> Option<String> {
+/// Keys that the manifest wants and state has; `older` says whether one before it has to wait to be revoked.
+fn owned(site: &Site, project: &Project, older: bool) -> Vec<String> {
     let states = site.states(project.name);
     let has = |wanted: &Wanted| {
         let mut keys = states.iter().map(|(_, state)| &state["keys"][&wanted.address]);
         keys.any(|key| {
-            key.is_object() && (!older || key["retiring"].as_array().is_some_and(|all| !all.is_empty()))
+            let waits = key["retiring"].as_array().is_some_and(|retiring| !retiring.is_empty());
+            key.is_object() && (!older || waits)
         })
     };
-    let owned: Vec<String> = project.wanted().into_iter().filter(has).map(|wanted| wanted.address).collect();
-    (!owned.is_empty()).then(|| owned[random.random_range(0..owned.len())].clone())
+    project.wanted().into_iter().filter(has).map(|wanted| wanted.address).collect()
+}
+
+fn one_of(mut all: Vec<String>, random: &mut StdRng) -> Option<String> {
+    (!all.is_empty()).then(|| all.swap_remove(random.random_range(0..all.len())))
 }
 
 fn end(random: &mut StdRng) -> End {
@@ -128,6 +145,12 @@ fn end(random: &mut StdRng) -> End {
 }
 
 impl Order {
+    /// Whether it is made to stop by a signal that it cannot miss: an interrupt is ignored before a process listens, where
+    /// that was so in what started it.
+    pub fn is_sure_to_end(&self) -> bool {
+        self.end.is_some_and(|end| end.signal != Signal::INT)
+    }
+
     /// The command that saves what it carries out.
     pub fn planning(&self) -> Vec<&'static str> {
         [&["plan", "--out", SAVED], &ALLOW[..]].concat()

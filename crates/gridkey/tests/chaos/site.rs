@@ -20,8 +20,6 @@ pub const ACCOUNTS: [(&str, &str); 3] = [("acme", "acme"), ("beta", "beta"), ("s
 pub const FOREIGN: &str = "made by hand";
 
 const PAUSE: Duration = Duration::from_millis(5);
-const SECOND: Duration = Duration::from_secs(1);
-const SOON: Duration = Duration::from_secs(3);
 
 pub struct Site {
     folder: TempDir,
@@ -128,24 +126,5 @@ impl Site {
             std::thread::sleep(PAUSE);
         }
         self.server.model().settings_mut().read_lag = Duration::ZERO;
-    }
-
-    /// Waits for what comes due in a moment: clocks tell whole seconds, and an overlap may have none.
-    pub fn wait_for_due(&self, project: &str) {
-        let now = Timestamp::now();
-        let soon = now + SOON;
-        let mut latest = now;
-        for (_, state) in self.states(project) {
-            for key in state["keys"].as_object().unwrap().values() {
-                let older = ["retiring", "retiring_locations"].map(|field| key[field].as_array());
-                let times =
-                    older.into_iter().flatten().flatten().map(|older| older["after"].as_str().unwrap());
-                let times = times.map(|time| time.parse::<Timestamp>().unwrap() + SECOND);
-                latest = times.filter(|time| *time < soon).fold(latest, Timestamp::max);
-            }
-        }
-        while Timestamp::now() < latest {
-            std::thread::sleep(PAUSE);
-        }
     }
 }

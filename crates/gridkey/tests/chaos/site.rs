@@ -34,7 +34,6 @@ impl Site {
     pub async fn new(seed: u64, random: &mut StdRng) -> Self {
         let lag = if random.random_bool(0.1) { Duration::from_millis(100) } else { Duration::ZERO };
         let settings = Settings {
-            not_found_is_200: random.random_bool(0.2),
             bare_429: random.random_bool(0.2),
             strict_scopes: random.random_bool(0.3),
             // Windows are short, so that a refusal for the rate is waited out soon.

@@ -90,16 +90,15 @@ pub(crate) fn settle(path: &Path) -> Result<(), Failure> {
     settled().map_err(|error| Failure { at: Effect::SyncFolder, error })
 }
 
-/// Whether a file could be replaced: a temporary one is made beside it, or in the folder nearest to it
-/// that exists, and taken away.
+/// Whether a file could be replaced: a temporary one is made where it is, or in the folder nearest to it that exists.
+/// That one has no name, as nothing clears away what a killed process leaves where no edit comes after it.
 pub(crate) fn probe(path: &Path) -> io::Result<()> {
     let folder = folder_of(path);
-    if folder.exists() {
-        sweep(folder);
-        return temporary_for(path).map(drop);
-    }
     let nearest = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
-    temporary_in(nearest).map(drop)
+    if nearest == folder {
+        sweep(folder);
+    }
+    give_to_owner_of(path, &tempfile::tempfile_in(nearest).map_err(without_name)?)
 }
 
 /// The file that a path means, behind links; a link whose target is missing names the missing file.
@@ -161,20 +160,29 @@ fn without_name(error: io::Error) -> io::Error {
 /// A temporary file that can take the place of `path`, for the same owner.
 fn temporary_for(path: &Path) -> io::Result<NamedTempFile> {
     let temporary = temporary_in(folder_of(path))?;
-    #[cfg(unix)]
-    if let Ok(old) = fs::metadata(path) {
-        use std::os::unix::fs::{MetadataExt, fchown};
-        let new = temporary.as_file().metadata()?;
-        if old.uid() != new.uid() {
-            // Without this, a program that runs as another user would lose its own file.
-            fchown(temporary.as_file(), Some(old.uid()), Some(old.gid())).map_err(|error| {
-                let message =
-                    format!("it belongs to user {}, and could not be given back: {error}", old.uid());
-                io::Error::new(error.kind(), message)
-            })?;
-        }
-    }
+    give_to_owner_of(path, temporary.as_file())?;
     Ok(temporary)
+}
+
+/// Gives a new file to whom the one at `path` belongs; without this, a program that runs as another user would lose its
+/// own file.
+#[cfg(unix)]
+fn give_to_owner_of(path: &Path, new: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let Ok(old) = fs::metadata(path) else { return Ok(()) };
+    if old.uid() == new.metadata()?.uid() {
+        return Ok(());
+    }
+    fchown(new, Some(old.uid()), Some(old.gid())).map_err(|error| {
+        let message = format!("it belongs to user {}, and could not be given back: {error}", old.uid());
+        io::Error::new(error.kind(), message)
+    })
+}
+
+/// Elsewhere, a file is for whom its folder is for.
+#[cfg(not(unix))]
+fn give_to_owner_of(_path: &Path, _new: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Clears away the temporary files that killed processes left; those of live ones are locked.
@@ -271,4 +279,30 @@ fn restrict(file: &File) -> io::Result<()> {
 #[cfg(not(unix))]
 fn restrict(_file: &File) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_has_no_name_that_a_killed_process_could_leave() {
+        let folder = tempfile::tempdir().unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        // A folder's time tells whether a name came or went in it.
+        let was_named = |work: &dyn Fn()| {
+            let handle = File::open(folder.path()).unwrap();
+            handle.set_modified(long_ago).unwrap();
+            work();
+            handle.metadata().unwrap().modified().unwrap() != long_ago
+        };
+        assert!(was_named(&|| drop(temporary_in(folder.path()).unwrap())));
+        if was_named(&|| drop(tempfile::tempfile_in(folder.path()).unwrap())) {
+            eprintln!("skipped: this file system knows no files without names");
+            return;
+        }
+        for path in [".env", "not/there/yet/.env"] {
+            assert!(!was_named(&|| probe(&folder.path().join(path)).unwrap()), "{path}");
+        }
+    }
 }

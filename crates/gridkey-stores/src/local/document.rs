@@ -245,4 +245,17 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_version_tells_an_edit_of_any_byte() {
+        let identity = AccountIdentity { parent: None, region: Default::default(), on_behalf_of: None };
+        let state = AccountState::new(name("mailing"), name("acme"), identity, "lineage".to_string());
+        let bytes = state.to_bytes();
+        let version = version_of(&state, &bytes);
+        for at in 0..bytes.len() {
+            let mut edited = bytes.clone();
+            edited[at] ^= 1;
+            assert_ne!(version_of(&state, &edited), version, "byte {at}");
+        }
+    }
 }

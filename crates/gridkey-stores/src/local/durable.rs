@@ -127,3 +127,29 @@ fn folder_of(path: &Path) -> &Path {
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_temporary_file_is_left_out_where_the_kind_says_enough() {
+        let told = |kind| without_name(io::Error::new(kind, "at `.tmp-acme.json-a1`")).to_string();
+        for kind in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::QuotaExceeded,
+        ] {
+            assert_eq!(told(kind), io::Error::from(kind).to_string());
+        }
+        assert_eq!(told(io::ErrorKind::Other), "at `.tmp-acme.json-a1`");
+    }
+
+    #[test]
+    fn a_bare_name_is_in_the_working_folder() {
+        assert_eq!(folder_of(Path::new("state")), Path::new("."));
+        assert_eq!(folder_of(Path::new("a/state")), Path::new("a"));
+    }
+}

@@ -221,3 +221,20 @@ fn is_at(file: &File, path: &Path) -> bool {
 fn is_at(_file: &File, _path: &Path) -> bool {
     true
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_deleted_or_replaced_is_no_longer_the_one_at_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.lock");
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path));
+        fs::write(&path, "").unwrap();
+        assert!(!is_at(&file, &path));
+    }
+}

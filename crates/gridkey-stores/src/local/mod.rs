@@ -163,3 +163,24 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> String {
     };
     format!("`{}` could not be {what}: {error}{help}", path.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_can_put_right_is_told_with_the_way_out() {
+        for (kind, way_out) in [
+            (io::ErrorKind::PermissionDenied, "; let this user write there"),
+            (io::ErrorKind::ReadOnlyFilesystem, "; let this user write there"),
+            (io::ErrorKind::NotADirectory, "; a part of the path is a file"),
+            (io::ErrorKind::StorageFull, "; free some space"),
+            (io::ErrorKind::QuotaExceeded, "; free some space"),
+        ] {
+            let error = io::Error::from(kind);
+            let told = failed("written", Path::new("state/acme.json"), &error);
+            let says = format!("`state/acme.json` could not be written: {error}{way_out}");
+            assert!(told.starts_with(&says), "{told}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gridkey_core::state::AccountState;
 use gridkey_engine::ports::{StateReader, StateWriter, StoreError, StoreWriteError, Version};
 use tempfile::TempDir;
 
@@ -151,6 +152,12 @@ async fn a_document_in_the_wrong_place_is_refused() {
     assert!(error.contains("of account `acme` of project `mailing`"), "{error}");
     let error = store.write(&name("gamma"), &state(1), None).await.unwrap_err().to_string();
     assert!(error.contains("does not belong to account `gamma`"), "{error}");
+    let other = AccountState { project: name("other"), ..state(1) };
+    let error = store.write(&name("acme"), &other, None).await.unwrap_err().to_string();
+    assert!(error.contains("of project `other` does not belong to account `acme`"), "{error}");
+    fs::write(path(&folder), other.to_bytes()).unwrap();
+    let error = store.read(&name("acme")).await.unwrap_err().to_string();
+    assert!(error.contains("of account `acme` of project `other`"), "{error}");
 }
 
 #[tokio::test]
@@ -165,6 +172,32 @@ async fn a_document_that_was_deleted_is_not_taken_for_one_that_never_was() {
     assert_eq!(store.accounts().await.unwrap(), [name("acme")], "so that nobody passes over it");
     fs::remove_file(path(&folder).with_extension("json.backup")).unwrap();
     assert_eq!(store.read(&name("acme")).await.unwrap(), None);
+}
+
+/// A folder where a document should be, then a file where their folder should be: what they would hold is not known.
+#[tokio::test]
+async fn what_cannot_be_read_is_not_taken_for_what_never_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, acme) = (store(folder.path()), name("acme"));
+    fs::create_dir_all(path(&folder)).unwrap();
+    let read = store.read(&acme).await;
+    assert!(matches!(read, Err(StoreError::Failed(_))), "{read:?}");
+    let written = store.write(&acme, &state(1), None).await;
+    assert!(matches!(written, Err(StoreWriteError::Failed(_))), "{written:?}");
+
+    let documents = path(&folder).parent().unwrap().to_path_buf();
+    fs::remove_dir_all(&documents).unwrap();
+    fs::write(&documents, "").unwrap();
+    let read = store.read(&acme).await;
+    assert!(matches!(read, Err(StoreError::Failed(_))), "{read:?}");
+    let accounts = store.accounts().await;
+    assert!(matches!(accounts, Err(StoreError::Failed(_))), "{accounts:?}");
+    let exists = store.exists().await;
+    assert!(matches!(exists, Err(StoreError::Failed(_))), "{exists:?}");
+    let held = store.holder(&acme).await;
+    assert!(matches!(held, Err(StoreError::Failed(_))), "{held:?}");
+    let written = store.write(&acme, &state(1), None).await;
+    assert!(matches!(written, Err(StoreWriteError::Failed(_))), "{written:?}");
 }
 
 #[tokio::test]

@@ -80,6 +80,20 @@ async fn a_lock_left_by_a_dead_process_is_lifted_with_its_name() {
     assert_eq!(store.lift(&name("acme")).await.unwrap(), None);
 }
 
+/// Between taking the lock and writing the name, for a moment.
+#[tokio::test]
+async fn a_holder_that_has_not_said_its_name_is_one_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    fs::create_dir_all(folder.path().join("state/mailing")).unwrap();
+    let file = fs::File::create(folder.path().join("state/mailing/acme.lock")).unwrap();
+    file.lock().unwrap();
+    let held = store.lock(&name("acme"), holder("mine"), Duration::ZERO).await;
+    let Err(LockError::Held { holder: other, .. }) = held else { panic!("it is held") };
+    assert_eq!(other.who, "a process that has not said who it is");
+    assert!(store.holder(&name("acme")).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn the_same_process_cannot_lock_twice() {
     let folder = tempfile::tempdir().unwrap();

@@ -373,6 +373,33 @@ mod tests {
         CommandSettings { put, read: None, remove: None, absent_exit: Vec::new(), env: Vec::new() }
     }
 
+    /// A lease must outlast the call: a look, then the put, each with its outputs heard out.
+    #[test]
+    fn no_call_is_under_way_for_longer_than_the_deadline() {
+        assert!(DEADLINE >= 2 * (TIME_LIMIT + GRACE));
+    }
+
+    #[test]
+    fn a_command_gets_its_locale_and_what_is_listed_and_no_more() {
+        for (name, env, given) in [
+            ("PATH", &[][..], true),
+            ("LC_ALL", &[], true),
+            ("SENDGRID_API_KEY", &[], false),
+            ("VAULT_ADDR", &["VAULT_ADDR"], true),
+            ("VAULT_TOKEN", &["VAULT_ADDR"], false),
+        ] {
+            let env: Vec<String> = env.iter().map(ToString::to_string).collect();
+            assert_eq!(is_given(OsStr::new(name), &env), given, "{name} {env:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_byte_more_is_kept_than_an_output_may_have() {
+        let mut kept = Vec::new();
+        drain(Some(&[b'x'; 3 * MAX_OUTPUT][..]), &mut kept).await.unwrap();
+        assert_eq!(kept.len(), MAX_OUTPUT + 1);
+    }
+
     #[tokio::test]
     async fn a_slow_command_is_killed_and_its_put_is_unclear() {
         let folder = tempfile::tempdir().unwrap();
@@ -390,11 +417,17 @@ mod tests {
         let commands = Commands::new(folder.path(), Vec::new());
         let secret = Secret::from("SG.new".to_string());
         // It holds both outputs open, and is told to end as soon as the put has.
-        let settings = put("cat > kept; (while [ ! -e done ]; do sleep 0.1; done) &");
+        let settings = put("cat > kept; (while [ ! -e done ]; do sleep 0.1; done; echo > went-on) &");
         let stored = commands.put(&settings, &secret, &SinkContent::Empty);
         let stored = tokio::time::timeout(Duration::from_secs(20), stored).await;
         fs::write(folder.path().join("done"), "").unwrap();
         stored.expect("it ends").unwrap();
+        let went_on = async {
+            while !folder.path().join("went-on").exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), went_on).await.expect("what it left running goes on");
         assert_eq!(fs::read_to_string(folder.path().join("kept")).unwrap(), "SG.new");
         let CommandSettings { put: read, .. } = put("cat kept; sleep 1000 2>&1 & echo $! > left");
         let settings = CommandSettings { read: Some(read), ..put("true") };

@@ -51,3 +51,63 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+impl Stop {
+    /// Told, and with nothing left of the last moment.
+    pub fn over() -> Self {
+        let stop = Self::new(watch::channel(true).1);
+        let noticed = Instant::now().checked_sub(LAST_MOMENT).expect("the machine runs for longer than that");
+        Self { noticed: Arc::new(OnceLock::from(noticed)), ..stop }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Told or not, with all of the last moment or none of it.
+    fn stop(told: bool, is_over: bool) -> (watch::Sender<bool>, Stop) {
+        let (sender, told) = watch::channel(told);
+        let stop = Stop::new(told);
+        let noticed = match is_over {
+            true => Instant::now().checked_sub(LAST_MOMENT),
+            // However slow the machine is.
+            false => Instant::now().checked_add(Duration::from_secs(3600)),
+        };
+        stop.noticed.set(noticed.unwrap()).unwrap();
+        (sender, stop)
+    }
+
+    /// Whether it comes back at once: timers fire in their order.
+    async fn is_over_at_once(stop: &Stop) -> bool {
+        tokio::select! {
+            biased;
+            () = stop.last_moment_is_over() => true,
+            () = tokio::time::sleep(Duration::from_millis(5)) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_goes_on_until_it_is_told_and_for_a_moment_more() {
+        for (told, is_over, goes_on) in
+            [(false, false, true), (false, true, true), (true, false, true), (true, true, false)]
+        {
+            let (_sender, stop) = stop(told, is_over);
+            assert_eq!(stop.may_wait().is_ok(), goes_on, "told {told}, over {is_over}");
+            assert_eq!(!is_over_at_once(&stop).await, goes_on, "told {told}, over {is_over}");
+        }
+        let error = stop(true, true).1.may_wait().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_told_goes_on() {
+        let (sender, stop) = stop(false, true);
+        drop(sender);
+        for stop in [stop, Stop::default()] {
+            stop.may_wait().unwrap();
+            assert!(!is_over_at_once(&stop).await);
+        }
+    }
+}

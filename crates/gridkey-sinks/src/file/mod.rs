@@ -338,6 +338,13 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_is_to_stop_waits_for_no_lock_and_ends_what_it_has_begun() {
+        for effect in Effect::ALL {
+            assert_eq!(Stop::over().before(effect).is_err(), effect == Effect::Lock, "{effect:?}");
+        }
+    }
+
+    #[test]
     fn a_change_by_another_program_meanwhile_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
@@ -360,8 +367,54 @@ mod tests {
         fs::write(&left, "SG.old").unwrap();
         let live = fs::File::create(&used).unwrap();
         live.try_lock().unwrap();
+        // What is called like it in part belongs to others.
+        let others = [".gridkey-notes", "notes.tmp"].map(|name| folder.path().join(name));
+        others.iter().for_each(|other| fs::write(other, "kept").unwrap());
         place(&folder).check(&mut || Ok(())).unwrap();
         assert!(!left.exists() && used.exists());
+        assert!(others.iter().all(|other| other.exists()));
+    }
+
+    #[test]
+    fn clearing_what_is_not_there_leaves_the_file_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        fs::write(&place.path, "A=1\n").unwrap();
+        let mut edits = Vec::new();
+        let mut note = |effect| {
+            edits.push(effect);
+            Ok(())
+        };
+        place.remove(&mut note).unwrap();
+        assert_eq!(edits, []);
+        fs::remove_file(&place.path).unwrap();
+        place.remove(&mut |_| Err(io::Error::other("there is nothing to do"))).unwrap();
+        assert!(!place.path.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_for_a_secret_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        fs::File::create(&place.path).unwrap().set_len(MAX_BYTES + (1 << 20)).unwrap();
+        let error = place.put(&put(), &mut |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("it has 17 MiB, and a file for a secret at most 16"), "{error}");
+    }
+
+    #[test]
+    fn what_a_person_can_put_right_is_told_with_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, way_out) in [
+            (io::ErrorKind::PermissionDenied, "; let this user read and write it"),
+            (io::ErrorKind::ReadOnlyFilesystem, "; name a file that is not on a read-only file system"),
+            (io::ErrorKind::NotADirectory, "; a part of the path is a file"),
+            (io::ErrorKind::StorageFull, "; free some space"),
+            (io::ErrorKind::QuotaExceeded, "; free some space"),
+        ] {
+            let error = io::Error::from(kind);
+            let told = place(&folder).cannot("be written", &error).to_string();
+            assert!(told.contains(&format!(".env` cannot be written: {error}{way_out}")), "{told}");
+        }
     }
 
     #[test]
@@ -415,5 +468,6 @@ mod tests {
         let (written, refused) = done.recv_timeout(std::time::Duration::from_secs(20)).expect("an end");
         written.unwrap();
         assert!(matches!(refused, Err(FileError::Refused(_))), "{refused:?}");
+        assert!(folder.path().join(".gridkey-pipe.tmp").exists(), "it is nothing that a run left");
     }
 }

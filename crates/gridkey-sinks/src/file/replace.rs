@@ -281,10 +281,11 @@ fn restrict(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_probe_has_no_name_that_a_killed_process_could_leave() {
         let folder = tempfile::tempdir().unwrap();
@@ -304,5 +305,26 @@ mod tests {
         for path in [".env", "not/there/yet/.env"] {
             assert!(!was_named(&|| probe(&folder.path().join(path)).unwrap()), "{path}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_temporary_file_is_left_out_where_the_kind_says_enough() {
+        let told = |kind| without_name(io::Error::new(kind, "at `.gridkey-a1.tmp`")).to_string();
+        for kind in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::QuotaExceeded,
+        ] {
+            assert_eq!(told(kind), io::Error::from(kind).to_string());
+        }
+        assert_eq!(told(io::ErrorKind::Other), "at `.gridkey-a1.tmp`");
+    }
+
+    #[test]
+    fn a_bare_name_is_in_the_working_folder() {
+        assert_eq!(folder_of(Path::new(".env")), Path::new("."));
+        assert_eq!(folder_of(Path::new("apps/.env")), Path::new("apps"));
     }
 }

@@ -52,6 +52,13 @@ async fn looking_and_checking_make_and_change_nothing() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// A lease is counted against it: no effect may be begun that could outlast the lock.
+#[tokio::test]
+async fn a_call_has_a_deadline_that_leaves_time_for_a_command_and_a_look_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(sinks(&folder).deadline() >= std::time::Duration::from_secs(60));
+}
+
 #[tokio::test]
 async fn a_put_refuses_what_it_did_not_expect_unless_it_is_that_key() {
     let folder = tempfile::tempdir().unwrap();

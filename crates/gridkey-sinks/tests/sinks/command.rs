@@ -10,6 +10,7 @@ use gridkey_core::SinkSettings;
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::sink::CommandSettings;
 use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_engine::secret::Secret;
 use gridkey_sinks::Sinks;
 
 use super::{at, holds, key, secret};
@@ -167,6 +168,25 @@ async fn a_failing_put_is_unclear_and_what_it_said_shows_no_secret() {
     assert!(message.starts_with("`sh` ended with exit code 3: bad SG.… and …; SG.…"), "{message}");
     assert!(!message.contains("aaaa") && !message.contains('\u{1b}'), "{message}");
     assert!(unclear("kill -9 $$").await.contains("signal"));
+}
+
+#[tokio::test]
+async fn a_failing_remove_has_cleared_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = command("cat > stored", None, Some("echo no access >&2; exit 1"));
+    let removed = sinks(folder.path()).remove(&location).await;
+    let says = "`sh` ended with exit code 1: no access";
+    assert!(matches!(&removed, Err(SinkError::Failed(message)) if message == says), "{removed:?}");
+}
+
+/// The secret is longer than a pipe, so that it waits to be read.
+#[tokio::test]
+async fn a_put_that_does_not_read_its_secret_has_not_stored_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = Secret::from("x".repeat(1 << 20));
+    let put = sinks(folder.path()).put(&command("true", None, None), &long, &SinkContent::Empty).await;
+    let says = "`sh` ended well without reading the secret";
+    assert!(matches!(&put, Err(PutError::Unclear(message)) if message == says), "{put:?}");
 }
 
 #[tokio::test]

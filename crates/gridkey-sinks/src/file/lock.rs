@@ -148,4 +148,18 @@ mod tests {
         lock(folder.path(), &mut always).unwrap();
         assert!(STUCK.lock().unwrap().is_empty(), "one that was given back is like any other");
     }
+
+    /// A run that waited for it would go on with a lock that no other run sees.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_deleted_or_replaced_is_no_longer_the_one_at_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path));
+        fs::write(&path, "").unwrap();
+        assert!(!is_at(&file, &path));
+    }
 }

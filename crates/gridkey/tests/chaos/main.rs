@@ -19,11 +19,13 @@ mod run;
 mod schedule;
 mod site;
 mod tally;
+mod watch;
 mod weather;
 
 use std::time::{Duration, Instant};
 
 use tally::Tally;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long schedules are begun where nobody says how many.
 const LONG_ENOUGH: Duration = Duration::from_secs(25);
@@ -32,8 +34,19 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
+/// An interrupt that is ignored here, as in what a shell runs in the background, would be ignored by every process from its
+/// start on. One that is listened for is not handed down.
+fn hand_down_no_ignored_interrupt() {
+    let mut interrupts = signal(SignalKind::interrupt()).unwrap();
+    tokio::spawn(async move {
+        interrupts.recv().await;
+        std::process::exit(130);
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_breaks_off_is_put_right_in_peace() {
+    hand_down_no_ignored_interrupt();
     let seed = number("GRIDKEY_CHAOS_SEED");
     let schedules = number("GRIDKEY_CHAOS_SCHEDULES").or(seed.map(|_| 1));
     let first = seed.unwrap_or_default();

@@ -145,12 +145,6 @@ fn end(random: &mut StdRng) -> End {
 }
 
 impl Order {
-    /// Whether it is made to stop by a signal that it cannot miss: an interrupt is ignored before a process listens, where
-    /// that was so in what started it.
-    pub fn is_sure_to_end(&self) -> bool {
-        self.end.is_some_and(|end| end.signal != Signal::INT)
-    }
-
     /// The command that saves what it carries out.
     pub fn planning(&self) -> Vec<&'static str> {
         [&["plan", "--out", SAVED], &ALLOW[..]].concat()

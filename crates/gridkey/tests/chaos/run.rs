@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::orders::{End, Moment, Order};
 use crate::site::Site;
+use crate::watch::Watch;
 
 /// Three seconds are promised after a signal, two more for an answer that does not come; the rest is for a machine
 /// that is busy.
@@ -46,24 +47,31 @@ struct Running<'a> {
 }
 
 /// Runs them at the same time; `number` tells what they say from that of others.
-pub fn all(site: &Site, orders: &[Order], number: &mut usize) -> Vec<Ended> {
+pub fn all(site: &Site, orders: &[Order], number: &mut usize, watch: &mut Watch) -> Vec<Ended> {
     let start = |order| Running::start(site, order, number);
     let mut running: Vec<Running<'_>> = orders.iter().map(start).collect();
     while running.iter().any(|running| running.ended.is_none()) {
-        let heard = site.server.model().log().len();
+        let heard = watch.look(site);
         for running in running.iter_mut().filter(|running| running.ended.is_none()) {
             running.look(heard);
         }
         std::thread::sleep(PAUSE);
     }
+    watch.look(site);
     running.into_iter().map(Running::ended).collect()
 }
 
 /// Runs one in peace.
-pub fn one(site: &Site, project: &'static str, arguments: &[&str], number: &mut usize) -> Ended {
+pub fn one(
+    site: &Site,
+    project: &'static str,
+    arguments: &[&str],
+    number: &mut usize,
+    watch: &mut Watch,
+) -> Ended {
     let arguments = arguments.iter().map(ToString::to_string).collect();
     let order = Order { project, arguments, planned: false, destroys: None, end: None };
-    all(site, &[order], number).remove(0)
+    all(site, &[order], number, watch).remove(0)
 }
 
 impl<'a> Running<'a> {

@@ -8,12 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::orders::{self, ALLOW, Order};
+use crate::orders::{self, ALLOW};
 use crate::project::Project;
 use crate::promises::Promises;
 use crate::run::{self, Ended};
 use crate::site::Site;
 use crate::tally::Tally;
+use crate::watch::Watch;
 use crate::weather;
 
 /// How many runs in peace put everything right: one finishes what broke off and makes what it finds wrong, one or two come too early
@@ -93,12 +94,16 @@ impl Schedule<'_> {
         for order in &orders {
             self.tally.count(format!("gridkey {}", order.arguments[0]));
         }
+        let destroyed: BTreeSet<(&str, &str)> =
+            orders.iter().filter_map(|order| Some((order.project, order.destroys?))).collect();
         for order in orders.iter().filter(|order| order.planned) {
-            let planning = run::one(&self.site, order.project, &order.planning(), &mut self.processes);
+            let mut watch = Watch::new(&self.site, &self.projects, &destroyed);
+            let planning =
+                run::one(&self.site, order.project, &order.planning(), &mut self.processes, &mut watch);
             self.tell(&planning);
         }
         let mut faults = weather::faults(&mut self.random);
-        if orders.iter().all(Order::is_sure_to_end) && self.random.random_bool(0.15) {
+        if orders.iter().all(|order| order.end.is_some()) && self.random.random_bool(0.15) {
             faults.push(weather::silence(&mut self.random));
         }
         for fault in &faults {
@@ -106,7 +111,8 @@ impl Schedule<'_> {
         }
         self.site.server.model().clear_log();
         self.site.server.model().set_faults(faults);
-        let ended = run::all(&self.site, &orders, &mut self.processes);
+        let mut watch = Watch::new(&self.site, &self.projects, &destroyed);
+        let ended = run::all(&self.site, &orders, &mut self.processes, &mut watch);
         self.site.server.model().set_faults(Vec::new());
         self.heard();
         let mut broken = Vec::new();
@@ -114,8 +120,7 @@ impl Schedule<'_> {
             self.tell(ended);
             broken.extend(ended.broken.iter().map(|broken| format!("{}: {broken}", ended.what)));
         }
-        let destroyed: BTreeSet<(&str, &str)> =
-            orders.iter().filter_map(|order| Some((order.project, order.destroys?))).collect();
+        broken.extend(watch.broken);
         broken.extend(self.promises.after_round(&self.site, &self.projects, &destroyed));
         broken
     }
@@ -145,7 +150,7 @@ impl Schedule<'_> {
             let mut runs = 0;
             let done = loop {
                 runs += 1;
-                let ended = self.in_peace(project, &[&["apply", "--yes"], &ALLOW[..]].concat());
+                let ended = self.in_peace(project, &[&["apply", "--yes"], &ALLOW[..]].concat(), &mut broken);
                 let waited = wait_for_due(&ended.out);
                 let nothing = ended.out.contains("No changes") && ended.status.success() && !waited;
                 if nothing || runs == IN_PEACE || !ended.status.success() {
@@ -158,7 +163,7 @@ impl Schedule<'_> {
             }
         }
         for project in ["one", "two"] {
-            let plan = self.in_peace(project, &["plan", "--detailed-exitcode"]);
+            let plan = self.in_peace(project, &["plan", "--detailed-exitcode"], &mut broken);
             if !plan.status.success() || !plan.out.contains("No changes") {
                 broken.push(format!("{project}: there is still something to do"));
             }
@@ -167,9 +172,11 @@ impl Schedule<'_> {
         broken
     }
 
-    fn in_peace(&mut self, project: &'static str, arguments: &[&str]) -> Ended {
+    fn in_peace(&mut self, project: &'static str, arguments: &[&str], broken: &mut Vec<String>) -> Ended {
         self.site.server.model().clear_log();
-        let ended = run::one(&self.site, project, arguments, &mut self.processes);
+        let mut watch = Watch::new(&self.site, &self.projects, &BTreeSet::new());
+        let ended = run::one(&self.site, project, arguments, &mut self.processes, &mut watch);
+        broken.extend(watch.broken);
         self.heard();
         self.tell(&ended);
         ended

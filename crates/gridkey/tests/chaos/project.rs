@@ -75,13 +75,16 @@ pub struct Project {
     moved: Vec<(&'static str, &'static str)>,
     /// Names that keys once had: what a key has left may still hold its secret.
     left: BTreeSet<&'static str>,
+    /// Names that keys ever had: what is removed from the manifest may still be there, so nothing can move to its place.
+    used: BTreeSet<&'static str>,
 }
 
 impl Project {
     pub fn new(name: &'static str, random: &mut StdRng) -> Self {
         let accounts = BTreeMap::from([("dev", "acme"), ("eu", "beta"), ("prod", "shop")]);
-        let (wishes, moved, left) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
-        let mut project = Self { name, wishes, accounts, moved, left };
+        let (wishes, moved) = (BTreeMap::new(), Vec::new());
+        let (left, used) = (BTreeSet::new(), BTreeSet::new());
+        let mut project = Self { name, wishes, accounts, moved, left, used };
         for _ in 0..random.random_range(1..=2) {
             project.add(random);
         }
@@ -148,7 +151,8 @@ impl Project {
     }
 
     fn add(&mut self, random: &mut StdRng) -> String {
-        let Some(key) = self.free(random) else { return "nothing".to_string() };
+        let free = |name: &&'static str| !self.wishes.contains_key(name) && !self.left.contains(name);
+        let Some(key) = name(free, random) else { return "nothing".to_string() };
         let wish = Wish {
             environments: several(&ENVIRONMENTS, random),
             access: some(&ACCESS, random),
@@ -158,22 +162,18 @@ impl Project {
         };
         let said = format!("add {key}: {wish:?}");
         self.wishes.insert(key, wish);
+        self.used.insert(key);
         said
     }
 
     fn rename(&mut self, key: &'static str, random: &mut StdRng) -> String {
-        let Some(to) = self.free(random) else { return "nothing".to_string() };
+        let Some(to) = name(|name| !self.used.contains(name), random) else { return "nothing".to_string() };
         let wish = self.wishes.remove(key).unwrap();
         self.wishes.insert(to, wish);
+        self.used.insert(to);
         self.moved.push((key, to));
         self.left.insert(key);
         format!("move {key} to {to}")
-    }
-
-    fn free(&self, random: &mut StdRng) -> Option<&'static str> {
-        let free = |name: &&'static str| !self.wishes.contains_key(name) && !self.left.contains(name);
-        let free: Vec<&'static str> = NAMES.into_iter().filter(free).collect();
-        (!free.is_empty()).then(|| some(&free, random))
     }
 
     pub fn manifest(&self) -> String {
@@ -202,6 +202,11 @@ impl Project {
             self.name
         )
     }
+}
+
+fn name(fits: impl Fn(&&'static str) -> bool, random: &mut StdRng) -> Option<&'static str> {
+    let names: Vec<&'static str> = NAMES.into_iter().filter(fits).collect();
+    (!names.is_empty()).then(|| some(&names, random))
 }
 
 fn some<T: Copy>(all: &[T], random: &mut StdRng) -> T {

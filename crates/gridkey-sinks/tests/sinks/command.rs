@@ -244,6 +244,7 @@ async fn a_program_that_is_not_there_is_found_by_the_check_and_refused_by_the_pu
     let nothing = at(SinkSettings::Command(CommandSettings {
         put: Vec::new(),
         read: None,
+        absent_exit: Vec::new(),
         remove: None,
         env: Vec::new(),
     }));

@@ -49,17 +49,10 @@ impl Account<'_> {
             SinkObservation::WriteOnly => SinkContent::Empty,
             SinkObservation::Unreadable(_) if !self.input.options.sinks => SinkContent::Empty,
             SinkObservation::Unreadable(reason) => {
-                let help = match location.at.kind() {
-                    SinkKind::Command => {
-                        "a secret is only made where it can be stored; where `read` fails because nothing is stored yet, name its exit \
-                         code in `absent_exit`, or let it print nothing and end with exit code 0"
-                    }
-                    _ => "make the sink reachable; a secret is only made where it can be stored",
-                };
                 findings.raise(finding(
                     Code::SinkUnreadable,
                     format!("{location} cannot be read: {reason}"),
-                    help.to_string(),
+                    until_readable(location.at.kind()).to_string(),
                 ));
                 SinkContent::Empty
             }
@@ -190,4 +183,15 @@ impl Account<'_> {
 /// is safe before one is tried that never tells.
 pub(crate) fn readable_first(puts: &mut [Put]) {
     puts.sort_by_key(|put| !put.location.at.is_readable());
+}
+
+/// What to do about a sink that cannot be read.
+fn until_readable(kind: SinkKind) -> &'static str {
+    match kind {
+        SinkKind::Command => {
+            "a secret is only made where it can be stored; where `read` fails because nothing is stored yet, name its exit code in \
+             `absent_exit`, or let it print nothing and end with exit code 0"
+        }
+        _ => "make the sink reachable; a secret is only made where it can be stored",
+    }
 }

@@ -123,12 +123,7 @@ impl Commands {
             if settings.absent_exit.iter().any(says_absent) {
                 return Ok(Held::Nothing);
             }
-            let failure = failure(argv, settings, status, &errors, None);
-            let help = match status.code().filter(|_| settings.absent_exit.is_empty()) {
-                Some(code) => format!(" (where that says that nothing is stored: `absent_exit: [{code}]`)"),
-                None => String::new(),
-            };
-            return Err(SinkError::Failed(format!("{failure}{help}")));
+            return Err(SinkError::Failed(failure(argv, settings, status, &errors, None)));
         }
         if output.len() > MAX_OUTPUT {
             let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is not a key", argv[0]);

@@ -15,10 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use strum::VariantArray;
 
-use crate::stage::{
-    READABLE, Stage, begun_and_wanted_no_more, into_another_account, lives, replaced_at_the_limit, stage,
-    stages,
-};
+use crate::stage::{READABLE, Stage, all_stages, into_another_account, lives, stage, stages};
 
 const THREADS: usize = 2;
 
@@ -173,15 +170,60 @@ fn single_faults(stages: &[Stage]) -> Vec<(usize, BTreeMap<usize, Fault>, bool)>
 
 #[test]
 fn every_effect_may_fail_in_every_way() {
-    let mut all: Vec<Stage> = stages(100).into();
-    all.extend(lives());
-    all.extend(into_another_account());
-    all.push(replaced_at_the_limit());
-    all.push(begun_and_wanted_no_more());
+    let all = all_stages();
     let schedules = single_faults(&all);
     let carried_out = check_all("single faults", &all, schedules);
     let missing: Vec<String> = everything_there_is().difference(&carried_out).cloned().collect();
     assert_eq!(missing, Vec::<String>::new(), "no stage puts these to the test");
+}
+
+/// One fault at every effect of every stage.
+fn one_of(faults: &[Fault], stages: &[Stage]) -> Vec<(usize, BTreeMap<usize, Fault>, bool)> {
+    let mut schedules = Vec::new();
+    for (index, stage) in stages.iter().enumerate() {
+        for effect in 0..effects(stage) {
+            schedules.extend(faults.iter().map(|fault| (index, BTreeMap::from([(effect, *fault)]), false)));
+        }
+    }
+    schedules
+}
+
+/// What is tried again may fail again, and at the last try it must not be believed.
+#[test]
+fn every_effect_may_fail_at_every_attempt() {
+    let all = all_stages();
+    all.iter().for_each(|stage| stage.world.lock().lasting = true);
+    let schedules = one_of(&[Fault::Refused, Fault::LostBefore, Fault::AnswerLost], &all);
+    check_all("faults that last", &all, schedules);
+}
+
+/// With answers so slow that the lease has to be renewed before whatever comes next, and told to stop in the middle.
+#[test]
+fn every_effect_may_be_slow_and_at_every_one_a_run_may_be_told_to_stop() {
+    let all = all_stages();
+    let schedules = one_of(&[Fault::Slow, Fault::Interrupted], &all);
+    check_all("slow or interrupted", &all, schedules);
+}
+
+/// A read that fails says nothing: it is as if the run had not looked.
+#[test]
+fn every_read_may_get_no_answer() {
+    for stage in all_stages() {
+        let undisturbed = stage.world.fork();
+        block_on(undisturbed.run(2, &stage.manifest, &stage.options()));
+        let (first, end) = (stage.world.lock().reads, undisturbed.lock().reads);
+        assert!(first < end, "{}: nothing was read", stage.name);
+        for read in first..end {
+            let world = stage.world.fork();
+            world.lock().unanswered.insert(read);
+            let Stage { name, world: _, manifest, requests, approval: _, edit } = &stage;
+            let (manifest, requests) = (manifest.clone(), requests.clone());
+            let disturbed = Stage { name, world, manifest, requests, approval: None, edit: *edit };
+            if let Err(broken) = check(&disturbed, &BTreeMap::new(), false) {
+                panic!("read {read}: {broken}");
+            }
+        }
+    }
 }
 
 /// Every action, and every kind of step that the schema of plans knows.

@@ -7,6 +7,8 @@
 )]
 
 mod crash;
+mod last_looks;
+mod lease;
 mod names;
 mod observe;
 mod order;

@@ -1,7 +1,7 @@
 //! What a plan looks at, and with what.
 
 use futures::executor::block_on;
-use gridkey_core::inventory::KeyDetail;
+use gridkey_core::inventory::{AccountInventory, KeyDetail};
 use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Action, Code};
 use gridkey_tests::world::{Ended, OVERLAP, RunOptions, Wanted, World, WorldManifest, acme};
@@ -37,6 +37,25 @@ fn an_older_key_that_waits_to_be_revoked_is_looked_at_too() {
         ids.map(|id| matches!(read.details.get(id), Some(KeyDetail::Scopes(_)))).collect()
     };
     assert_eq!(looked_at, [true, true]);
+}
+
+/// "Missing" is what SendGrid says of a key; a key that could not be looked at may well be there.
+#[test]
+fn an_account_with_a_read_that_failed_is_unreadable_and_no_key_of_it_is_missing() {
+    let manifest = mailer();
+    let world = World::new(10);
+    world.pass(OVERLAP);
+    apply(&world, 1, &manifest);
+    world.pass(OVERLAP);
+    // The list, and the look at the one key.
+    for read in 0..2 {
+        let world = world.fork();
+        let first = world.lock().reads;
+        world.lock().unanswered.insert(first + read);
+        let inventory = block_on(world.observe(&manifest, &RunOptions::default()));
+        let account = &inventory.accounts[&acme()];
+        assert!(matches!(account, AccountInventory::Unreadable(_)), "read {read}: {account:?}");
+    }
 }
 
 #[test]

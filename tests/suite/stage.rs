@@ -323,3 +323,13 @@ pub fn begun_and_wanted_no_more() -> Stage {
     let name = "begun and wanted no more";
     Stage { name, world, manifest, requests: Requests::default(), approval: None, edit: None }
 }
+
+/// Every stage there is.
+pub fn all_stages() -> Vec<Stage> {
+    let mut all: Vec<Stage> = stages(100).into();
+    all.extend(lives());
+    all.extend(into_another_account());
+    all.push(replaced_at_the_limit());
+    all.push(begun_and_wanted_no_more());
+    all
+}

@@ -128,4 +128,15 @@ mod tests {
         pacer.heard(Operation::List, &Behalf::Own, headers(Some("1"), Some("1003")), 1_000, elapsed);
         assert_eq!(pacer.wait(Operation::List, &Behalf::Own, elapsed), Duration::ZERO);
     }
+    #[test]
+    fn a_window_that_seems_to_end_far_ahead_is_waited_for_a_minute_at_most() {
+        let pacer = Pacer::default();
+        let elapsed = Duration::from_secs(50);
+        for (reset, wait) in [("1060", 60), ("1061", 60), ("99999999999", 60), ("1e30", 60), ("900", 0)] {
+            let headers = headers(Some("0"), Some(reset));
+            pacer.heard(Operation::List, &Behalf::Own, headers, 1_000, elapsed);
+            let waits = pacer.wait(Operation::List, &Behalf::Own, elapsed);
+            assert_eq!(waits, Duration::from_secs(wait), "{reset}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gridkey_core::inventory::UnreadableReason;
 use gridkey_core::{Access, KeyId, Name, Scope, Scopes};
 use gridkey_engine::Secret;
 use gridkey_engine::ports::{
@@ -85,10 +86,17 @@ impl Inner {
     }
 }
 
+fn no_answer() -> ReadError {
+    ReadError { reason: UnreadableReason::Unavailable, message: "connection reset".to_string() }
+}
+
 #[async_trait]
 impl AccountReader for AccountPort {
     async fn list(&self) -> Result<Listing, ReadError> {
         let mut inner = self.process.live().await;
+        if !inner.is_answered(|| "a list".to_string()) {
+            return Err(no_answer());
+        }
         let listing = inner.list(&self.account);
         let run = self.process.run;
         inner.log(|| format!("r{run} list {:?}", listing.keys.values()));
@@ -96,7 +104,10 @@ impl AccountReader for AccountPort {
     }
 
     async fn held(&self, id: &KeyId) -> Result<Option<HeldKey>, ReadError> {
-        let inner = self.process.live().await;
+        let mut inner = self.process.live().await;
+        if !inner.is_answered(|| format!("a look at {id}")) {
+            return Err(no_answer());
+        }
         Ok(inner
             .keys
             .get(id)
@@ -106,7 +117,9 @@ impl AccountReader for AccountPort {
     }
 
     async fn grantable(&self) -> Result<BTreeSet<Scope>, ReadError> {
-        let _alive = self.process.live().await;
+        if !self.process.live().await.is_answered(|| "what can be granted".to_string()) {
+            return Err(no_answer());
+        }
         let scopes = ["mail.send", "stats.read", "templates.read", "api_keys.create", "2fa_required"];
         // The managing key has Full Access, which is known by how much it holds.
         let others = (0..200).map(|number| Scope::new(format!("other.{number}")));

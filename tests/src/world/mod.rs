@@ -20,6 +20,7 @@ use gridkey_core::state::AccountState;
 use gridkey_core::{Access, KeyId, LocationId, Name, Scope};
 use gridkey_engine::ports::Timer;
 use jiff::Timestamp;
+use strum::VariantArray;
 
 pub use manifest::{Wanted, WorldManifest, location};
 pub use run::{Ended, RunOptions};
@@ -46,7 +47,7 @@ pub const PLANS: u64 = 0;
 pub const LEASE: Duration = Duration::from_secs(60);
 
 /// Something that changes the world outside of the runner's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum Effect {
     Create,
     Rename,
@@ -55,6 +56,20 @@ pub enum Effect {
     Put,
     Remove,
     StateWrite,
+}
+
+impl Effect {
+    /// Whether it can belong to the step of a change that another one was in the middle of.
+    fn may_follow(self, at: Self) -> bool {
+        match at {
+            Self::Create | Self::Put | Self::StateWrite => {
+                matches!(self, Self::Put | Self::Rename | Self::StateWrite)
+            }
+            Self::Rename | Self::Update => self == Self::StateWrite,
+            Self::Delete => matches!(self, Self::Delete | Self::Remove | Self::StateWrite),
+            Self::Remove => matches!(self, Self::Remove | Self::StateWrite),
+        }
+    }
 }
 
 /// The ways in which an effect can fail.
@@ -79,6 +94,10 @@ pub enum Fault {
     /// It happens, and the answer is heard only after the runner stood still so long that its lock was
     /// lifted and another run did the work.
     Stalled,
+    /// It happens, and the answer takes so long that the lease has less left than a further request may take.
+    Slow,
+    /// It happens, and the run is told to stop meanwhile.
+    Interrupted,
 }
 
 impl Fault {
@@ -169,6 +188,21 @@ pub struct Inner {
     pub effects: Vec<Effect>,
     /// What fails, by the number of the effect.
     pub schedule: BTreeMap<usize, Fault>,
+    /// Whether what fails goes on failing: at every further effect of its kind, until the run ends.
+    pub lasting: bool,
+    failing: Option<(u64, Effect, Fault)>,
+    /// What each run asked for, in order.
+    pub asked: Vec<(u64, Effect)>,
+    /// At which effect each run was told to stop.
+    told_to_stop: BTreeMap<u64, Effect>,
+    /// How many reads there have been, of accounts and of locations.
+    pub reads: usize,
+    /// Reads that get no answer, by their number.
+    pub unanswered: BTreeSet<usize>,
+    /// Locations that are found not to be ready.
+    pub not_ready: BTreeSet<LocationId>,
+    /// Until when each run may count on each lock.
+    leases: BTreeMap<(u64, Name), Duration>,
     /// Whether reads are as stale as they may be.
     pub stale: bool,
     /// Reads of sinks that fail, counted down.
@@ -205,6 +239,8 @@ pub struct Process {
     stalled: Arc<AtomicBool>,
     /// What stands still, to be woken when it goes on.
     asleep: Arc<Mutex<Vec<Waker>>>,
+    /// Tells the run to stop.
+    interrupt: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// What the runner hears of an effect.
@@ -238,8 +274,9 @@ impl World {
 }
 
 impl Process {
-    pub fn new(world: &World, run: u64) -> Self {
+    pub fn new(world: &World, run: u64, interrupt: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
+            interrupt: Arc::new(interrupt),
             world: world.clone(),
             run,
             dead: Arc::default(),
@@ -276,6 +313,10 @@ impl Process {
         let fate = self.live().await.effect(self.run, effect, what, flight);
         match fate {
             Fate::Answers(answer) => answer,
+            Fate::Interrupts => {
+                (self.interrupt)();
+                Answer::Done
+            }
             Fate::Dies => {
                 self.dead.store(true, Ordering::Relaxed);
                 futures::future::pending().await
@@ -299,6 +340,7 @@ impl Process {
 /// What becomes of the runner that asked for an effect.
 enum Fate {
     Answers(Answer),
+    Interrupts,
     Dies,
     Stalls,
 }
@@ -307,7 +349,13 @@ impl Inner {
     fn effect(&mut self, run: u64, effect: Effect, what: &str, flight: Flight) -> Fate {
         let number = self.effects.len();
         self.effects.push(effect);
-        let fault = self.schedule.remove(&number);
+        self.asked.push((run, effect));
+        self.may_be_begun(run, effect, &flight);
+        let lasts = self.failing.filter(|(failing, what, _)| (*failing, *what) == (run, effect));
+        let fault = self.schedule.remove(&number).or(lasts.map(|(_, _, fault)| fault));
+        if let (Some(fault), true) = (fault, self.lasting) {
+            self.failing = Some((run, effect, fault));
+        }
         match fault {
             Some(fault) => self.log(|| format!("r{run} #{number} {what}: {fault:?}")),
             None => self.log(|| format!("r{run} #{number} {what}")),
@@ -348,6 +396,52 @@ impl Inner {
                 self.land(flight);
                 Fate::Stalls
             }
+            Some(Fault::Slow) => {
+                self.land(flight);
+                let until = self.leases.iter().filter(|((of, _), _)| *of == run).map(|(_, until)| *until);
+                let late = until.min().unwrap_or_default().saturating_sub(DEADLINE / 2);
+                self.pass(late.saturating_sub(self.now));
+                Fate::Answers(Answer::Done)
+            }
+            Some(Fault::Interrupted) => {
+                self.land(flight);
+                self.told_to_stop.insert(run, effect);
+                Fate::Interrupts
+            }
+        }
+    }
+
+    /// Breaks a promise where an effect must not be begun now: with a lease that may end before it, or as a new step of
+    /// a run that was told to stop.
+    fn may_be_begun(&mut self, run: u64, effect: Effect, flight: &Flight) {
+        let account = match flight {
+            Flight::Create { account, .. } => Some(account),
+            Flight::Rename { id, .. } | Flight::Update { id, .. } | Flight::Delete { id } => {
+                self.keys.get(id).map(|key| &key.account)
+            }
+            Flight::Put { .. } | Flight::Remove { .. } | Flight::StateWrite { .. } => None,
+        };
+        let leases = self
+            .leases
+            .iter()
+            .filter(|((of, lock), _)| *of == run && account.is_none_or(|account| account == lock));
+        let until = leases.map(|(_, until)| *until).max().unwrap_or_default();
+        // A late write of state is refused by its epoch and version.
+        if effect != Effect::StateWrite && until <= self.now + DEADLINE {
+            self.break_promise(format!(
+                "fencing: r{run} began {effect:?}, and its lease may end before that"
+            ));
+        }
+        // A key that makes room is noted as such and revoked in one step.
+        let makes_room = |id: &KeyId| {
+            let mut owned = self.states().flat_map(|state| state.keys.values());
+            owned.any(|key| key.makes_room && key.id == *id)
+        };
+        let goes_on = matches!(flight, Flight::Delete { id } if makes_room(id));
+        if let Some(at) =
+            self.told_to_stop.get(&run).copied().filter(|at| !goes_on && !effect.may_follow(*at))
+        {
+            self.break_promise(format!("interruption: r{run} began {effect:?}, told to stop at {at:?}"));
         }
     }
 }
@@ -440,6 +534,17 @@ impl Inner {
         let seconds = 1_790_000_000 + i64::try_from(self.now.as_secs()).expect("a test lasts less than that");
         Timestamp::new(seconds, i32::try_from(self.now.subsec_nanos()).expect("below a billion"))
             .expect("a date in this century")
+    }
+
+    /// Counts a read; `false` where it gets no answer.
+    fn is_answered(&mut self, what: impl FnOnce() -> String) -> bool {
+        let number = self.reads;
+        self.reads += 1;
+        let answered = !self.unanswered.remove(&number);
+        if !answered {
+            self.log(|| format!("no answer to {}", what()));
+        }
+        answered
     }
 
     pub fn live_count(&self, account: &Name) -> usize {

@@ -1,6 +1,7 @@
 //! One run of the engine in the world, as the command line does it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -23,6 +24,9 @@ use gridkey_engine::{
 use super::account::AccountPort;
 use super::{LEASE, PLANS, Process, READ_LAG, World, WorldManifest};
 
+/// What others do between the plan and the run.
+pub type Meanwhile = Rc<dyn Fn(&World)>;
+
 /// How a run goes about it.
 #[derive(Clone, Default)]
 pub struct RunOptions {
@@ -36,6 +40,8 @@ pub struct RunOptions {
     pub edit: Option<fn(&mut Plan)>,
     /// How long a person thinks about the plan.
     pub thinks: Duration,
+    pub meanwhile: Option<Meanwhile>,
+    pub concurrency: Concurrency,
 }
 
 /// How a run ended.
@@ -104,10 +110,13 @@ impl Observer for Events {
 impl World {
     /// Applies the manifest. A schedule may kill the run, or make it stand still while another does the work.
     pub async fn run(&self, number: u64, manifest: &WorldManifest, options: &RunOptions) -> Ended {
-        let process = Process::new(self, number);
+        let (stop, cancel) = Cancel::new();
+        let process = Process::new(self, number, move || {
+            stop.send_replace(true);
+        });
         self.lock().read_by_consumers = options.readers.clone().unwrap_or_else(|| manifest.locations());
         self.lock().log(|| format!("== run {number}"));
-        let mut applying = Box::pin(self.apply(process.clone(), manifest, options));
+        let mut applying = Box::pin(self.apply(process.clone(), manifest, options, cancel));
         loop {
             let watched = poll_fn(|_| match process.is_dead() || process.is_stalled() {
                 true => Poll::Ready(()),
@@ -131,7 +140,13 @@ impl World {
         }
     }
 
-    async fn apply(&self, process: Process, manifest: &WorldManifest, options: &RunOptions) -> Ended {
+    async fn apply(
+        &self,
+        process: Process,
+        manifest: &WorldManifest,
+        options: &RunOptions,
+        cancel: Cancel,
+    ) -> Ended {
         let process = Arc::new(process);
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&process.run.to_be_bytes());
@@ -178,6 +193,9 @@ impl World {
         self.no_secrets("the plan", &checked.plan().to_json());
         self.note(checked.plan());
         self.pass(options.thinks);
+        if let Some(meanwhile) = &options.meanwhile {
+            meanwhile(self);
+        }
         let outcome = apply(Apply {
             plan: &checked,
             session,
@@ -186,11 +204,11 @@ impl World {
             sinks: Arc::clone(&process) as _,
             timer: Arc::clone(&process) as _,
             events: Arc::clone(&events) as _,
-            cancel: Cancel::never(),
+            cancel,
             options: ApplyOptions {
                 read_lag: READ_LAG,
                 by: format!("run-{}", process.run),
-                concurrency: Concurrency::default(),
+                concurrency: options.concurrency,
             },
         })
         .await;
@@ -229,7 +247,7 @@ impl World {
 
     /// What a plan looks at.
     pub async fn observe(&self, manifest: &WorldManifest, options: &RunOptions) -> Inventory {
-        let process = Arc::new(Process::new(self, PLANS));
+        let process = Arc::new(Process::new(self, PLANS, || ()));
         observed(&process, manifest, options, &self.states_now(), &Events::default(), None).await
     }
 

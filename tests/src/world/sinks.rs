@@ -61,8 +61,9 @@ impl SinkReader for Process {
         if !location.at.is_readable() {
             return SinkObservation::WriteOnly;
         }
-        if inner.unreadable > 0 {
-            inner.unreadable -= 1;
+        let answered = inner.is_answered(|| format!("a look at {location}"));
+        if inner.unreadable > 0 || !answered {
+            inner.unreadable = inner.unreadable.saturating_sub(1);
             inner.log(|| format!("{location} cannot be read"));
             return SinkObservation::Unreadable("connection refused".to_string());
         }
@@ -84,9 +85,11 @@ impl SinkReader for Process {
 
 #[async_trait]
 impl SinkWriter for Process {
-    async fn check(&self, _location: &SinkLocation) -> Result<(), SinkError> {
-        let _alive = self.live().await;
-        Ok(())
+    async fn check(&self, location: &SinkLocation) -> Result<(), SinkError> {
+        match self.live().await.not_ready.contains(&location.id()) {
+            true => Err(SinkError::Failed("permission denied".to_string())),
+            false => Ok(()),
+        }
     }
 
     async fn read(&self, location: &SinkLocation) -> Result<Option<Secret>, SinkError> {

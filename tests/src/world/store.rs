@@ -68,6 +68,7 @@ impl StateWriter for Process {
         let until = now + left.unwrap_or_default() + LEASE;
         let run = self.run;
         inner.locks.insert(account.clone(), LockEntry { run, until });
+        inner.leases.insert((run, account.clone()), until);
         inner.log(|| format!("r{run} lock of {account}, waits {left:?}"));
         let (process, account) = (self.clone(), account.clone());
         Ok(Box::new(Lease { process, account, left, until: std::sync::Mutex::new(until) }))
@@ -140,6 +141,7 @@ impl Lock for Lease {
             Some(entry) if entry.run == self.process.run => {
                 entry.until = until;
                 *self.until() = until;
+                inner.leases.insert((self.process.run, self.account.clone()), until);
                 Ok(())
             }
             Some(_) | None => Err(StoreError::Failed("the lock was lifted".to_string())),

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gridkey_sendgrid::{Behalf, Clock, KeyAccess, Kind};
+use gridkey_sendgrid::{BaseUrl, Behalf, Client, Clock, KeyAccess, Kind, Limits};
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::answers::{OPERATIONS, send};
 use super::client;
 
 /// Answers every connection with the same bytes, and keeps what was asked.
@@ -41,6 +43,59 @@ async fn the_header_is_spelled_on_behalf_of_in_title_case() {
     assert!(asked[1].contains("\r\nOn-Behalf-Of: account-id x1\r\n"));
     assert!(!asked[2].to_lowercase().contains("on-behalf-of"));
     assert!(asked.iter().all(|request| request.contains(&format!("\r\nAuthorization: Bearer {KEY}\r\n"))));
+}
+
+/// Without the header the parent answers, and its 404 would be read as "revoked".
+#[tokio::test]
+async fn every_request_says_on_whose_behalf_it_is_made() {
+    let (url, asked) =
+        scripted("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+    let client = client(&url, KEY);
+    for operation in OPERATIONS {
+        for (behalf, header) in [
+            (Behalf::Subuser("shop".to_string()), Some("\r\nOn-Behalf-Of: shop\r\n")),
+            (Behalf::AccountId("x1".to_string()), Some("\r\nOn-Behalf-Of: account-id x1\r\n")),
+            (Behalf::Own, None),
+        ] {
+            send(&client, &behalf, operation).await.unwrap_err();
+            let asked = std::mem::take(&mut *asked.lock().unwrap());
+            assert!(!asked.is_empty(), "{operation:?}");
+            for request in asked {
+                let is_right = match header {
+                    Some(header) => request.contains(header),
+                    None => !request.to_lowercase().contains("on-behalf-of"),
+                };
+                assert!(is_right, "{operation:?} for {behalf}: {}", request.replace(KEY, "…"));
+            }
+        }
+    }
+}
+
+/// What was sent may have been done, however long the answer takes.
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_unclear_and_not_waited_for_longer() {
+    for begins in ["", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 8192]).await;
+                let _ = stream.write_all(begins.as_bytes()).await;
+                held.push(stream);
+            }
+        });
+        let limits = Limits { request: Duration::from_millis(250), attempts: 1, ..Limits::default() };
+        let base = BaseUrl::new(&url).unwrap();
+        let client = Client::new(base, SecretString::from(KEY.to_string()), limits).unwrap();
+        for operation in OPERATIONS {
+            let asked = send(&client, &Behalf::Own, operation);
+            let ended = tokio::time::timeout(Duration::from_secs(30), asked).await;
+            let error = ended.expect("it gives up").unwrap_err();
+            assert_eq!(error.kind, Kind::NoAnswer, "{operation:?} {begins:?}: {error:?}");
+            assert_eq!(error.message, "no answer in time", "{operation:?}");
+        }
+    }
 }
 
 #[tokio::test]

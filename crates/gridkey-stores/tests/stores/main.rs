@@ -1,7 +1,13 @@
 //! What the local store promises, through its ports.
 
-#![expect(clippy::unwrap_used, reason = "clippy does not know the helpers of tests for tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on panics, and says what it skips"
+)]
 
+#[cfg(target_os = "linux")]
+mod disk;
 mod document;
 mod lock;
 

@@ -11,6 +11,8 @@ mod clock;
 mod coverage;
 mod forms;
 mod names;
+#[path = "../support/process.rs"]
+mod process;
 mod script;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use gridkey_files::{is_at, plainly};
+
 /// What the lock is called, in the words that a sweep of temporary files knows.
 pub(super) const FILE: &str = ".gridkey-lock.tmp";
 
@@ -49,13 +51,7 @@ fn lock_within(
     let path = folder.join(FILE);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // What stands there instead of our file is neither followed nor waited for.
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.mode(0o600).custom_flags(flags.bits().cast_signed());
-    }
+    plainly(&mut options);
     let patience = if stuck().contains(folder) { Duration::ZERO } else { patience };
     let mut pauses = patience.as_millis() / PAUSE.as_millis();
     loop {
@@ -108,26 +104,11 @@ fn holder(file: &mut File) -> String {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // While it is still locked: whoever opened it meanwhile sees that it is gone. Where that fails, an empty file stays.
+        // While it is still locked: whoever opened it meanwhile sees that it is gone. Where that fails, a file stays that is no lock.
         if cfg!(unix) {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// Whether the open file is still the one at the path.
-#[cfg(unix)]
-pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let (ours, theirs) = (file.metadata().map(inode), fs::symlink_metadata(path).map(inode));
-    matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours == theirs)
-}
-
-/// Elsewhere, a file that is open cannot be deleted.
-#[cfg(not(unix))]
-pub(super) fn is_at(_file: &File, _path: &Path) -> bool {
-    true
 }
 
 #[cfg(test)]
@@ -147,19 +128,5 @@ mod tests {
         drop(held);
         lock(folder.path(), &mut always).unwrap();
         assert!(STUCK.lock().unwrap().is_empty(), "one that was given back is like any other");
-    }
-
-    /// A run that waited for it would go on with a lock that no other run sees.
-    #[cfg(unix)]
-    #[test]
-    fn a_file_that_was_deleted_or_replaced_is_no_longer_the_one_at_the_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(FILE);
-        let file = File::create(&path).unwrap();
-        assert!(is_at(&file, &path));
-        fs::remove_file(&path).unwrap();
-        assert!(!is_at(&file, &path));
-        fs::write(&path, "").unwrap();
-        assert!(!is_at(&file, &path));
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gridkey_core::inventory::SinkContent;
+use gridkey_files::{behind_links, folder_of, make_folders};
 use tokio::sync::Mutex as AsyncMutex;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -107,7 +108,7 @@ impl Files {
         let real = replace::real(&place.path).unwrap_or_else(|_| place.path.clone());
         let mine = {
             let mut editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(editing.entry(replace::folder_of(&real).to_path_buf()).or_default())
+            Arc::clone(editing.entry(folder_of(&real).to_path_buf()).or_default())
         };
         let alone = mine.lock_owned().await;
         blocking(move || {
@@ -152,7 +153,7 @@ impl Loaded {
 
 impl FilePlace {
     fn load(&self) -> Result<(Loaded, Held), FileError> {
-        let path = replace::behind_links(&self.path).map_err(|error| self.cannot("be read", &error))?;
+        let path = behind_links(&self.path).map_err(|error| self.cannot("be read", &error))?;
         if let Some(bounds) = &self.bounds {
             let leads = replace::real(&path).and_then(|path| Ok(path.starts_with(replace::real(bounds)?)));
             if !leads.map_err(|error| self.cannot("be read", &error))? {
@@ -200,7 +201,7 @@ impl FilePlace {
     fn check(&self, before_lock: &mut dyn FnMut() -> io::Result<()>) -> Result<(), FileError> {
         let (loaded, _) = self.load()?;
         self.entry.set(loaded.text(), PROBE).map_err(|error| self.unfit(&error))?;
-        let folder = replace::folder_of(&loaded.path);
+        let folder = folder_of(&loaded.path);
         let locked = if folder.exists() { lock::lock(folder, before_lock) } else { Ok(None) };
         let probed = locked.and_then(|_locked| replace::probe(&loaded.path));
         probed.map_err(|error| self.cannot("be written", &error))
@@ -274,9 +275,9 @@ impl FilePlace {
         path: &Path,
         before: &mut dyn FnMut(Effect) -> io::Result<()>,
     ) -> Result<Option<FolderLock>, FileError> {
-        let folder = replace::folder_of(path);
+        let folder = folder_of(path);
         let locked = before(Effect::MakeFolder)
-            .and_then(|()| replace::make_folders(folder))
+            .and_then(|()| make_folders(folder))
             .and_then(|()| lock::lock(folder, &mut || before(Effect::Lock)));
         locked.map_err(|error| self.cannot("be written", &error))
     }

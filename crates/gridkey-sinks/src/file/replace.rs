@@ -1,9 +1,10 @@
 //! Replaces a file so that its readers find it whole at every moment: the old one or the new one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use gridkey_files::{behind_links, folder_of, sync_folder, without_name};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
@@ -101,20 +102,6 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
     give_to_owner_of(path, &tempfile::tempfile_in(nearest).map_err(without_name)?)
 }
 
-/// The file that a path means, behind links; a link whose target is missing names the missing file.
-pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
-    const MOST: usize = 32;
-    let mut path = path.to_path_buf();
-    for _ in 0..MOST {
-        match fs::read_link(&path) {
-            Ok(target) => path = folder_of(&path).join(target),
-            // It is no link, or not there.
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(io::Error::other("the links go round in a circle"))
-}
-
 /// The one spelling of a path, whether or not all of it exists.
 pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(behind_links(path)?)?;
@@ -143,18 +130,6 @@ fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
         }
     }
     Err(io::Error::other("temporary files are cleared away by another program as soon as they are made"))
-}
-
-/// The kind alone, where it says enough: the name of a temporary file helps no reader.
-fn without_name(error: io::Error) -> io::Error {
-    match error.kind() {
-        kind @ (io::ErrorKind::NotFound
-        | io::ErrorKind::PermissionDenied
-        | io::ErrorKind::ReadOnlyFilesystem
-        | io::ErrorKind::StorageFull
-        | io::ErrorKind::QuotaExceeded) => kind.into(),
-        _ => error,
-    }
 }
 
 /// A temporary file that can take the place of `path`, for the same owner.
@@ -237,37 +212,6 @@ fn compare(path: &Path, old: Option<&[u8]>) -> io::Result<()> {
     Err(io::Error::other("another program keeps changing it; run again once that is done"))
 }
 
-/// Makes a folder and those above it, with mode 0700, durably.
-pub(super) fn make_folders(folder: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !is_there(path)).collect();
-    let mut builder = DirBuilder::new();
-    // What another task made meanwhile is no error.
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    for folder in missing.into_iter().rev() {
-        builder.create(folder)?;
-        sync_folder(folder_of(folder))?;
-    }
-    Ok(())
-}
-
-fn is_there(path: &Path) -> bool {
-    path.as_os_str().is_empty() || path.exists()
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// A rename is durable once its folder is. Only Unix lets a folder be opened for that.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
 #[cfg(unix)]
 fn restrict(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -281,11 +225,10 @@ fn restrict(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_probe_has_no_name_that_a_killed_process_could_leave() {
         let folder = tempfile::tempdir().unwrap();
@@ -305,26 +248,5 @@ mod tests {
         for path in [".env", "not/there/yet/.env"] {
             assert!(!was_named(&|| probe(&folder.path().join(path)).unwrap()), "{path}");
         }
-    }
-
-    #[test]
-    fn the_name_of_a_temporary_file_is_left_out_where_the_kind_says_enough() {
-        let told = |kind| without_name(io::Error::new(kind, "at `.gridkey-a1.tmp`")).to_string();
-        for kind in [
-            io::ErrorKind::NotFound,
-            io::ErrorKind::PermissionDenied,
-            io::ErrorKind::ReadOnlyFilesystem,
-            io::ErrorKind::StorageFull,
-            io::ErrorKind::QuotaExceeded,
-        ] {
-            assert_eq!(told(kind), io::Error::from(kind).to_string());
-        }
-        assert_eq!(told(io::ErrorKind::Other), "at `.gridkey-a1.tmp`");
-    }
-
-    #[test]
-    fn a_bare_name_is_in_the_working_folder() {
-        assert_eq!(folder_of(Path::new(".env")), Path::new("."));
-        assert_eq!(folder_of(Path::new("apps/.env")), Path::new("apps"));
     }
 }

@@ -211,7 +211,6 @@ mod unix {
 
     /// Root may write everywhere, so that a test of what may not be written says nothing. It runs again as a user who is
     /// nobody; where that cannot be, it says so.
-    #[allow(clippy::print_stdout, reason = "a test that does nothing says so")]
     fn passes_as_nobody(test: &str) {
         use std::os::unix::process::CommandExt;
         const NOBODY: u32 = 65_534;

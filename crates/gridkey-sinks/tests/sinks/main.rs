@@ -11,6 +11,9 @@ mod command;
 mod disk;
 mod file;
 mod sandbox;
+#[cfg(target_os = "linux")]
+#[path = "../../../../tests/support/traced.rs"]
+mod traced;
 
 use gridkey_core::inventory::SinkContent;
 use gridkey_core::sink::{DotenvSettings, FileSettings, VaultSettings};

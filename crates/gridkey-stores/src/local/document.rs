@@ -111,7 +111,7 @@ impl Documents {
         }
         let path = self.path(account);
         let bytes = state.to_bytes();
-        durable::behind_links(&path)
+        gridkey_files::behind_links(&path)
             .map_err(|error| Failure { at: Effect::MakeFolder, error })
             .and_then(|target| {
                 durable::replace(&target, &bytes, &mut |effect| before(File::Document, effect))

@@ -1,7 +1,7 @@
 //! Locks that live as long as their process: a locked file, with a text that says who holds it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use gridkey_core::Name;
 use gridkey_engine::ports::{LockHolder, StoreError, StoreWriteError};
+use gridkey_files::{is_at, make_folders, plainly};
 use jiff::Timestamp;
 
-use super::{durable, failed};
+use super::failed;
 
 /// How often, and how long apart, a lock is tried again at once: a process that asks who holds it has it for a
 /// moment, and one that takes it has not said its name for one.
@@ -126,7 +127,7 @@ impl Locks {
             )),
             false => StoreError::Failed(failed("locked", path, &error)),
         };
-        durable::make_folders(&self.folder)
+        make_folders(&self.folder)
             .map_err(|error| StoreError::Failed(failed("made", &self.folder, &error)))?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -194,47 +195,4 @@ fn holder_in(file: &mut File) -> LockHolder {
         since: Timestamp::UNIX_EPOCH,
         what: "unknown".to_string(),
     })
-}
-
-/// For the owner alone; what stands in the place of the file, a link or a pipe, is neither followed nor waited for.
-fn plainly(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.mode(0o600).custom_flags(flags.bits().cast_signed());
-    }
-    options
-}
-
-/// Whether the open file is still the one at the path.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let (ours, theirs) = (file.metadata().map(inode), fs::symlink_metadata(path).map(inode));
-    matches!((ours, theirs), (Ok(ours), Ok(theirs)) if ours == theirs)
-}
-
-/// Elsewhere, a file that is open cannot be deleted.
-#[cfg(not(unix))]
-fn is_at(_file: &File, _path: &Path) -> bool {
-    true
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_was_deleted_or_replaced_is_no_longer_the_one_at_the_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("acme.lock");
-        let file = File::create(&path).unwrap();
-        assert!(is_at(&file, &path));
-        fs::remove_file(&path).unwrap();
-        assert!(!is_at(&file, &path));
-        fs::write(&path, "").unwrap();
-        assert!(!is_at(&file, &path));
-    }
 }

@@ -10,6 +10,9 @@
 mod disk;
 mod document;
 mod lock;
+#[cfg(target_os = "linux")]
+#[path = "../../../../tests/support/traced.rs"]
+mod traced;
 
 use std::path::Path;
 

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::sink::{AgeSettings, CommandSettings, DotenvSettings, FileSettings};
 use gridkey_core::{SinkLocation, SinkSettings};
+use gridkey_engine::Cancel;
 use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
 use gridkey_engine::secret::Secret;
-use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::command::{self, Commands};
@@ -22,8 +22,8 @@ use crate::stop::Stop;
 ///
 /// *Guarantees*: a file is replaced whole or not at all, has mode 0600 afterwards, and keeps every byte
 /// that is not the secret's; no error shows a secret.
-/// *Caveats*: files are edited one at a time within one `Sinks`; another program that changes a file in
-/// the moment of its replacement is overwritten, as it would be by any editor.
+/// *Caveats*: files of a folder are edited one at a time, over all processes of gridkey; another program that changes a file
+/// in the moment of its replacement is overwritten, as it would be by any editor.
 pub struct Sinks {
     places: Places,
     files: Files,
@@ -61,9 +61,9 @@ impl Sinks {
         }
     }
 
-    /// Ends waits for other processes and for commands a moment after this says so.
+    /// Ends waits for other processes and for commands a moment after the run is told to stop.
     #[must_use]
-    pub fn with_stop(mut self, stop: watch::Receiver<bool>) -> Self {
+    pub fn with_stop(mut self, stop: Cancel) -> Self {
         let stop = Stop::new(stop);
         self.files.stop = stop.clone();
         self.commands.stop = stop;

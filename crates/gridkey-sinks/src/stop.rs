@@ -4,22 +4,28 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use gridkey_engine::Cancel;
 
 /// How long something is still waited for then: a delivery that is under way is the only way of its secret, and CI systems
 /// kill what is still there after ten seconds.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 /// Says when the run is to stop; by default never. Clones share the last moment, so that it is one, however many wait.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Stop {
-    told: Option<watch::Receiver<bool>>,
+    told: Cancel,
     noticed: Arc<OnceLock<Instant>>,
 }
 
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new(Cancel::never())
+    }
+}
+
 impl Stop {
-    pub fn new(told: watch::Receiver<bool>) -> Self {
-        Self { told: Some(told), noticed: Arc::default() }
+    pub fn new(told: Cancel) -> Self {
+        Self { told, noticed: Arc::default() }
     }
 
     /// What is left of the last moment.
@@ -32,8 +38,7 @@ impl Stop {
     /// # Errors
     /// Where the last moment is over.
     pub fn may_wait(&self) -> io::Result<()> {
-        let told = self.told.as_ref().is_some_and(|told| *told.borrow());
-        if told && self.left().is_zero() {
+        if self.told.is_set() && self.left().is_zero() {
             let message = "interrupted while another process edits files of its folder";
             return Err(io::Error::new(io::ErrorKind::Interrupted, message));
         }
@@ -42,13 +47,8 @@ impl Stop {
 
     /// Comes back when the last moment is over.
     pub async fn last_moment_is_over(&self) {
-        match &self.told {
-            Some(told) if told.clone().wait_for(|told| *told).await.is_ok() => {
-                tokio::time::sleep(self.left()).await;
-            }
-            // Nobody can say so any more.
-            Some(_) | None => std::future::pending().await,
-        }
+        self.told.set().await;
+        tokio::time::sleep(self.left()).await;
     }
 }
 
@@ -56,27 +56,31 @@ impl Stop {
 impl Stop {
     /// Told, and with nothing left of the last moment.
     pub fn over() -> Self {
-        let stop = Self::new(watch::channel(true).1);
+        let (switch, told) = Cancel::new();
+        switch.send_replace(true);
         let noticed = Instant::now().checked_sub(LAST_MOMENT).expect("the machine runs for longer than that");
-        Self { noticed: Arc::new(OnceLock::from(noticed)), ..stop }
+        Self { told, noticed: Arc::new(OnceLock::from(noticed)) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
 
     /// Told or not, with all of the last moment or none of it.
     fn stop(told: bool, is_over: bool) -> (watch::Sender<bool>, Stop) {
-        let (sender, told) = watch::channel(told);
-        let stop = Stop::new(told);
+        let (switch, cancel) = Cancel::new();
+        switch.send_replace(told);
+        let stop = Stop::new(cancel);
         let noticed = match is_over {
             true => Instant::now().checked_sub(LAST_MOMENT),
             // However slow the machine is.
             false => Instant::now().checked_add(Duration::from_secs(3600)),
         };
         stop.noticed.set(noticed.unwrap()).unwrap();
-        (sender, stop)
+        (switch, stop)
     }
 
     /// Whether it comes back at once: timers fire in their order.

@@ -18,12 +18,11 @@ use gridkey_core::state::AccountState;
 use gridkey_core::text::diagnostic::Diagnostics;
 use gridkey_core::{Address, Name, Region};
 use gridkey_engine::ports::{AccountReader, AccountWriter, StateWriter, StoreError};
-use gridkey_engine::{Concurrency, Readers};
+use gridkey_engine::{Cancel, Concurrency, Readers};
 use gridkey_sendgrid::{BaseUrl, Behalf, Client, Limits, Operation, WaitObserver, WaitReason};
 use gridkey_sinks::Sinks;
 use gridkey_stores::LocalStore;
 use secrecy::SecretString;
-use tokio::sync::watch;
 
 use crate::args::Global;
 use crate::credential;
@@ -54,8 +53,8 @@ pub struct Project {
     pub policy: Option<PolicyFile>,
     /// `--env`, held against what there is; `None` stands for all that do not come from a pattern.
     pub environments: Option<BTreeSet<Name>>,
-    /// Ends the waits of requests once it says so.
-    stop: Option<watch::Receiver<bool>>,
+    /// Says when the run is to stop, which ends waits.
+    pub stop: Cancel,
     emulated: Option<Emulated>,
     sendgrid_url: Option<BaseUrl>,
 }
@@ -245,16 +244,12 @@ fn check_own_files(manifest: &Manifest, paths: &RealPaths, global: &Global) -> R
 impl Project {
     /// Reads the manifest and opens its store and sinks; nothing is looked for at SendGrid yet.
     pub async fn open(global: &Global) -> Result<Self, CommandError> {
-        Self::open_with(global, Gone::Refused, None).await
+        Self::open_with(global, Gone::Refused, Cancel::never()).await
     }
 
     /// The same, for a command that may be about environments whose block is gone, and that ends its waits once `stop` says
     /// so.
-    pub async fn open_with(
-        global: &Global,
-        gone: Gone,
-        stop: Option<watch::Receiver<bool>>,
-    ) -> Result<Self, CommandError> {
+    pub async fn open_with(global: &Global, gone: Gone, stop: Cancel) -> Result<Self, CommandError> {
         let chosen = chosen(global, gone).await?;
         let (mut loaded, base) = read_manifest(&global.manifest, &chosen.requested)?;
         let paths = RealPaths::new(&base);
@@ -284,11 +279,8 @@ impl Project {
         let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
         let read_lag = global.read_lag.unwrap_or(default_lag);
         let sendgrid_url = global.sendgrid_url.clone();
-        let sinks = match &stop {
-            Some(stop) => sinks.with_stop(stop.clone()),
-            None => sinks,
-        };
-        let (sinks, environments, concurrency) = (Arc::new(sinks), chosen.names, global.concurrency());
+        let sinks = Arc::new(sinks.with_stop(stop.clone()));
+        let (environments, concurrency) = (chosen.names, global.concurrency());
         Ok(Self {
             loaded,
             base,
@@ -426,11 +418,7 @@ impl Project {
         };
         let client =
             Client::new(base, key, Limits::default()).map_err(|error| unreadable(error.to_string()))?;
-        let client = client.with_waits(Arc::new(Waits(Arc::clone(progress))));
-        Ok(match &self.stop {
-            Some(stop) => client.with_stop(stop.clone()),
-            None => client,
-        })
+        Ok(client.with_waits(Arc::new(Waits(Arc::clone(progress)))).with_stop(self.stop.receiver()))
     }
 
     /// Where the secrets of a selection stand, for kinds that are files here.

@@ -142,7 +142,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let signals = Signals::listen()?;
     let (switch, cancel) = Cancel::new();
     let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
-    let project = Project::open_with(global, gone, Some(cancel.receiver())).await?;
+    let project = Project::open_with(global, gone, cancel).await?;
     let chosen = project.selection(only, aim == Aim::Nothing);
     if let Some(approval) = &asked.approval {
         approve::check_environments(&chosen, approval)?;
@@ -200,11 +200,10 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
         return Ok(Exit::Blocked);
     }
     let listening = signals.cancel(switch);
-    let told = cancel.clone();
-    let outcome = carry_out(&project, &checked, session, writers, cancel, &progress, timer, by).await;
+    let outcome = carry_out(&project, &checked, session, writers, &progress, timer, by).await;
     listening.abort();
     progress.finish();
-    let outcome = outcome.map_err(|error| match told.is_set() {
+    let outcome = outcome.map_err(|error| match project.stop.is_set() {
         // The sinks were perhaps just slow.
         true => interrupted(),
         false => sinks_not_ready(&error),
@@ -382,13 +381,11 @@ pub async fn open_session(
     })
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything a run is made of comes together here, once")]
 async fn carry_out(
     project: &Project,
     checked: &CheckedPlan,
     session: Session,
     writers: Writers,
-    cancel: Cancel,
     progress: &Arc<Progress>,
     timer: Arc<SystemTimer>,
     by: String,
@@ -402,7 +399,7 @@ async fn carry_out(
         sinks: Arc::clone(&project.sinks) as _,
         timer,
         events: Arc::clone(progress) as _,
-        cancel,
+        cancel: project.stop.clone(),
         options: ApplyOptions { read_lag: project.read_lag, by, concurrency: project.concurrency },
     })
     .await

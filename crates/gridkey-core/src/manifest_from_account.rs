@@ -279,7 +279,17 @@ fn write_sinks<'a>(text: &mut String, sinks: impl Iterator<Item = &'a SinkSettin
         let settings = match kind {
             SinkKind::Json => r#"{ path: secrets.json, pointer: "/sendgrid/{key}" }"#,
             SinkKind::Yaml => r#"{ path: secrets.yaml, pointer: "/sendgrid/{key}" }"#,
-            _ => r#"{ path: .env, variable: "SENDGRID_{KEY}" }"#,
+            SinkKind::Dotenv
+            | SinkKind::Age
+            | SinkKind::Command
+            | SinkKind::Vault
+            | SinkKind::AwsSecretsManager
+            | SinkKind::AwsSsm
+            | SinkKind::GcpSecretManager
+            | SinkKind::AzureKeyVault
+            | SinkKind::Kubernetes
+            | SinkKind::GithubActions
+            | SinkKind::GitlabCi => r#"{ path: .env, variable: "SENDGRID_{KEY}" }"#,
         };
         let _ = writeln!(text, "  {kind}: {{ {kind}: {settings} }}");
     }

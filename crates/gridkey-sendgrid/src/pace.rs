@@ -128,6 +128,7 @@ mod tests {
         pacer.heard(Operation::List, &Behalf::Own, headers(Some("1"), Some("1003")), 1_000, elapsed);
         assert_eq!(pacer.wait(Operation::List, &Behalf::Own, elapsed), Duration::ZERO);
     }
+
     #[test]
     fn a_window_that_seems_to_end_far_ahead_is_waited_for_a_minute_at_most() {
         let pacer = Pacer::default();

@@ -22,7 +22,9 @@ struct Assignment<'t> {
 pub(crate) fn get(text: &str, variable: &str) -> Result<Held, FormatError> {
     check_name(variable)?;
     let last = assignments(text).into_iter().rfind(|assignment| assignment.name == variable);
-    last.as_ref().map_or(Ok(()), |last| understood(text, last))?;
+    if let Some(last) = &last {
+        understood(text, last)?;
+    }
     Ok(last.map_or(Held::Nothing, |last| Held::Text(Zeroizing::new(text[last.value].to_string()))))
 }
 
@@ -135,8 +137,7 @@ fn is_blank(c: char) -> bool {
 
 fn assignments(text: &str) -> Vec<Assignment<'_>> {
     let mut found = Vec::new();
-    // Some editors begin a file with a byte order mark.
-    let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut at = 0;
     while at < text.len() {
         let assignment = assignment_at(text, at);
         at = assignment.as_ref().map_or_else(|| next_line(text, at), |assignment| assignment.lines.end);
@@ -205,10 +206,11 @@ fn next_line(text: &str, from: usize) -> usize {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Entry;
     use super::*;
 
     fn read(text: &str) -> Option<String> {
-        match get(text, "KEY").expect("a good name") {
+        match Entry::Variable("KEY".to_string()).get(text).expect("a good name") {
             Held::Nothing => None,
             Held::Text(text) => Some(text.to_string()),
             Held::Other => panic!("a dotenv file holds text alone"),

@@ -156,11 +156,8 @@ fn find(text: &str, names: &[String]) -> Result<Found, FormatError> {
         }
         let object = range_in(text, at);
         let Ok(Members(members)) = serde_json::from_str(at) else {
-            let holder = match depth {
-                0 => "the document".to_string(),
-                _ => format!("`{}`", pointer::to(names, depth)),
-            };
-            return Err(FormatError::new(format!("{holder} is no object, so `{name}` cannot be in it")));
+            let place = pointer::place(names, depth);
+            return Err(FormatError::new(format!("{place} is no object, so `{name}` cannot be in it")));
         };
         let mut all = members.iter().enumerate().filter(|(_, (key, _))| key == name);
         let Some((index, (_, value))) = all.next() else {
@@ -186,15 +183,14 @@ fn item<'t>(list: &'t str, names: &[String], depth: usize) -> Result<&'t str, Fo
     let items: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
     let number = names[depth].parse::<usize>().ok().filter(|number| number.to_string() == names[depth]);
     let Some(item) = number.and_then(|number| items.get(number)) else {
-        let holder =
-            if depth == 0 { "the document".to_string() } else { format!("`{}`", pointer::to(names, depth)) };
+        let place = pointer::place(names, depth);
         let many = match items.len() {
             0 => "no item".to_string(),
             1 => "1 item, `0`".to_string(),
             count => format!("{count} items, `0` to `{}`", count - 1),
         };
         return Err(FormatError::new(format!(
-            "{holder} is a list with {many}, and `{}` is none of them",
+            "{place} is a list with {many}, and `{}` is none of them",
             names[depth]
         )));
     };

@@ -13,10 +13,6 @@ use gridkey_core::KeyId;
 use gridkey_core::inventory::SinkContent;
 use zeroize::Zeroizing;
 
-pub(crate) use dotenv::holding_keys as keys_in_dotenv;
-pub(crate) use json::holding_keys as keys_in_json;
-pub(crate) use yaml::holding_keys as keys_in_yaml;
-
 /// The place of one secret in a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
@@ -95,19 +91,38 @@ impl Entry {
         cleared.map(|cleared| marked(mark, cleared))
     }
 
-    /// The byte order mark that some editors begin a file with, and the text behind it.
+    /// The byte order mark and the text behind it, of a file that may be read.
     fn opened<'t>(&self, text: &'t str) -> Result<(&'t str, &'t str), FormatError> {
         match self {
             Self::Variable(_) | Self::Json(_) | Self::Yaml(_) => encrypted::refuse(text)?,
             // What is there is replaced whole.
             Self::Whole => {}
         }
-        let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
-        Ok(text.split_at(mark))
+        Ok(split_mark(text))
     }
 }
 
+/// The variables of a dotenv file that are SendGrid keys.
+pub(crate) fn keys_in_dotenv(text: &str) -> Result<Vec<String>, FormatError> {
+    dotenv::holding_keys(split_mark(text).1)
+}
+
+/// The pointers to values of a JSON file that are SendGrid keys.
+pub(crate) fn keys_in_json(text: &str) -> Result<Vec<String>, FormatError> {
+    json::holding_keys(split_mark(text).1)
+}
+
+/// The pointers to values of a YAML file that are SendGrid keys.
+pub(crate) fn keys_in_yaml(text: &str) -> Result<Vec<String>, FormatError> {
+    yaml::holding_keys(split_mark(text).1)
+}
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The byte order mark that some editors begin a file with, and the text behind it.
+fn split_mark(text: &str) -> (&str, &str) {
+    text.split_at(if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 })
+}
 
 /// The text behind its byte order mark again.
 fn marked(mark: &str, text: Zeroizing<String>) -> Zeroizing<String> {
@@ -214,6 +229,16 @@ mod tests {
             let set = entry.set(before, "new").expect(before);
             assert_eq!(set.as_str(), after);
             assert!(matches!(entry.get(&set), Ok(Held::Text(held)) if held.as_str() == "new"));
+            // What looks for keys sees behind it, too.
+            let key = format!("SG.{}.{}", "a".repeat(22), "b".repeat(43));
+            let held = entry.set(before, &key).expect(before);
+            let found = match &entry {
+                Entry::Variable(_) => keys_in_dotenv(&held),
+                Entry::Json(_) => keys_in_json(&held),
+                Entry::Yaml(_) => keys_in_yaml(&held),
+                Entry::Whole => unreachable!("not in the table"),
+            };
+            assert_eq!(found.expect("it is read").len(), 1, "{held:?}");
             let cleared = entry.clear(&set).expect(after);
             assert!(cleared.starts_with(BYTE_ORDER_MARK) && !cleared.contains("new"));
         }

@@ -29,6 +29,14 @@ pub(crate) fn to(names: &[String], count: usize) -> String {
     names[..count].iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
+/// The place that the first `count` names lead to, for messages.
+pub(crate) fn place(names: &[String], count: usize) -> String {
+    match count {
+        0 => "the document".to_string(),
+        _ => format!("`{}`", to(names, count)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

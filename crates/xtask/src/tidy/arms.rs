@@ -8,7 +8,7 @@ use super::Finding;
 use super::source::{Source, Sources};
 
 /// The enums that grow, and whose every use has to be looked at then.
-const ENUMS: [&str; 5] = ["Action", "Reason", "Step", "Cause", "Code"];
+const ENUMS: [&str; 6] = ["Action", "Reason", "Step", "Cause", "Code", "SinkKind"];
 
 /// `_ =>` and `other =>` in a `match` whose other arms name one of the enums.
 pub fn check(sources: &Sources) -> Vec<Finding> {

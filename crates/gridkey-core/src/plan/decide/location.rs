@@ -192,6 +192,17 @@ fn until_readable(kind: SinkKind) -> &'static str {
             "a secret is only made where it can be stored; where `read` fails because nothing is stored yet, name its exit code in \
              `absent_exit`, or let it print nothing and end with exit code 0"
         }
-        _ => "make the sink reachable; a secret is only made where it can be stored",
+        SinkKind::Dotenv
+        | SinkKind::Json
+        | SinkKind::Yaml
+        | SinkKind::Age
+        | SinkKind::Vault
+        | SinkKind::AwsSecretsManager
+        | SinkKind::AwsSsm
+        | SinkKind::GcpSecretManager
+        | SinkKind::AzureKeyVault
+        | SinkKind::Kubernetes
+        | SinkKind::GithubActions
+        | SinkKind::GitlabCi => "make the sink reachable; a secret is only made where it can be stored",
     }
 }

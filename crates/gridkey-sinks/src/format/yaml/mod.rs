@@ -82,7 +82,10 @@ pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<St
                 let indent = indent_of(text, first).ok_or_else(|| unsafe_edit(pointer))?;
                 add_lines(text, map.end(), &lines(&names[depth..], value, indent, step, end))
             }
-            _ => add_in_braces(text, map, &names[depth..], value).ok_or_else(|| unsafe_edit(pointer))?,
+            Value::Map { block: false, entries: _ } => {
+                add_in_braces(text, map, &names[depth..], value).ok_or_else(|| unsafe_edit(pointer))?
+            }
+            Value::Scalar { .. } | Value::List(_) | Value::Alias(_) => return Err(unsafe_edit(pointer)),
         },
         Found::Bare { key, depth } => {
             let indent = indent_of(text, key.span.start).ok_or_else(|| unsafe_edit(pointer))?;
@@ -143,20 +146,20 @@ fn find<'n>(root: Option<&'n Node>, names: &[String], purpose: Purpose) -> Resul
             return Ok(Found::Bare { key, depth });
         }
         let Value::Map { block: _, entries } = &at.value else {
-            let place = name_of(names, depth);
+            let place = pointer::place(names, depth);
             return Err(FormatError::new(format!("{place} is not a mapping, so `{name}` cannot be in it")));
         };
         let mut all = entries.iter().filter(|(key, _)| key.is(name));
         let Some((key, value)) = all.next() else {
             if entries.iter().any(|(key, _)| key.is("<<")) {
-                let place = name_of(names, depth);
+                let place = pointer::place(names, depth);
                 let message = format!("{place} merges another mapping (`<<`), which may hold `{name}`");
                 return Err(FormatError::new(format!("{message}; write `{name}` out there")));
             }
             return Ok(Found::Missing { map: at, depth });
         };
         if all.next().is_some() {
-            return Err(FormatError::new(format!("{} is there twice", name_of(names, depth + 1))));
+            return Err(FormatError::new(format!("{} is there twice", pointer::place(names, depth + 1))));
         }
         above = Some((at, key));
         at = value;
@@ -175,7 +178,7 @@ fn check_owned(node: &Node, names: &[String], depth: usize, purpose: Purpose) ->
         _ if node.tagged => "has a tag (`!`)",
         Value::Scalar { .. } | Value::Map { .. } | Value::List(_) => return Ok(()),
     };
-    let place = name_of(names, depth);
+    let place = pointer::place(names, depth);
     Err(FormatError::new(format!("{place} {what}, which gridkey does not edit; write it out")))
 }
 
@@ -262,7 +265,7 @@ fn add_in_braces(text: &str, map: &Node, names: &[String], value: &str) -> Optio
 /// Mappings inside each other around the value, on one line.
 fn braces(names: &[String], value: &str) -> Zeroizing<String> {
     let Some((name, rest)) = names.split_first() else { return quote(value) };
-    let key = if is_word(name) { Zeroizing::new(name.clone()) } else { quote(name) };
+    let key = key_of(name);
     match rest {
         [] => join(&[&key, ": ", &quote(value)]),
         rest => join(&[&key, ": { ", &braces(rest, value), " }"]),
@@ -272,7 +275,7 @@ fn braces(names: &[String], value: &str) -> Zeroizing<String> {
 /// Mappings inside each other around the value, a line for each.
 fn lines(names: &[String], value: &str, indent: usize, step: usize, end: &str) -> Zeroizing<String> {
     let Some((name, rest)) = names.split_first() else { return Zeroizing::default() };
-    let key = if is_word(name) { Zeroizing::new(name.clone()) } else { quote(name) };
+    let key = key_of(name);
     let blanks = " ".repeat(indent);
     match rest {
         [] => join(&[&blanks, &key, ": ", &quote(value), end]),
@@ -290,7 +293,7 @@ fn add_lines(text: &str, from: usize, lines: &str) -> Zeroizing<String> {
 /// How far a key is indented; `None` where something else stands before it on its line.
 fn indent_of(text: &str, key: usize) -> Option<usize> {
     let line = text[..key].rfind('\n').map_or(0, |end| end + 1);
-    let before = text[line..key].strip_prefix('\u{feff}').unwrap_or(&text[line..key]);
+    let before = &text[line..key];
     before.bytes().all(|byte| byte == b' ').then_some(before.len())
 }
 
@@ -317,17 +320,14 @@ fn is_word(name: &str) -> bool {
     plain && !OTHERS.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
+/// A key as it is written.
+fn key_of(name: &str) -> Zeroizing<String> {
+    if is_word(name) { Zeroizing::new(name.to_string()) } else { quote(name) }
+}
+
 /// Double quotes mean the same in YAML and JSON.
 fn quote(text: &str) -> Zeroizing<String> {
     Zeroizing::new(serde_json::Value::from(text).to_string())
-}
-
-/// The place that the first `depth` names lead to, for messages.
-fn name_of(names: &[String], depth: usize) -> String {
-    match depth {
-        0 => "the document".to_string(),
-        _ => format!("`{}`", pointer::to(names, depth)),
-    }
 }
 
 fn unsafe_edit(pointer: &str) -> FormatError {

@@ -91,10 +91,21 @@ pub struct CommandSettings {
     /// Program and arguments that remove the stored secret. Without it the value is left where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<Vec<String>>,
-    /// Variables of gridkey's environment that the commands get besides `PATH`, `HOME`, the locale, the time zone and the
-    /// folder for temporary files. Never one that holds a managing key.
+    /// Variables of gridkey's environment that the commands get besides `PATH`, `HOME`, the user's name, the locale, the time
+    /// zone and the folder for temporary files. Never one that holds a managing key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
+}
+
+/// Whether every command of a sink gets a variable of gridkey's environment, besides those that its `env` lists. The
+/// environment of a pipeline holds more than one secret, among them the key that manages all the others.
+pub fn is_given_to_every_command(variable: &str) -> bool {
+    const GIVEN: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR"];
+    // What no program starts without there.
+    const GIVEN_ON_WINDOWS: [&str; 7] =
+        ["COMSPEC", "PATHEXT", "SYSTEMDRIVE", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"];
+    let of_the_system = if cfg!(windows) { &GIVEN_ON_WINDOWS[..] } else { &[] };
+    GIVEN.contains(&variable) || of_the_system.contains(&variable) || variable.starts_with("LC_")
 }
 
 /// A field of a secret in Vault's KV version 2.

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use gridkey_core::inventory::SinkContent;
-use gridkey_core::sink::CommandSettings;
+use gridkey_core::sink::{CommandSettings, is_given_to_every_command};
 use gridkey_core::text::redact::quote;
 use gridkey_engine::ports::{PutError, SinkError};
 use gridkey_engine::secret::Secret;
@@ -28,17 +28,6 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(2 * TIME_LIMIT.as_secs
 /// How long the outputs of a command are still heard once it has ended: something that it left running may hold them
 /// open for ever.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// What every command gets of gridkey's environment, besides what its `env` lists. The environment of a pipeline holds more
-/// than one secret, among them the key that manages all the others.
-const ENVIRONMENT: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR"];
-
-/// What no program starts without there.
-#[cfg(windows)]
-const ENVIRONMENT_OF_THE_SYSTEM: [&str; 7] =
-    ["COMSPEC", "PATHEXT", "SYSTEMDRIVE", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"];
-#[cfg(not(windows))]
-const ENVIRONMENT_OF_THE_SYSTEM: [&str; 0] = [];
 
 /// How much of each output is kept. A key has 69 bytes; what is longer is none.
 const MAX_OUTPUT: usize = 8 << 10;
@@ -304,8 +293,7 @@ fn is_given(name: &OsStr, env: &[String]) -> bool {
         true => listed.eq_ignore_ascii_case(name),
         false => listed == name,
     };
-    let known = ENVIRONMENT.contains(&name) || ENVIRONMENT_OF_THE_SYSTEM.contains(&name);
-    known || name.starts_with("LC_") || env.iter().any(listed)
+    is_given_to_every_command(name) || env.iter().any(listed)
 }
 
 #[cfg(unix)]

@@ -71,12 +71,11 @@ fn ids_last(given: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Ids have 22 characters of base64 for URLs.
+/// Ids have 22 characters of base64 for URLs, and no option has (a test sees to it).
 fn is_id_with_hyphen(word: &str) -> bool {
     word.starts_with('-')
         && word.len() == 22
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        && !cli().get_opts().any(|option| option.get_long().is_some_and(|long| word == format!("--{long}")))
 }
 
 /// The command line as clap sees it, for the reference and for completions.
@@ -743,6 +742,17 @@ mod tests {
         for bad in ["", "5", "s", "1w2", "-1s", "99999999999999999999d", "1.5h"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn no_option_looks_like_an_id() {
+        fn look(command: &clap::Command) {
+            for long in command.get_opts().filter_map(clap::Arg::get_long) {
+                assert!(!is_id_with_hyphen(&format!("--{long}")), "{} --{long}", command.get_name());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&cli());
     }
 
     #[test]

@@ -63,21 +63,7 @@ fn setting(field: &Field<'_>, schema: Option<&Json>, problems: &mut Problems) ->
     match schema.and_then(|schema| schema.get("type")).and_then(Json::as_str) {
         Some("string") => field.text(problems).map(|text| Setting::Text(text.value)),
         Some("array") if of_numbers(schema) => {
-            let items = field.items(problems)?;
-            let number = |node: &Node| match node.value {
-                Value::Integer(number) if (0..=255).contains(&number) => Some(number),
-                _ => {
-                    wrong_type(
-                        node,
-                        &format!("an item of {}", field.what),
-                        "a number from 0 to 255",
-                        problems,
-                    );
-                    None
-                }
-            };
-            let numbers: Vec<_> = items.iter().filter_map(number).collect();
-            (numbers.len() == items.len()).then_some(Setting::Numbers(numbers))
+            numbers(field.items(problems)?, &field.what, problems).map(Setting::Numbers)
         }
         Some("array") => {
             let texts = field.some_texts(problems)?;
@@ -85,6 +71,28 @@ fn setting(field: &Field<'_>, schema: Option<&Json>, problems: &mut Problems) ->
         }
         _ => credential(field.node, &field.what, problems).map(Setting::Credential),
     }
+}
+
+fn is_number(node: &Node) -> bool {
+    matches!(node.value, Value::Integer(_))
+}
+
+/// The only numbers in settings are exit codes.
+fn numbers(items: &[Node], what: &str, problems: &mut Problems) -> Option<Vec<i64>> {
+    let number = |node: &Node| match node.value {
+        Value::Integer(number) if (0..=255).contains(&number) => Some(number),
+        Value::Integer(number) => {
+            let message = format!("an item of {what} is {number}, and exit codes go from 0 to 255");
+            problems.error("invalid_setting", node.site, message);
+            None
+        }
+        _ => {
+            wrong_type(node, &format!("an item of {what}"), "a number from 0 to 255", problems);
+            None
+        }
+    };
+    let numbers: Vec<_> = items.iter().filter_map(number).collect();
+    (numbers.len() == items.len()).then_some(numbers)
 }
 
 fn of_numbers(schema: Option<&Json>) -> bool {
@@ -188,6 +196,9 @@ fn sink_use(node: &Node, what: &str, problems: &mut Problems) -> Option<SinkUse>
                         problems.exceeds("list_too_long", key.site, message);
                         return None;
                     }
+                    Value::List(items) if !items.is_empty() && items.iter().all(is_number) => {
+                        Setting::Numbers(numbers(items, &what, problems)?)
+                    }
                     Value::List(items) => Setting::List(words(items, &what, problems)),
                     _ => match text(node, &what, problems) {
                         Some(text) => Setting::Text(text.value),
@@ -224,10 +235,12 @@ pub(crate) fn with_overrides(
     let known: Vec<_> = shape.fields().collect();
     let mut good = true;
     for (name, value) in &used.overrides {
-        let wanted = shape.field(name).and_then(|schema| schema.get("type")).and_then(Json::as_str);
+        let schema = shape.field(name);
+        let wanted = schema.and_then(|schema| schema.get("type")).and_then(Json::as_str);
         let fits = match (wanted, &value.value) {
             (Some("string"), Setting::Text(text)) => !text.trim().is_empty(),
-            (Some("array"), Setting::List(items)) => {
+            (Some("array"), Setting::Numbers(_)) => of_numbers(schema),
+            (Some("array"), Setting::List(items)) if !of_numbers(schema) => {
                 !items.is_empty() && items.iter().all(|item| !item.trim().is_empty())
             }
             _ => false,
@@ -243,7 +256,11 @@ pub(crate) fn with_overrides(
                 .help(format!("the fields are {}", list(&known)));
             good = false;
         } else if !fits {
-            let expected = if wanted == Some("array") { "a list of texts" } else { "text" };
+            let expected = match wanted {
+                Some("array") if of_numbers(schema) => "a list of numbers",
+                Some("array") => "a list of texts",
+                _ => "text",
+            };
             problems.error(
                 "invalid_setting",
                 value.site,

@@ -8,6 +8,7 @@ use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Node, Value};
 use crate::manifest::read::yaml::is_variable;
 use crate::name::Name;
+use crate::sink::is_given_to_every_command;
 use crate::text::suggest::{did_you_mean, list};
 
 /// A length of time: `45s`, `90m`, `24h`, `30d`, `2w`.
@@ -111,6 +112,14 @@ pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Op
                         "it holds letters, digits and `_`, and starts with no digit; the value itself \
                         never stands here",
                     );
+                return None;
+            }
+            if is_given_to_every_command(&variable) {
+                let message =
+                    format!("{} is `{}`, which every command of a sink gets", field.what, *variable);
+                problems
+                    .error("invalid_variable", variable.site, message)
+                    .help("keep the key in a variable of its own, such as `SENDGRID_API_KEY`");
                 return None;
             }
             Some(Credential::Env(variable.value))

@@ -206,7 +206,9 @@ fn environment(document: &Document, variables: &[String]) -> &'static str {
             Some(Credential::File(_) | Credential::Command(_)) | None => None,
         })
         .collect();
-    if variables.iter().any(|variable| managing.contains(&variable)) {
+    // Windows takes names in any case for one.
+    let is_managing = |variable: &String| managing.iter().any(|known| known.eq_ignore_ascii_case(variable));
+    if variables.iter().any(is_managing) {
         return "an account's managing key is found there, and no sink's command gets that";
     }
     unless(

@@ -1,22 +1,6 @@
-//! The tests of gridkey as a whole: crashes, properties, scenarios.
+//! The tests of what people see of a plan: its views, and the report in a browser.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that cannot go on panics, and says what it ran"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod crash;
-mod last_looks;
-mod lease;
-mod names;
-mod observe;
-mod order;
-mod properties;
-mod protocol;
-mod random_lifecycles;
-mod recovery;
 mod report;
-mod stage;
 mod views;
-mod year;

@@ -38,7 +38,7 @@ const MAX_QUOTED: usize = 400;
 /// Runs the commands of command sinks.
 ///
 /// *Guarantees*: no shell; the secret is on standard input, exactly, without a line end, and nowhere in
-/// arguments or environment. A command that takes too long, or whose caller goes away, is killed with
+/// arguments or environment. A command that takes too long, or whose caller goes away or is killed, is killed with
 /// the processes it started. What it prints is quoted in errors without anything like a key.
 /// *Caveats*: a command that fails may have stored the secret all the same, so its put is unclear.
 pub(crate) struct Commands {
@@ -312,13 +312,18 @@ fn is_executable(path: &Path) -> bool {
 struct Group {
     #[cfg(unix)]
     leader: Option<rustix::process::Pid>,
+    /// Who kills them where this process is killed itself. A `put` that outlived its run would store a secret that the next
+    /// run has given up by then.
+    #[cfg(unix)]
+    watch: Option<Child>,
 }
 
 #[cfg(unix)]
 impl Group {
     fn of(child: &Child) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self { leader: id.and_then(rustix::process::Pid::from_raw) }
+        let leader = id.and_then(rustix::process::Pid::from_raw);
+        Self { leader, watch: leader.and_then(watch) }
     }
 
     /// The command has ended by itself; what it left running on purpose goes on.
@@ -334,7 +339,23 @@ impl Drop for Group {
             // A group that has just ended by itself is what was wanted.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
+        // Before its input is closed, at which it would kill them.
+        if let Some(watch) = &mut self.watch {
+            let _ = watch.start_kill();
+        }
     }
+}
+
+/// A shell that waits for the end of its input, which comes with the end of this process, and kills the group then. `None`
+/// where there is no shell: there a command outlives a run that is killed.
+#[cfg(unix)]
+fn watch(leader: rustix::process::Pid) -> Option<Child> {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "read -r _ || kill -s KILL -- \"-$1\"", "sh"])
+        .arg(leader.as_raw_nonzero().to_string());
+    command.env_clear().stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.process_group(0).spawn().ok()
 }
 
 /// Elsewhere, the command alone is killed.

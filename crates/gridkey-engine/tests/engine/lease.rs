@@ -1,10 +1,12 @@
 //! A lock is a lease, and a run that is told to stop begins nothing new: every effect, and what comes after it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use futures::executor::block_on;
+use gridkey_core::Name;
 use gridkey_core::plan::{Order, Plan};
-use gridkey_tests::world::{Effect, Ended, Fault, World};
+use gridkey_tests::world::{Effect, Ended, Fault, RunOptions, World};
 use strum::VariantArray;
 
 use crate::stage::{Stage, all_stages, stages};
@@ -45,6 +47,35 @@ fn an_effect_is_begun_only_while_the_lease_outlasts_it_and_the_lease_is_renewed_
         }
     }
     assert_eq!(next, Effect::VARIANTS.iter().copied().collect(), "each came first after a slow answer");
+}
+
+/// As if somebody had lifted the lock of a run that is at work, and had run themselves.
+#[test]
+fn what_another_run_wrote_is_not_taken_for_our_own_and_ends_the_work_on_the_account() {
+    let mut asked = BTreeSet::new();
+    for stage in all_stages() {
+        let world = stage.world.fork();
+        let before = world.lock().asked.len();
+        let write = |world: &World| world.lock().written_by_another_run();
+        let options = RunOptions { meanwhile: Some(Rc::new(write)), ..stage.options() };
+        let Ended::Applied(outcome) = block_on(world.run(2, &stage.manifest, &options)) else {
+            panic!("{}: it was applied", stage.name)
+        };
+        for failure in &outcome.failed {
+            assert!(failure.message.contains("changed by another run"), "{}: {failure:?}", stage.name);
+        }
+        // An account that has no state yet was not written by anybody.
+        let written: BTreeSet<Name> =
+            stage.world.lock().states().map(|state| state.account.clone()).collect();
+        let done = outcome.done.iter().find(|(account, _, _)| written.contains(account));
+        assert_eq!(done, None, "{}: nothing counts as done without its record", stage.name);
+        if outcome.done.is_empty() {
+            asked.extend(world.lock().asked[before..].iter().map(|(_, effect)| *effect));
+        }
+    }
+    assert!(asked.contains(&Effect::StateWrite) && asked.contains(&Effect::Update), "{asked:?}");
+    let of_a_record = |effect: &&Effect| matches!(effect, Effect::Create | Effect::Delete);
+    assert_eq!(asked.iter().find(of_a_record), None, "it is recorded before: {asked:?}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<S
             splice(text, last.value.clone(), value)
         }
         None => {
+            no_continuation(text, text.len())?;
             let end = line_end(text);
             let break_before = if text.is_empty() || text.ends_with('\n') { "" } else { end };
             join(&[text, break_before, variable, "=", value, end])
@@ -93,8 +94,24 @@ fn verify(before: &str, after: &str, variable: &str, value: Option<&str>) -> Res
     )))
 }
 
+/// A shell takes a line behind a `\` for a part of the line before it, and other readers do not.
+fn no_continuation(text: &str, at: usize) -> Result<(), FormatError> {
+    let before = text[..at].strip_suffix('\n').unwrap_or(&text[..at]);
+    let before = before.strip_suffix('\r').unwrap_or(before);
+    let line = &before[before.rfind('\n').map_or(0, |end| end + 1)..];
+    let backslashes = line.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    if backslashes % 2 == 0 || line.trim_start_matches(is_blank).starts_with('#') {
+        return Ok(());
+    }
+    let number = before.matches('\n').count() + 1;
+    Err(FormatError::new(format!(
+        "line {number} ends with `\\`, so a shell takes the next line for a part of it; put it in quotes"
+    )))
+}
+
 /// A line of which a part alone is known is not changed: what follows would be lost.
 fn understood(text: &str, assignment: &Assignment<'_>) -> Result<(), FormatError> {
+    no_continuation(text, assignment.lines.start)?;
     if !assignment.more {
         return Ok(());
     }
@@ -278,6 +295,24 @@ mod tests {
         for value in ["", "a b", "a\nB=1", "$(rm)", "a\"b", "a#b"] {
             let error = set("", "KEY", value).expect_err("no plain value").to_string();
             assert!(value.is_empty() || !error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_behind_a_backslash_is_neither_added_nor_changed() {
+        for (text, what) in [
+            ("B=1\\", "added"),
+            ("B=1\\\n", "added"),
+            ("A=0\r\nB=1\\\r\n", "added"),
+            ("export B=\\\\\\\n", "added"),
+            ("B=1\\\nKEY=old\n", "changed"),
+        ] {
+            let error = set(text, "KEY", "new").expect_err(what).to_string();
+            assert!(error.contains("ends with `\\`"), "{text:?}: {error}");
+            assert_eq!(clear(text, "KEY").is_err(), what == "changed", "{text:?}");
+        }
+        for text in ["B='1\\'\n", "# a comment \\\n", "B=1\\\\\n", "B=1\\\n\n", ""] {
+            set(text, "KEY", "new").expect(text);
         }
     }
 

@@ -1,29 +1,29 @@
 //! Files that a tool encrypted: a plain secret in one is a secret in a file that is committed because it is encrypted, and most of
 //! these tools cannot open the file any more once somebody else changed it.
 
+use zeroize::Zeroizing;
+
 use super::FormatError;
 
-/// What tells a file of each tool, and how a value gets into one. Any of the words, anywhere in the text, is enough: a file
-/// that is encrypted in part is one all the same.
+/// What tells a file of each tool, without blanks and quotes, and how a value gets into one. Any of the words, anywhere in the
+/// text, is enough: a file that is encrypted in part is one all the same.
 const TOOLS: [(&str, &[&str], &str); 8] = [
     ("sops", &["ENC[AES256_GCM,"], "`sops set`"),
     ("Ansible Vault", &["$ANSIBLE_VAULT;"], "`ansible-vault encrypt_string`"),
-    ("age", &["-----BEGIN AGE ENCRYPTED FILE-----", "age-encryption.org/v1\n"], "`age`"),
-    ("OpenPGP", &["-----BEGIN PGP MESSAGE-----"], "`gpg`"),
-    ("dotenvx", &["DOTENV_PUBLIC_KEY", "DOTENV_VAULT"], "`dotenvx set`"),
-    (
-        "Sealed Secrets",
-        &["kind: SealedSecret", "\"kind\": \"SealedSecret\"", "\"kind\":\"SealedSecret\""],
-        "`kubeseal --raw`",
-    ),
+    ("age", &["-----BEGINAGEENCRYPTEDFILE-----", "age-encryption.org/v1\n"], "`age`"),
+    ("OpenPGP", &["-----BEGINPGPMESSAGE-----"], "`gpg`"),
+    ("dotenvx", &["DOTENV_PUBLIC_KEY", "DOTENV_VAULT", "=encrypted:"], "`dotenvx set`"),
+    ("Sealed Secrets", &["kind:SealedSecret"], "`kubeseal --raw`"),
     ("hiera-eyaml", &["ENC[PKCS7,", "ENC[GPG,"], "`eyaml encrypt`"),
-    ("EJSON", &["\"_public_key\""], "`ejson encrypt`"),
+    ("EJSON", &["_public_key:"], "`ejson encrypt`"),
 ];
 
 /// # Errors
 /// Where a tool encrypted the text, or a part of it.
 pub(crate) fn refuse(text: &str) -> Result<(), FormatError> {
-    let found = TOOLS.iter().find(|(_, words, _)| words.iter().any(|word| text.contains(word)));
+    let mut bare = Zeroizing::new(String::with_capacity(text.len()));
+    bare.extend(text.chars().filter(|c| !matches!(c, ' ' | '\t' | '"' | '\'')));
+    let found = TOOLS.iter().find(|(_, words, _)| words.iter().any(|word| bare.contains(word)));
     let Some((tool, _, with)) = found else { return Ok(()) };
     Err(FormatError::new(format!(
         "it is encrypted with {tool}, and a plain secret is not written into it; name another file, or use a `command` \
@@ -52,6 +52,12 @@ mod tests {
             "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec:\n  encryptedData:\n    a: AgB\n",
             "password: ENC[PKCS7,MIIB]\n",
             "{\"_public_key\": \"63cc\", \"db\": \"EJ[1:abc]\"}",
+            "{\"_public_key\" : \"63cc\"}",
+            "HELLO=\"encrypted:BE9\"\n",
+            "HELLO = 'encrypted:BE9'\n",
+            "kind:  \"SealedSecret\"\n",
+            "{ 'kind' : SealedSecret }\n",
+            "{\"kind\" :\t\"SealedSecret\"}",
         ] {
             for entry in
                 [Entry::Variable("KEY".into()), Entry::Json("/key".into()), Entry::Yaml("/key".into())]

@@ -309,6 +309,46 @@ async fn a_signal_ends_the_wait_for_a_sink() {
     }
 }
 
+/// Nobody is left who could see its end: the next run looks at the sink, and must not look too early.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_does_not_outlive_a_run_that_is_killed() {
+    const SINK: &str = "  tool: { command: { put: [sh, -c, 'held=$(cat); echo $$ > begun; until [ -e go ]; do sleep 0.01; \
+                        done; printf %s \"$held\" > value'], read: [cat, value], absent_exit: [1] } }\n";
+    let place = Place::new(Settings::default()).await;
+    let keys = "  new: { scopes: [mail.send], sinks: [tool] }\n";
+    place.write("gridkey.yaml", &manifest(keys).replace("sinks:\n", &format!("sinks:\n{SINK}")));
+    let mut child = place.spawn(&["apply", "--yes"]);
+    let command = loop {
+        let begun = std::fs::read_to_string(place.path("begun")).unwrap_or_default();
+        if let Some(id) = begun.strip_suffix('\n') {
+            break id.to_string();
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+    let runs = || match std::fs::read_to_string(format!("/proc/{command}/stat")) {
+        // Whoever it is left to may be in no hurry to hear of its end.
+        Ok(stat) => !stat.contains(") Z "),
+        Err(_) => false,
+    };
+    let patience = Instant::now() + Duration::from_secs(60);
+    while runs() {
+        assert!(Instant::now() < patience, "it goes on");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    place.write("go", "");
+    place.run(&["apply", "--yes"]).ends(0);
+    let held = place.read("value");
+    assert!(
+        place.live("acme").keys().any(|id| held.starts_with(&format!("SG.{id}."))),
+        "a live key is stored"
+    );
+    assert_eq!(place.live("acme").len(), 1);
+    place.converged();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_killed_while_it_revokes_is_no_reason_to_doubt_the_account() {
     for next in ["destroy", "apply"] {

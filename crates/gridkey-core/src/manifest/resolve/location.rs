@@ -229,6 +229,10 @@ fn path(path: &str) -> &'static str {
     if path.starts_with('~') && !path.starts_with("~/") {
         return "`~/` stands for the home folder, and for nobody else's; write the path out, or begin it with `./`";
     }
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    if name.starts_with(".gridkey-") && name.ends_with(".tmp") {
+        return "files of that name are gridkey's own, and go when an edit is done";
+    }
     unless(!path.trim().is_empty() && !path.ends_with('/') && !path.contains('\0'), "it names a file")
 }
 

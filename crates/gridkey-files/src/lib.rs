@@ -88,6 +88,19 @@ pub fn is_at(_file: &File, _path: &Path) -> bool {
     true
 }
 
+/// Whether the open file is there under other names (hard links): what is written into it is written into those.
+#[cfg(unix)]
+pub fn has_other_names(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|metadata| metadata.nlink() > 1)
+}
+
+/// Elsewhere nobody tells.
+#[cfg(not(unix))]
+pub fn has_other_names(_file: &File) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

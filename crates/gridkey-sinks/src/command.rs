@@ -22,8 +22,11 @@ use crate::stop::Stop;
 /// A command that stores a secret is one request to some service, and people wait for it.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The longest that one call can be under way: a look before the put, the put, and a little.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(2 * TIME_LIMIT.as_secs() + 5);
+/// When a secret that was put is looked for again: a service may show it a moment later.
+const READ_BACK: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
+
+/// The longest that one call can be under way: a look before the put, the put, the looks after it, and a little.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(3 * TIME_LIMIT.as_secs() + 5);
 
 /// How long the outputs of a command are still heard once it has ended: something that it left running may hold them
 /// open for ever.
@@ -141,7 +144,12 @@ impl Commands {
         }
         let ended = self.run(&settings.put, &settings.env, Some(secret)).await;
         match ended {
-            Ok(Ended { status, fed: true, .. }) if status.success() => Ok(()),
+            Ok(Ended { status, fed: true, .. }) if status.success() => {
+                let proof = tokio::time::timeout(self.limit, self.prove(settings, secret)).await;
+                proof.unwrap_or_else(|_| {
+                    Err(PutError::Unclear("`read` did not give the secret back in time".to_string()))
+                })
+            }
             Ok(Ended { status, .. }) if status.success() => {
                 let program = &settings.put[0];
                 Err(PutError::Unclear(format!("`{program}` ended well without reading the secret")))
@@ -152,6 +160,26 @@ impl Commands {
             Err(Unended::NotStarted(message)) => Err(PutError::Refused(message)),
             Err(Unended::Lost(message)) => Err(PutError::Unclear(message)),
         }
+    }
+
+    /// Reads back what was put, where there is a `read`: a `put` that ends well and stores nothing leaves a live key whose secret is
+    /// nowhere, with every run.
+    async fn prove(&self, settings: &CommandSettings, secret: &Secret) -> Result<(), PutError> {
+        if settings.read.is_none() {
+            return Ok(());
+        }
+        let mut found = "nothing";
+        for pause in READ_BACK {
+            tokio::time::sleep(pause).await;
+            let held = self.read(settings).await.map_err(|error| PutError::Unclear(error.to_string()))?;
+            found = match held {
+                Held::Text(text) if text.as_str() == secret.expose() => return Ok(()),
+                Held::Text(_) | Held::Other => "something else",
+                Held::Nothing => "nothing",
+            };
+        }
+        let (put, read) = (&settings.put[0], settings.read.as_ref().map_or("", |read| read[0].as_str()));
+        Err(PutError::Unclear(format!("`{put}` ended well, and `read` (`{read}`) gives {found} back")))
     }
 
     /// Runs the `remove` command.
@@ -377,10 +405,10 @@ mod tests {
         CommandSettings { put, read: None, remove: None, absent_exit: Vec::new(), env: Vec::new() }
     }
 
-    /// A lease must outlast the call: a look, then the put, each with its outputs heard out.
+    /// A lease must outlast the call: a look, the put, and the looks after it, each with its outputs heard out.
     #[test]
     fn no_call_is_under_way_for_longer_than_the_deadline() {
-        assert!(DEADLINE >= 2 * (TIME_LIMIT + GRACE));
+        assert!(DEADLINE >= 3 * (TIME_LIMIT + GRACE));
     }
 
     #[test]
@@ -413,6 +441,35 @@ mod tests {
         let result = commands.put(&put("sleep 60 & wait"), &secret, &SinkContent::Empty).await;
         let Err(PutError::Unclear(message)) = result else { panic!("it should be unclear: {result:?}") };
         assert!(message.contains("did not end within"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_put_is_believed_once_its_read_gives_the_secret_back() {
+        let argv = |script: &str| Some(["sh", "-c", script].map(str::to_string).to_vec());
+        for (script, read, error) in [
+            ("cat > kept", "cat kept 2>/dev/null || true", None),
+            ("cat > late; (sleep 0.1; mv late kept) >/dev/null 2>&1 &", "cat kept 2>/dev/null || true", None),
+            ("cat > /dev/null", "true", Some("gives nothing back")),
+            (
+                "cat > /dev/null",
+                "test -e asked && echo other; touch asked",
+                Some("gives something else back"),
+            ),
+            ("cat > /dev/null; touch put", "test ! -e put", Some("ended with exit code 1")),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let commands = Commands::new(folder.path(), Vec::new());
+            let settings = CommandSettings { read: argv(read), ..put(script) };
+            let secret = Secret::from("SG.new".to_string());
+            let result = commands.put(&settings, &secret, &SinkContent::Empty).await;
+            match (error, result) {
+                (None, Ok(())) => {}
+                (Some(words), Err(PutError::Unclear(message))) => {
+                    assert!(message.contains(words), "{message}")
+                }
+                (_, result) => panic!("{script} {read}: {result:?}"),
+            }
+        }
     }
 
     #[tokio::test]

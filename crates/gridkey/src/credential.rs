@@ -33,8 +33,15 @@ pub async fn find(credential: &Credential, base: &Path) -> Result<SecretString, 
         Credential::File(path) => {
             let path = base.join(path);
             let place = path.display().to_string();
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| missing(format!("the credential file {place} cannot be read: {error}")))?;
+            let cannot = |error| missing(format!("the credential file {place} cannot be read: {error}"));
+            // Opening a pipe waits for whoever writes it, and nothing ends that.
+            if !std::fs::metadata(&path).map_err(cannot)?.is_file() {
+                let message = format!(
+                    "the credential file {place} is not a regular file; for what prints the key, use `command`"
+                );
+                return Err(missing(message));
+            }
+            let text = std::fs::read_to_string(&path).map_err(cannot)?;
             (Zeroizing::new(text), place)
         }
         Credential::Command(argv) => (run(argv, base).await?, format!("the command `{}`", argv.join(" "))),
@@ -98,5 +105,29 @@ async fn run(argv: &[String], base: &Path) -> Result<Zeroizing<String>, Unreadab
         Ok(text)
     } else {
         Err(missing(format!("`{program}` ended with {}", output.status)))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_credential_file_that_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .expect("a pipe");
+        for path in ["pipe", "."] {
+            let found = find(&Credential::File(path.to_string()), folder.path()).await;
+            let error = found.expect_err("it is no file");
+            assert!(error.message.contains("is not a regular file"), "{}", error.message);
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gridkey_files::{is_at, plainly};
+use gridkey_files::{has_other_names, is_at, plainly};
 
 /// What the lock is called, in the words that a sweep of temporary files knows.
 pub(super) const FILE: &str = ".gridkey-lock.tmp";
@@ -59,6 +59,13 @@ fn lock_within(
         let mut file = options.open(&path)?;
         match file.try_lock() {
             Ok(()) if is_at(&file, &path) => {
+                if has_other_names(&file) {
+                    let message = format!(
+                        "`{}` is a file of another name, too, and a lock has one; take it away",
+                        path.display()
+                    );
+                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+                }
                 stuck().remove(folder);
                 // For people alone; on a full disk there is a lock all the same.
                 let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
@@ -128,5 +135,17 @@ mod tests {
         drop(held);
         lock(folder.path(), &mut always).unwrap();
         assert!(STUCK.lock().unwrap().is_empty(), "one that was given back is like any other");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_into_a_lock_that_has_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = folder.path().join("notes");
+        fs::write(&notes, "mine").unwrap();
+        fs::hard_link(&notes, folder.path().join(FILE)).unwrap();
+        let error = lock(folder.path(), &mut || Ok(())).unwrap_err();
+        assert!(error.to_string().contains("another name"), "{error}");
+        assert_eq!(fs::read_to_string(&notes).unwrap(), "mine");
     }
 }

@@ -55,6 +55,11 @@ pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<S
         }
         None => {
             no_continuation(text, text.len())?;
+            if let Some(open) = before.iter().find(|assignment| is_open(text, assignment)) {
+                let line = text[..open.lines.start].matches('\n').count() + 1;
+                let message = format!("line {line} sets `{}` and has a quote that is not closed", open.name);
+                return Err(FormatError::new(format!("{message}; what is added would be a part of it")));
+            }
             let end = line_end(text);
             let break_before = if text.is_empty() || text.ends_with('\n') { "" } else { end };
             join(&[text, break_before, variable, "=", value, end])
@@ -92,6 +97,14 @@ fn verify(before: &str, after: &str, variable: &str, value: Option<&str>) -> Res
     Err(FormatError::new(format!(
         "`{variable}` cannot be changed without changing other lines; look for a quote that is not closed"
     )))
+}
+
+/// Whether a value begins with a quote that nothing ends.
+fn is_open(text: &str, assignment: &Assignment<'_>) -> bool {
+    let value = &text[assignment.value.clone()];
+    let is_quoted = text[..assignment.value.start].ends_with(['"', '\'', '`']);
+    let Some(quote) = value.chars().next().filter(|c| "\"'`".contains(*c)) else { return false };
+    !is_quoted && !value[1..].contains(quote)
 }
 
 /// A shell takes a line behind a `\` for a part of the line before it, and other readers do not.
@@ -295,6 +308,17 @@ mod tests {
         for value in ["", "a b", "a\nB=1", "$(rm)", "a\"b", "a#b"] {
             let error = set("", "KEY", value).expect_err("no plain value").to_string();
             assert!(value.is_empty() || !error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_added_behind_a_quote_that_is_open() {
+        for text in ["B=\"open\n", "A=1\nB='open\nC=2\n", "B=`x"] {
+            let error = set(text, "KEY", "new").expect_err(text).to_string();
+            assert!(error.contains("a quote that is not closed"), "{text:?}: {error}");
+        }
+        for text in ["B=\"'x\"\n", "B=it's\n", "B=\"a\"b\n", "B='a\nb'\n", "# \"\n"] {
+            set(text, "KEY", "new").expect(text);
         }
     }
 

@@ -7,15 +7,17 @@ use super::FormatError;
 
 /// What tells a file of each tool, without blanks and quotes, and how a value gets into one. Any of the words, anywhere in the
 /// text, is enough: a file that is encrypted in part is one all the same.
-const TOOLS: [(&str, &[&str], &str); 8] = [
+const TOOLS: [(&str, &[&str], &str); 9] = [
     ("sops", &["ENC[AES256_GCM,"], "`sops set`"),
     ("Ansible Vault", &["$ANSIBLE_VAULT;"], "`ansible-vault encrypt_string`"),
     ("age", &["-----BEGINAGEENCRYPTEDFILE-----", "age-encryption.org/v1\n"], "`age`"),
     ("OpenPGP", &["-----BEGINPGPMESSAGE-----"], "`gpg`"),
     ("dotenvx", &["DOTENV_PUBLIC_KEY", "DOTENV_VAULT", "=encrypted:"], "`dotenvx set`"),
     ("Sealed Secrets", &["kind:SealedSecret"], "`kubeseal --raw`"),
-    ("hiera-eyaml", &["ENC[PKCS7,", "ENC[GPG,"], "`eyaml encrypt`"),
+    ("hiera-eyaml", &["ENC[PKCS7,", "ENC[GPG,", "ENC[KMS,"], "`eyaml encrypt`"),
     ("EJSON", &["_public_key:"], "`ejson encrypt`"),
+    // What every salted file of it begins with, in base64.
+    ("OpenSSL", &["U2FsdGVkX1"], "`openssl enc`"),
 ];
 
 /// # Errors
@@ -53,6 +55,9 @@ mod tests {
             "password: ENC[PKCS7,MIIB]\n",
             "{\"_public_key\": \"63cc\", \"db\": \"EJ[1:abc]\"}",
             "{\"_public_key\" : \"63cc\"}",
+            "_public_key: 63cc\ndb: EJ[1:abc]\n",
+            "password: ENC[KMS,AQIC]\n",
+            "U2FsdGVkX1+vupppZksvRf5pq5g5XjFRIipRkwB0K1Y=\n",
             "HELLO=\"encrypted:BE9\"\n",
             "HELLO = 'encrypted:BE9'\n",
             "kind:  \"SealedSecret\"\n",

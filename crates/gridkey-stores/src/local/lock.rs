@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gridkey_core::Name;
 use gridkey_engine::ports::{LockHolder, StoreError, StoreWriteError};
-use gridkey_files::{is_at, make_folders, plainly};
+use gridkey_files::{has_other_names, is_at, make_folders, plainly};
 use jiff::Timestamp;
 
 use super::failed;
@@ -136,6 +136,12 @@ impl Locks {
         loop {
             let file = options.open(path).map_err(cannot)?;
             match file.try_lock() {
+                Ok(()) if has_other_names(&file) => {
+                    return Err(StoreError::Failed(format!(
+                        "`{}` is a file of another name, too, and a lock has one; take it away",
+                        path.display()
+                    )));
+                }
                 Ok(()) if is_at(&file, path) => return Ok(Ok(file)),
                 // Somebody deleted the file between opening and locking; what we locked is no lock.
                 Ok(()) => {}

@@ -139,9 +139,31 @@ fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<P
 }
 
 fn save(plan: &Plan, path: &Path) -> Result<(), CommandError> {
+    if is_another_file(path) {
+        let message = format!("{} is there and is no plan, and it was not replaced", path.display());
+        return Err(CommandError::new(message).help("name another file for the plan, or take that one away"));
+    }
     std::fs::write(path, plan.to_json()).map_err(|error| {
         CommandError::new(format!("the plan cannot be saved to {}", path.display())).because(&error)
     })
+}
+
+/// Whether a path has a file that is not for plans: secrets, state, a manifest. Empty ones and what is no file (a pipe, a terminal)
+/// are for whoever named them.
+fn is_another_file(path: &Path) -> bool {
+    #[derive(serde::Deserialize)]
+    #[expect(dead_code, reason = "that they are there is what tells a plan")]
+    struct PlanFile {
+        format_version: serde::de::IgnoredAny,
+        computed_from: serde::de::IgnoredAny,
+        changes: serde::de::IgnoredAny,
+    }
+    let Ok(metadata) = std::fs::metadata(path) else { return false };
+    if !metadata.is_file() || metadata.len() == 0 {
+        return false;
+    }
+    let Ok(file) = std::fs::File::open(path) else { return true };
+    serde_json::from_reader::<_, PlanFile>(std::io::BufReader::new(file)).is_err()
 }
 
 /// Prints a plan in the form that was asked for.

@@ -7,6 +7,23 @@ use crate::support::{Place, manifest};
 const FORMATS: [&str; 5] = ["text", "json", "markdown", "html", "sarif"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_replaces_a_plan_and_no_other_file() {
+    let place = Place::new(Settings::default()).await;
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
+    place.write("empty.json", "");
+    for _ in 0..2 {
+        place.run(&["plan", "--out", "plan.json"]).ends(0);
+    }
+    place.run(&["plan", "--out", "empty.json"]).ends(0);
+    place.run(&["apply", "plan.json", "--yes"]).ends(0);
+    for other in [".env", "gridkey.yaml", ".gridkey/state/default/acme.json"] {
+        let before = place.read(other);
+        place.run(&["plan", "--out", other]).ends(1).says("is there and is no plan, and it was not replaced");
+        assert_eq!(place.read(other), before, "{other}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_form_shows_the_plan_and_no_secret() {
     let place = Place::new(Settings::default()).await;
     place.write(

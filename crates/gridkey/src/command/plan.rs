@@ -1,6 +1,6 @@
 //! `plan`: shows what would change, and changes nothing: no writer is made.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -148,22 +148,19 @@ fn save(plan: &Plan, path: &Path) -> Result<(), CommandError> {
     })
 }
 
-/// Whether a path has a file that is not for plans: secrets, state, a manifest. Empty ones and what is no file (a pipe, a terminal)
-/// are for whoever named them.
+/// Whether a path has a file that is not for plans: secrets, state, a manifest. A plan is known by its beginning, so that one that was
+/// not written to its end is replaced as well. Empty files, and what is no file (a pipe, a terminal), are for whoever named them.
 fn is_another_file(path: &Path) -> bool {
-    #[derive(serde::Deserialize)]
-    #[expect(dead_code, reason = "that they are there is what tells a plan")]
-    struct PlanFile {
-        format_version: serde::de::IgnoredAny,
-        computed_from: serde::de::IgnoredAny,
-        changes: serde::de::IgnoredAny,
-    }
     let Ok(metadata) = std::fs::metadata(path) else { return false };
     if !metadata.is_file() || metadata.len() == 0 {
         return false;
     }
-    let Ok(file) = std::fs::File::open(path) else { return true };
-    serde_json::from_reader::<_, PlanFile>(std::io::BufReader::new(file)).is_err()
+    let mut beginning = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(100).read_to_end(&mut beginning));
+    beginning.retain(|byte| !byte.is_ascii_whitespace());
+    let version = beginning.strip_prefix(br#"{"format_version":"#).unwrap_or_default();
+    let behind = version.iter().position(|byte| !byte.is_ascii_digit()).map(|end| &version[end..]);
+    read.is_err() || !behind.is_some_and(|behind| behind.starts_with(br#","kind":"#))
 }
 
 /// Prints a plan in the form that was asked for.

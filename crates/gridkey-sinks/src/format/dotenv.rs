@@ -56,7 +56,7 @@ pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<S
         None => {
             no_continuation(text, text.len())?;
             if let Some(open) = before.iter().find(|assignment| is_open(text, assignment)) {
-                let line = text[..open.lines.start].matches('\n').count() + 1;
+                let line = line_of(text, open.lines.start);
                 let message = format!("line {line} sets `{}` and has a quote that is not closed", open.name);
                 return Err(FormatError::new(format!("{message}; what is added would be a part of it")));
             }
@@ -111,12 +111,13 @@ fn is_open(text: &str, assignment: &Assignment<'_>) -> bool {
 fn no_continuation(text: &str, at: usize) -> Result<(), FormatError> {
     let before = text[..at].strip_suffix('\n').unwrap_or(&text[..at]);
     let before = before.strip_suffix('\r').unwrap_or(before);
-    let line = &before[before.rfind('\n').map_or(0, |end| end + 1)..];
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = &before[start..];
     let backslashes = line.bytes().rev().take_while(|byte| *byte == b'\\').count();
     if backslashes % 2 == 0 || line.trim_start_matches(is_blank).starts_with('#') {
         return Ok(());
     }
-    let number = before.matches('\n').count() + 1;
+    let number = line_of(text, start);
     Err(FormatError::new(format!(
         "line {number} ends with `\\`, so a shell takes the next line for a part of it; put it in quotes"
     )))
@@ -128,7 +129,7 @@ fn understood(text: &str, assignment: &Assignment<'_>) -> Result<(), FormatError
     if !assignment.more {
         return Ok(());
     }
-    let line = text[..assignment.lines.start].matches('\n').count() + 1;
+    let line = line_of(text, assignment.lines.start);
     Err(FormatError::new(format!(
         "line {line} sets `{}` and has something else behind it; put that on a line of its own",
         assignment.name
@@ -226,6 +227,11 @@ fn comment_in(raw: &str, after_blank: bool) -> Option<usize> {
         blank = is_blank(c);
         starts
     })
+}
+
+/// The number of the line that begins at a position.
+fn line_of(text: &str, start: usize) -> usize {
+    text[..start].matches('\n').count() + 1
 }
 
 fn next_line(text: &str, from: usize) -> usize {
@@ -330,6 +336,7 @@ mod tests {
             ("A=0\r\nB=1\\\r\n", "added"),
             ("export B=\\\\\\\n", "added"),
             ("B=1\\\nKEY=old\n", "changed"),
+            ("\\\nKEY=\n", "changed"),
         ] {
             let error = set(text, "KEY", "new").expect_err(what).to_string();
             assert!(error.contains("ends with `\\`"), "{text:?}: {error}");
@@ -388,6 +395,12 @@ mod tests {
             let mut text: String = lines.iter().flat_map(|(line, end)| [line.as_str(), end]).collect();
             if !whole {
                 text.truncate(text.trim_end().len());
+            }
+            let entry = Entry::Variable("KEY".to_string());
+            if entry.get(&text).is_err() {
+                // What is not understood is not changed either.
+                prop_assert!(set(&text, "KEY", "SG.new").is_err() && clear(&text, "KEY").is_err());
+                return Ok(());
             }
             let had = read(&text).is_some();
             let Ok(after) = set(&text, "KEY", "SG.new") else { return Ok(()) };

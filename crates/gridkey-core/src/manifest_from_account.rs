@@ -268,6 +268,13 @@ fn head(account: &AccountEntry) -> String {
     text
 }
 
+/// The kinds of sinks that secrets are found in, and what a sink of each says for keys that are not there yet.
+const SINKS: [(SinkKind, &str); 3] = [
+    (SinkKind::Dotenv, r#"{ path: .env, variable: "SENDGRID_{KEY}" }"#),
+    (SinkKind::Json, r#"{ path: secrets.json, pointer: "/sendgrid/{key}" }"#),
+    (SinkKind::Yaml, r#"{ path: secrets.yaml, pointer: "/sendgrid/{key}" }"#),
+];
+
 /// A sink for each kind that secrets were found in; each key says where in it.
 fn write_sinks<'a>(text: &mut String, sinks: impl Iterator<Item = &'a SinkSettings>) {
     let kinds: BTreeSet<SinkKind> = sinks.map(SinkSettings::kind).collect();
@@ -275,22 +282,7 @@ fn write_sinks<'a>(text: &mut String, sinks: impl Iterator<Item = &'a SinkSettin
         return;
     }
     text.push_str("# Where secrets were found. Each key says where in these its own is.\nsinks:\n");
-    for kind in kinds {
-        let settings = match kind {
-            SinkKind::Json => r#"{ path: secrets.json, pointer: "/sendgrid/{key}" }"#,
-            SinkKind::Yaml => r#"{ path: secrets.yaml, pointer: "/sendgrid/{key}" }"#,
-            SinkKind::Dotenv
-            | SinkKind::Age
-            | SinkKind::Command
-            | SinkKind::Vault
-            | SinkKind::AwsSecretsManager
-            | SinkKind::AwsSsm
-            | SinkKind::GcpSecretManager
-            | SinkKind::AzureKeyVault
-            | SinkKind::Kubernetes
-            | SinkKind::GithubActions
-            | SinkKind::GitlabCi => r#"{ path: .env, variable: "SENDGRID_{KEY}" }"#,
-        };
+    for (kind, settings) in SINKS.into_iter().filter(|(kind, _)| kinds.contains(kind)) {
         let _ = writeln!(text, "  {kind}: {{ {kind}: {settings} }}");
     }
 }

@@ -108,6 +108,16 @@ pub fn is_given_to_every_command(variable: &str) -> bool {
     GIVEN.contains(&variable) || of_the_system.contains(&variable) || variable.starts_with("LC_")
 }
 
+/// What gridkey's own files beside a sink's file are called: the lock of its folder, and temporary ones. They hold secrets, so what
+/// a killed process left of them is cleared away.
+pub const OWN_PREFIX: &str = ".gridkey-";
+pub const OWN_SUFFIX: &str = ".tmp";
+
+/// Whether a file's name is one of gridkey's own, which no sink may have.
+pub fn is_own_name(name: &str) -> bool {
+    name.starts_with(OWN_PREFIX) && name.ends_with(OWN_SUFFIX)
+}
+
 /// A field of a secret in Vault's KV version 2.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -75,7 +75,7 @@ pub fn plainly(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// Whether the open file is still the one at the path.
 #[cfg(unix)]
-pub fn is_at(file: &File, path: &Path) -> bool {
+fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     let (ours, theirs) = (file.metadata().map(inode), fs::symlink_metadata(path).map(inode));
@@ -84,20 +84,39 @@ pub fn is_at(file: &File, path: &Path) -> bool {
 
 /// Elsewhere, a file that is open cannot be deleted.
 #[cfg(not(unix))]
-pub fn is_at(_file: &File, _path: &Path) -> bool {
+fn is_at(_file: &File, _path: &Path) -> bool {
     true
 }
 
-/// Whether the open file is there under other names (hard links): what is written into it is written into those.
+/// Whether a file that was just locked is the lock; it is none where somebody deleted it between opening and locking.
+///
+/// # Errors
+/// Where it has another name (a hard link): what is written into the lock would be written into that.
+pub fn is_lock(file: &File, path: &Path) -> io::Result<bool> {
+    if has_other_names(file) {
+        let message =
+            format!("`{}` is a file of another name, too, and a lock has one; take it away", path.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    Ok(is_at(file, path))
+}
+
+/// How a lock's file is opened: it is made where it is missing, and keeps what it says.
+pub fn lock_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    plainly(options.read(true).write(true).create(true).truncate(false));
+    options
+}
+
 #[cfg(unix)]
-pub fn has_other_names(file: &File) -> bool {
+fn has_other_names(file: &File) -> bool {
     use std::os::unix::fs::MetadataExt;
     file.metadata().is_ok_and(|metadata| metadata.nlink() > 1)
 }
 
 /// Elsewhere nobody tells.
 #[cfg(not(unix))]
-pub fn has_other_names(_file: &File) -> bool {
+fn has_other_names(_file: &File) -> bool {
     false
 }
 

@@ -5,13 +5,13 @@
 //! locked on NFS; it is deleted by whoever holds it, so a lock counts only while its file is still the one at the path.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gridkey_files::{has_other_names, is_at, plainly};
+use gridkey_files::{is_lock, lock_options};
 
 /// What the lock is called, in the words that a sweep of temporary files knows.
 pub(super) const FILE: &str = ".gridkey-lock.tmp";
@@ -49,23 +49,14 @@ fn lock_within(
 ) -> io::Result<Option<FolderLock>> {
     let stuck = || STUCK.lock().unwrap_or_else(PoisonError::into_inner);
     let path = folder.join(FILE);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    plainly(&mut options);
+    let options = lock_options();
     let patience = if stuck().contains(folder) { Duration::ZERO } else { patience };
     let mut pauses = patience.as_millis() / PAUSE.as_millis();
     loop {
         before()?;
         let mut file = options.open(&path)?;
         match file.try_lock() {
-            Ok(()) if is_at(&file, &path) => {
-                if has_other_names(&file) {
-                    let message = format!(
-                        "`{}` is a file of another name, too, and a lock has one; take it away",
-                        path.display()
-                    );
-                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-                }
+            Ok(()) if is_lock(&file, &path)? => {
                 stuck().remove(folder);
                 // For people alone; on a full disk there is a lock all the same.
                 let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));

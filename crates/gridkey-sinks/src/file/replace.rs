@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use gridkey_core::sink::{OWN_PREFIX, OWN_SUFFIX, is_own_name};
 use gridkey_files::{behind_links, folder_of, sync_folder, without_name};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
@@ -44,10 +45,6 @@ pub(crate) struct Failure {
     pub at: Effect,
     pub error: io::Error,
 }
-
-/// What temporary files are called. They hold secrets, so what a killed process left is cleared away.
-pub(super) const PREFIX: &str = ".gridkey-";
-pub(super) const SUFFIX: &str = ".tmp";
 
 /// Replaces `old`, which `path` held when it was read, by `new`, with mode 0600. The caller has the folder's lock.
 ///
@@ -116,7 +113,7 @@ fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     /// Another run sweeps in the moment between making and locking, and not often so many times.
     const ATTEMPTS: u32 = 32;
     for _ in 0..ATTEMPTS {
-        let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder);
+        let temporary = tempfile::Builder::new().prefix(OWN_PREFIX).suffix(OWN_SUFFIX).tempfile_in(folder);
         let temporary = temporary.map_err(without_name)?;
         let swept = match temporary.as_file().try_lock() {
             // Whoever clears it away had it before this lock, so it is gone by now or stays.
@@ -165,7 +162,7 @@ fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        let ours = name.to_str().is_some_and(is_own_name);
         // Whoever takes the lock clears its file away.
         let is_lock = name.to_str() == Some(lock::FILE);
         let plain = entry.file_type().is_ok_and(|kind| kind.is_file());

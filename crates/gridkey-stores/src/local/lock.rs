@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gridkey_core::Name;
 use gridkey_engine::ports::{LockHolder, StoreError, StoreWriteError};
-use gridkey_files::{has_other_names, is_at, make_folders, plainly};
+use gridkey_files::{is_lock, lock_options, make_folders, plainly};
 use jiff::Timestamp;
 
 use super::failed;
@@ -129,22 +129,16 @@ impl Locks {
         };
         make_folders(&self.folder)
             .map_err(|error| StoreError::Failed(failed("made", &self.folder, &error)))?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        plainly(&mut options);
+        let options = lock_options();
         let mut looks = LOOKS;
         loop {
             let file = options.open(path).map_err(cannot)?;
             match file.try_lock() {
-                Ok(()) if has_other_names(&file) => {
-                    return Err(StoreError::Failed(format!(
-                        "`{}` is a file of another name, too, and a lock has one; take it away",
-                        path.display()
-                    )));
+                Ok(()) => {
+                    if is_lock(&file, path).map_err(|error| StoreError::Failed(error.to_string()))? {
+                        return Ok(Ok(file));
+                    }
                 }
-                Ok(()) if is_at(&file, path) => return Ok(Ok(file)),
-                // Somebody deleted the file between opening and locking; what we locked is no lock.
-                Ok(()) => {}
                 Err(TryLockError::WouldBlock) if looks > 0 => {
                     looks -= 1;
                     std::thread::sleep(LOOK_PAUSE);

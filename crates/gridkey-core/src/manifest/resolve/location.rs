@@ -8,7 +8,7 @@ use crate::manifest::problem::Problems;
 use crate::manifest::read::node::Site;
 use crate::manifest::read::yaml::is_variable;
 use crate::manifest::resolve::place::Place;
-use crate::sink::{LocationId, SinkSettings};
+use crate::sink::{LocationId, SinkSettings, is_own_name};
 
 /// Which key writes where.
 #[derive(Default)]
@@ -230,7 +230,7 @@ fn path(path: &str) -> &'static str {
         return "`~/` stands for the home folder, and for nobody else's; write the path out, or begin it with `./`";
     }
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    if name.starts_with(".gridkey-") && name.ends_with(".tmp") {
+    if is_own_name(name) {
         return "files of that name are gridkey's own, and go when an edit is done";
     }
     unless(!path.trim().is_empty() && !path.ends_with('/') && !path.contains('\0'), "it names a file")

@@ -187,22 +187,10 @@ pub(crate) fn readable_first(puts: &mut [Put]) {
 
 /// What to do about a sink that cannot be read.
 fn until_readable(kind: SinkKind) -> &'static str {
-    match kind {
-        SinkKind::Command => {
-            "a secret is only made where it can be stored; where `read` fails because nothing is stored yet, name its exit code in \
-             `absent_exit`, or let it print nothing and end with exit code 0"
-        }
-        SinkKind::Dotenv
-        | SinkKind::Json
-        | SinkKind::Yaml
-        | SinkKind::Age
-        | SinkKind::Vault
-        | SinkKind::AwsSecretsManager
-        | SinkKind::AwsSsm
-        | SinkKind::GcpSecretManager
-        | SinkKind::AzureKeyVault
-        | SinkKind::Kubernetes
-        | SinkKind::GithubActions
-        | SinkKind::GitlabCi => "make the sink reachable; a secret is only made where it can be stored",
+    if kind == SinkKind::Command {
+        "a secret is only made where it can be stored; where `read` fails because nothing is stored yet, name its exit code in \
+         `absent_exit`, or let it print nothing and end with exit code 0"
+    } else {
+        "make the sink reachable; a secret is only made where it can be stored"
     }
 }

@@ -41,8 +41,8 @@ const MAX_QUOTED: usize = 400;
 /// Runs the commands of command sinks.
 ///
 /// *Guarantees*: no shell; the secret is on standard input, exactly, without a line end, and nowhere in
-/// arguments or environment. A command that takes too long, or whose caller goes away or is killed, is killed with
-/// the processes it started. What it prints is quoted in errors without anything like a key.
+/// arguments or environment. A command that takes too long, or whose caller goes away, is killed with the processes it
+/// started; one that puts or removes, also where this process is killed. What it prints is quoted in errors without anything like a key.
 /// *Caveats*: a command that fails may have stored the secret all the same, so its put is unclear.
 pub(crate) struct Commands {
     /// Where commands run, and what a program's path is relative to.
@@ -104,7 +104,7 @@ impl Commands {
         let Some(argv) = &settings.read else {
             return Err(SinkError::Unsupported("the command sink has no `read`".to_string()));
         };
-        let Ended { status, output, errors, fed: _ } = match self.run(argv, &settings.env, None).await {
+        let Ended { status, output, errors, fed: _ } = match self.run(argv, &settings.env, Task::Read).await {
             Ok(ended) => ended,
             Err(Unended::NotStarted(message) | Unended::Lost(message)) => {
                 return Err(SinkError::Failed(message));
@@ -142,7 +142,7 @@ impl Commands {
                 Standing::Replaceable => {}
             }
         }
-        let ended = self.run(&settings.put, &settings.env, Some(secret)).await;
+        let ended = self.run(&settings.put, &settings.env, Task::Put(secret)).await;
         match ended {
             Ok(Ended { status, fed: true, .. }) if status.success() => {
                 let proof = tokio::time::timeout(self.limit, self.prove(settings, secret)).await;
@@ -165,9 +165,7 @@ impl Commands {
     /// Reads back what was put, where there is a `read`: a `put` that ends well and stores nothing leaves a live key whose secret is
     /// nowhere, with every run.
     async fn prove(&self, settings: &CommandSettings, secret: &Secret) -> Result<(), PutError> {
-        if settings.read.is_none() {
-            return Ok(());
-        }
+        let Some(read) = &settings.read else { return Ok(()) };
         let mut found = "nothing";
         for pause in READ_BACK {
             tokio::time::sleep(pause).await;
@@ -178,14 +176,14 @@ impl Commands {
                 Held::Nothing => "nothing",
             };
         }
-        let (put, read) = (&settings.put[0], settings.read.as_ref().map_or("", |read| read[0].as_str()));
+        let (put, read) = (&settings.put[0], &read[0]);
         Err(PutError::Unclear(format!("`{put}` ended well, and `read` (`{read}`) gives {found} back")))
     }
 
     /// Runs the `remove` command.
     pub async fn remove(&self, settings: &CommandSettings) -> Result<(), SinkError> {
         let argv = removal(settings)?;
-        match self.run(argv, &settings.env, None).await {
+        match self.run(argv, &settings.env, Task::Remove).await {
             Ok(Ended { status, .. }) if status.success() => Ok(()),
             Ok(Ended { status, errors, .. }) => {
                 Err(SinkError::Failed(failure(argv, settings, status, &errors, None)))
@@ -194,7 +192,12 @@ impl Commands {
         }
     }
 
-    async fn run(&self, argv: &[String], env: &[String], input: Option<&Secret>) -> Result<Ended, Unended> {
+    async fn run(&self, argv: &[String], env: &[String], task: Task<'_>) -> Result<Ended, Unended> {
+        let (input, changes) = match task {
+            Task::Read => (None, false),
+            Task::Put(secret) => (Some(secret), true),
+            Task::Remove => (None, true),
+        };
         let (program, arguments) = split(argv).map_err(Unended::NotStarted)?;
         let path = if program.contains('/') { self.folder.join(program) } else { PathBuf::from(program) };
         let mut command = Command::new(path);
@@ -208,7 +211,7 @@ impl Commands {
         let mut child = command
             .spawn()
             .map_err(|error| Unended::NotStarted(format!("`{program}` could not be started: {error}")))?;
-        let group = Group::of(&child);
+        let group = Group::of(&child, changes);
         tokio::select! {
             biased;
             attended = attend(&mut child, input) => match attended {
@@ -336,22 +339,29 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok() || fs::metadata(path.with_extension("exe")).is_ok()
 }
 
+/// What a command is run for.
+enum Task<'s> {
+    Read,
+    Put(&'s Secret),
+    Remove,
+}
+
 /// The processes that a command started, killed together unless they are left alone.
 struct Group {
     #[cfg(unix)]
     leader: Option<rustix::process::Pid>,
     /// Who kills them where this process is killed itself. A `put` that outlived its run would store a secret that the next
-    /// run has given up by then.
+    /// run has given up by then; what only reads has none.
     #[cfg(unix)]
     watch: Option<Child>,
 }
 
 #[cfg(unix)]
 impl Group {
-    fn of(child: &Child) -> Self {
+    fn of(child: &Child, changes: bool) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let leader = id.and_then(rustix::process::Pid::from_raw);
-        Self { leader, watch: leader.and_then(watch) }
+        Self { leader, watch: leader.filter(|_| changes).and_then(watch) }
     }
 
     /// The command has ended by itself; what it left running on purpose goes on.
@@ -389,7 +399,7 @@ fn watch(leader: rustix::process::Pid) -> Option<Child> {
 /// Elsewhere, the command alone is killed.
 #[cfg(not(unix))]
 impl Group {
-    fn of(_child: &Child) -> Self {
+    fn of(_child: &Child, _changes: bool) -> Self {
         Self {}
     }
 

@@ -157,10 +157,9 @@ fn is_another_file(path: &Path) -> bool {
     }
     let mut beginning = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(100).read_to_end(&mut beginning));
-    beginning.retain(|byte| !byte.is_ascii_whitespace());
-    let version = beginning.strip_prefix(br#"{"format_version":"#).unwrap_or_default();
-    let behind = version.iter().position(|byte| !byte.is_ascii_digit()).map(|end| &version[end..]);
-    read.is_err() || !behind.is_some_and(|behind| behind.starts_with(br#","kind":"#))
+    // Whatever the version is.
+    beginning.retain(|byte| !byte.is_ascii_whitespace() && !byte.is_ascii_digit());
+    read.is_err() || !beginning.starts_with(br#"{"format_version":,"kind":"#)
 }
 
 /// Prints a plan in the form that was asked for.

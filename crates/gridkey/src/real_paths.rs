@@ -56,13 +56,7 @@ impl RealPaths {
     }
 
     pub fn in_state(&self, state: &mut AccountState) {
-        for key in state.keys.values_mut() {
-            key.sinks.iter_mut().for_each(|delivery| self.replace(&mut delivery.location.at));
-            key.retiring_locations.iter_mut().for_each(|retiring| self.replace(&mut retiring.location.at));
-        }
-        for pending in state.pending.values_mut() {
-            pending.locations.iter_mut().for_each(|location| self.replace(&mut location.at));
-        }
+        state.locations_mut().for_each(|location| self.replace(&mut location.at));
     }
 }
 

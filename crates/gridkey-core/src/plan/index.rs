@@ -139,6 +139,11 @@ impl<'a> Index<'a> {
         self.wanted.get(account).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether the settings of a location were edited since state was last written.
+    pub fn is_edited(&self, location: &LocationId) -> bool {
+        self.moves.is_edited(location)
+    }
+
     /// The wanted address that uses a location.
     pub fn user(&self, location: &LocationId) -> Option<&'a Address> {
         self.used.get(location).copied()

@@ -14,6 +14,7 @@ mod index;
 mod input;
 mod judge;
 mod moves;
+mod reached;
 mod seed;
 mod stages;
 

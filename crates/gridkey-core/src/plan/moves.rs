@@ -8,14 +8,18 @@ use crate::finding::{Code, Finding, Severity};
 use crate::manifest::{Manifest, Moved, RemovedWhat};
 use crate::name::Name;
 use crate::plan::input::{Due, Requests, Selection};
+use crate::plan::reached;
+use crate::sink::LocationId;
 use crate::state::{AccountState, OwnedKey};
 use crate::text::pattern::matches_pattern;
 use crate::text::source::Position;
 
-/// The documents as they are once the moves of a run are carried out.
+/// The documents as they are once the moves of a run are carried out, with locations reached as the manifest says.
 #[derive(Clone, Debug)]
 pub struct WithMoves<'a> {
     pub states: Cow<'a, BTreeMap<Name, AccountState>>,
+    /// Locations that state remembers with other settings than the manifest has.
+    edited: reached::Edited,
     /// By account: the new address, and the one before.
     moves: BTreeMap<Name, BTreeMap<Address, Address>>,
     conflicts: Vec<MoveConflict>,
@@ -88,12 +92,14 @@ pub(crate) fn chosen<'a>(
 ) -> WithMoves<'a> {
     let mut with = WithMoves {
         states: Cow::Borrowed(states),
+        edited: reached::Edited::new(),
         moves: BTreeMap::new(),
         conflicts: Vec::new(),
         left: Vec::new(),
         left_alone: BTreeSet::new(),
         unmoved: BTreeSet::new(),
     };
+    with.edited = reached::by_manifest(manifest, &mut with.states);
     if manifest.moved.is_empty() {
         return with;
     }
@@ -336,6 +342,11 @@ impl WithMoves<'_> {
         self.left_alone.insert(from.clone());
         let (account, from, to) = (account.clone(), from.clone(), to.clone());
         self.conflicts.push(MoveConflict { account, from, to, position, why });
+    }
+
+    /// Whether the settings of a location were edited since state was last written.
+    pub(crate) fn is_edited(&self, location: &LocationId) -> bool {
+        self.edited.contains(location)
     }
 
     /// The address that the key at an address had before this run.

@@ -340,6 +340,29 @@ pub enum StateError {
 }
 
 impl AccountState {
+    /// Every location that has, had or may have one of the keys, with the address that it is or was of.
+    pub fn locations(&self) -> impl Iterator<Item = (&Address, &SinkLocation)> {
+        let owned = self.keys.iter().flat_map(|(address, key)| {
+            let given = key.sinks.iter().map(|delivery| &delivery.location);
+            let leaving = key.retiring_locations.iter().map(|leaving| &leaving.location);
+            given.chain(leaving).map(move |location| (address, location))
+        });
+        let begun = self
+            .pending
+            .values()
+            .flat_map(|begun| begun.locations.iter().map(move |location| (&begun.address, location)));
+        owned.chain(begun)
+    }
+
+    /// The same, to be changed.
+    pub fn locations_mut(&mut self) -> impl Iterator<Item = &mut SinkLocation> {
+        let owned = self.keys.values_mut().flat_map(|key| {
+            let given = key.sinks.iter_mut().map(|delivery| &mut delivery.location);
+            given.chain(key.retiring_locations.iter_mut().map(|leaving| &mut leaving.location))
+        });
+        owned.chain(self.pending.values_mut().flat_map(|begun| &mut begun.locations))
+    }
+
     /// A document for an account that has none yet.
     pub fn new(project: Name, account: Name, identity: AccountIdentity, lineage: String) -> Self {
         Self {

@@ -372,6 +372,7 @@ fn note(note: &Note) -> String {
         Note::NotReadable(location) => {
             format!("{} cannot be read, so what it holds is not known", place(location))
         }
+        Note::SinkEdited(location) => format!("the settings of {} were edited", place(location)),
         Note::HeldKey(id) => format!("older key {id} is held until released with `gridkey retire`"),
         Note::SecretUnknown => "no sink proves that a program has the secret".to_string(),
         Note::MovedFrom(address) => format!("it was {address}"),

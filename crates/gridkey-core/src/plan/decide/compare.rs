@@ -418,15 +418,24 @@ impl<'a> Comparison<'a> {
             // Nothing was delivered, so state says of no location that it has the secret.
             settings.locations = self.owned.sinks.iter().map(|delivery| delivery.location.clone()).collect();
         }
-        let moved = differs_in_locations(&settings, self.owned);
-        if differs(&settings, self.owned) {
+        let index = self.account.index;
+        let reached_otherwise: Vec<Note> = settings
+            .locations
+            .iter()
+            .filter(|location| index.is_edited(&location.id()))
+            .map(|location| Note::SinkEdited(location.clone()))
+            .collect();
+        let edited = differs(&settings, self.owned) || !reached_otherwise.is_empty();
+        if edited {
             // A document that is older than the field is only completed.
-            let completes =
-                self.owned.lifecycle.is_none() && !differs_but_for_lifecycle(&settings, self.owned);
+            let completes = self.owned.lifecycle.is_none()
+                && reached_otherwise.is_empty()
+                && !differs_but_for_lifecycle(&settings, self.owned);
             let cause = if completes { Cause::Drifted } else { Cause::Edited };
             self.because(Action::Update, cause, Reason::SettingsEdited);
         }
-        if moved || differs(&settings, self.owned) {
+        self.notes.extend(reached_otherwise);
+        if edited || differs_in_locations(&settings, self.owned) {
             self.steps.push(Step::Record(settings.clone()));
         }
         let name = match self.account.presence(self.owned) {

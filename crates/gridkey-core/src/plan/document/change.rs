@@ -440,6 +440,8 @@ pub enum Note {
     Creation { marker: Marker, id: Option<KeyId> },
     /// The location cannot be read, so whether it is in step is not known.
     NotReadable(SinkLocation),
+    /// The location is the same, and the manifest has other settings for it than state remembers.
+    SinkEdited(SinkLocation),
     /// An older key is kept until a person says otherwise.
     HeldKey(KeyId),
     /// No sink proves that anybody has the secret.

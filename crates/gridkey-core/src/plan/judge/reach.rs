@@ -3,11 +3,13 @@
 //! This is judged before anything is run or called: a manifest from an untrusted branch could otherwise name
 //! a program, or a server that a secret is sent to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::finding::{Code, Finding, Severity};
 use crate::manifest::{Credential, Manifest, Policy, PolicyFile, StoreSettings};
 use crate::name::Name;
+use crate::plan::reached;
 use crate::sink::SinkSettings;
 use crate::state::AccountState;
 use crate::text::pattern::matches_pattern;
@@ -31,16 +33,11 @@ pub fn reach_of_states(
     manifest: &Manifest,
     file: Option<&PolicyFile>,
 ) -> Vec<Finding> {
-    let owned = states.values().flat_map(|state| &state.keys).flat_map(|(address, key)| {
-        let given = key.sinks.iter().map(|delivery| &delivery.location);
-        let leaving = key.retiring_locations.iter().map(|retiring| &retiring.location);
-        given.chain(leaving).map(move |location| (address, location))
-    });
-    let pending = states
-        .values()
-        .flat_map(|state| state.pending.values())
-        .flat_map(|pending| pending.locations.iter().map(move |location| (&pending.address, location)));
-    let reached = owned.chain(pending).flat_map(|(address, location)| {
+    // What the manifest names itself is reached as it says, and judged with it.
+    let mut states = Cow::Borrowed(states);
+    reached::by_manifest(manifest, &mut states);
+    let locations = states.values().flat_map(AccountState::locations);
+    let reached = locations.flat_map(|(address, location)| {
         let what = format!("sink `{}` of `{address}`, which state remembers,", location.sink);
         sink(&location.at).into_iter().map(move |reached| (what.clone(), reached, None))
     });

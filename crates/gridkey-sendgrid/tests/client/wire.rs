@@ -132,7 +132,37 @@ async fn what_cannot_be_reached_was_not_sent_and_names_no_key() {
     let error =
         client("http://127.0.0.1:1", KEY).create(&Behalf::Own, "x", &KeyAccess::Full).await.unwrap_err();
     assert_eq!(error.kind, Kind::NotSent);
+    assert!(error.to_string().contains("SendGrid could not be reached"), "{error}");
     assert!(!format!("{error:?}{error}").contains("managing-managing"));
+}
+
+#[tokio::test]
+async fn an_answer_is_read_up_to_a_size_that_no_list_has() {
+    const LARGEST: usize = 4 << 20;
+    for (size, is_read) in [(LARGEST, true), (LARGEST + 1, false)] {
+        let list = "{\"result\":[]}";
+        let body = format!("{list}{}", " ".repeat(size - list.len()));
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n{body}");
+        let (url, _) = scripted(answer.leak()).await;
+        let listed = client(&url, KEY).list(&Behalf::Own).await;
+        match is_read {
+            true => assert!(listed.unwrap().value.is_empty()),
+            false => assert!(listed.unwrap_err().to_string().contains("too large")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_names_the_field_that_sendgrid_names() {
+    for (field, says) in
+        [("\"name\"", "is required (name)"), ("null", "is required"), ("\"\"", "is required")]
+    {
+        let body = format!("{{\"errors\":[{{\"field\":{field},\"message\":\"is required\"}}]}}");
+        let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let (url, _) = scripted(answer.leak()).await;
+        let error = client(&url, KEY).create(&Behalf::Own, "", &KeyAccess::Full).await.unwrap_err();
+        assert!(error.to_string().ends_with(says), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -364,6 +364,33 @@ last: *x
         assert_eq!(again.as_str(), after);
     }
 
+    /// The last look at an edit, whatever was wrong with the edit itself.
+    #[test]
+    fn an_edit_that_touches_anything_else_is_seen() {
+        let before = "a: 1\nb: { key: old, other: 2 }\nc: 3\n";
+        let names = ["b".to_string(), "key".to_string()];
+        for (after, same) in [
+            ("a: 1\nb: { key: new, other: 2 }\nc: 3\n", true),
+            ("a: 1\nb: { other: 2, key: new }\nc: 3\n", true),
+            ("a: 9\nb: { key: new, other: 2 }\nc: 3\n", false),
+            ("A: 1\nb: { key: new, other: 2 }\nc: 3\n", false),
+            ("a: 1\nb: { key: new, other: 2 }\n", false),
+            ("a: 1\nb: { key: new, other: 2 }\nc: 3\nd: 4\n", false),
+            ("a: 1\nb: { key: new, other: 9 }\nc: 3\n", false),
+            ("a: 1\nb: { key: new }\nc: 3\n", false),
+            ("a: 1\nb: new\nc: 3\n", false),
+            ("a: 1\nb: [new]\nc: 3\n", false),
+            ("", false),
+        ] {
+            let (old, new) = (tree::parse(before).expect("YAML"), tree::parse(after).expect("YAML"));
+            assert_eq!(others_are_the_same(old.as_ref(), new.as_ref(), &names), same, "{after}");
+        }
+        let (old, new) =
+            (tree::parse("b: ~\n").expect("YAML"), tree::parse("b: { key: new }\n").expect("YAML"));
+        assert!(others_are_the_same(old.as_ref(), new.as_ref(), &names), "nothing becomes a mapping");
+        assert!(others_are_the_same(None, new.as_ref(), &names), "as does an empty file");
+    }
+
     #[test]
     fn a_value_changes_and_nothing_around_it() {
         check_set(VALUES, "/sendgrid/api_key", &VALUES.replace("\"old\"", "\"SG.new\""));

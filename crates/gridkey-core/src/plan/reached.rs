@@ -29,8 +29,7 @@ pub(crate) fn by_manifest(manifest: &Manifest, states: &mut Cow<'_, BTreeMap<Nam
     }
     if !edited.is_empty() {
         for location in states.to_mut().values_mut().flat_map(AccountState::locations_mut) {
-            let id = location.id();
-            if let Some(settings) = wanted.get(&id).filter(|_| edited.contains(&id)) {
+            if let Some(settings) = wanted.get(&location.id()) {
                 location.at = SharedSettings::clone(settings);
             }
         }

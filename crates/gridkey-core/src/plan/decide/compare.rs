@@ -425,17 +425,16 @@ impl<'a> Comparison<'a> {
             .filter(|location| index.is_edited(&location.id()))
             .map(|location| Note::SinkEdited(location.clone()))
             .collect();
-        let edited = differs(&settings, self.owned) || !reached_otherwise.is_empty();
-        if edited {
+        let edited = !reached_otherwise.is_empty() || differs_but_for_lifecycle(&settings, self.owned);
+        let changed = edited || differs(&settings, self.owned);
+        if changed {
             // A document that is older than the field is only completed.
-            let completes = self.owned.lifecycle.is_none()
-                && reached_otherwise.is_empty()
-                && !differs_but_for_lifecycle(&settings, self.owned);
+            let completes = self.owned.lifecycle.is_none() && !edited;
             let cause = if completes { Cause::Drifted } else { Cause::Edited };
             self.because(Action::Update, cause, Reason::SettingsEdited);
         }
         self.notes.extend(reached_otherwise);
-        if edited || differs_in_locations(&settings, self.owned) {
+        if changed || differs_in_locations(&settings, self.owned) {
             self.steps.push(Step::Record(settings.clone()));
         }
         let name = match self.account.presence(self.owned) {

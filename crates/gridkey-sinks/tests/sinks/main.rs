@@ -7,6 +7,7 @@
 )]
 
 mod command;
+mod discover;
 #[cfg(target_os = "linux")]
 mod disk;
 mod file;

@@ -8,7 +8,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::manifest::{Manifest, Moved, RemovedWhat};
 use crate::name::Name;
 use crate::plan::input::{Due, Requests, Selection};
-use crate::plan::reached;
+use crate::plan::reached::{Edited, give_wanted_settings};
 use crate::sink::LocationId;
 use crate::state::{AccountState, OwnedKey};
 use crate::text::pattern::matches_pattern;
@@ -19,7 +19,7 @@ use crate::text::source::Position;
 pub struct WithMoves<'a> {
     pub states: Cow<'a, BTreeMap<Name, AccountState>>,
     /// Locations that state remembers with other settings than the manifest has.
-    edited: reached::Edited,
+    edited: Edited,
     /// By account: the new address, and the one before.
     moves: BTreeMap<Name, BTreeMap<Address, Address>>,
     conflicts: Vec<MoveConflict>,
@@ -92,14 +92,14 @@ pub(crate) fn chosen<'a>(
 ) -> WithMoves<'a> {
     let mut with = WithMoves {
         states: Cow::Borrowed(states),
-        edited: reached::Edited::new(),
+        edited: Edited::new(),
         moves: BTreeMap::new(),
         conflicts: Vec::new(),
         left: Vec::new(),
         left_alone: BTreeSet::new(),
         unmoved: BTreeSet::new(),
     };
-    with.edited = reached::by_manifest(manifest, &mut with.states);
+    with.edited = give_wanted_settings(manifest, &mut with.states);
     if manifest.moved.is_empty() {
         return with;
     }

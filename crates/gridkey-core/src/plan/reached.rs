@@ -13,7 +13,10 @@ use crate::state::AccountState;
 pub(crate) type Edited = BTreeSet<LocationId>;
 
 /// Gives the locations in the documents the settings that the manifest has for them, and tells which had others.
-pub(crate) fn by_manifest(manifest: &Manifest, states: &mut Cow<'_, BTreeMap<Name, AccountState>>) -> Edited {
+pub(crate) fn give_wanted_settings(
+    manifest: &Manifest,
+    states: &mut Cow<'_, BTreeMap<Name, AccountState>>,
+) -> Edited {
     let wanted: BTreeMap<LocationId, &SharedSettings> = manifest
         .keys
         .values()

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 16] = [
     // Small types.
     &["access", "address", "catalogue", "finding", "identity", "inventory", "key", "name", "sink"],
     &["manifest", "state"],
-    &["plan::input", "plan::seed"],
+    &["plan::input", "plan::reached", "plan::seed"],
     &["plan::document", "plan::moves"],
     &["plan::findings", "plan::index"],
     &["plan::account", "plan::applied"],

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::finding::{Code, Finding, Severity};
 use crate::manifest::{Credential, Manifest, Policy, PolicyFile, StoreSettings};
 use crate::name::Name;
-use crate::plan::reached;
+use crate::plan::reached::give_wanted_settings;
 use crate::sink::SinkSettings;
 use crate::state::AccountState;
 use crate::text::pattern::matches_pattern;
@@ -35,7 +35,7 @@ pub fn reach_of_states(
 ) -> Vec<Finding> {
     // What the manifest names itself is reached as it says, and judged with it.
     let mut states = Cow::Borrowed(states);
-    reached::by_manifest(manifest, &mut states);
+    give_wanted_settings(manifest, &mut states);
     let locations = states.values().flat_map(AccountState::locations);
     let reached = locations.flat_map(|(address, location)| {
         let what = format!("sink `{}` of `{address}`, which state remembers,", location.sink);

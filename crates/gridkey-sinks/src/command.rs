@@ -487,8 +487,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let commands = Commands::new(folder.path(), Vec::new());
         let secret = Secret::from("SG.new".to_string());
-        // It holds both outputs open, and is told to end as soon as the put has.
-        let settings = put("cat > kept; (while [ ! -e done ]; do sleep 0.1; done; echo > went-on) &");
+        // It holds both outputs open, and is told to end as soon as the put has; it ends with the folder, too, where this fails.
+        let settings =
+            put("cat > kept; (while [ -e kept ] && [ ! -e done ]; do sleep 0.1; done; echo > went-on) &");
         let stored = commands.put(&settings, &secret, &SinkContent::Empty);
         let stored = tokio::time::timeout(Duration::from_secs(20), stored).await;
         fs::write(folder.path().join("done"), "").unwrap();

@@ -189,7 +189,7 @@ impl AccountWriter for AccountPort {
                 .keys
                 .get(id)
                 .filter(|key| key.account == self.account && key.revoked.is_none())
-                .is_none_or(|key| inner.is_stale(key.born))
+                .is_none_or(|key| inner.denies || inner.is_stale(key.born))
         };
         if unknown {
             let run = self.process.run;

@@ -207,6 +207,8 @@ pub struct Inner {
     pub stale: bool,
     /// Reads of sinks that fail, counted down.
     pub unreadable: u32,
+    /// Whether SendGrid answers every revocation that it knows no such key, and does nothing.
+    pub denies: bool,
     locks: BTreeMap<Name, LockEntry>,
     /// Keys that a person gave up at once: nobody promised that they go on working.
     pub given_up: BTreeSet<KeyId>,

@@ -13,3 +13,4 @@ mod manifest;
 mod policy;
 mod schema;
 mod secrets;
+mod transition;

@@ -401,10 +401,12 @@ impl AccountRun {
         Ok(committed?)
     }
 
-    /// Revokes a key. A 404 counts once reads are sure to know the key: until then a replica may not have
-    /// heard of it.
+    /// Revokes a key. A 404 counts once reads are sure to know the key, as until then a replica may not have heard of
+    /// it, and where no read shows the key, or an earlier request of this run explains it.
     pub async fn revoke(&self, address: &Address, id: &KeyId, born: Timestamp) -> Result<(), StepError> {
         let mut last = String::new();
+        let mut may_be_done = false;
+        let mut waited = false;
         for attempt in 0..REVOKE_ATTEMPTS {
             if attempt > 0 && !self.pause(PAUSE).await {
                 break;
@@ -417,12 +419,22 @@ impl AccountRun {
                         break;
                     }
                 }
+                Ok(Deleted::NotFound) if !may_be_done && self.is_shown(id).await? => {
+                    last = "SendGrid says that it knows no such key, and still shows it".to_string();
+                    // Reads may trail the revocation by somebody else, for so long.
+                    if std::mem::replace(&mut waited, true) || !self.pause(self.options.read_lag).await {
+                        break;
+                    }
+                }
                 Ok(Deleted::Revoked | Deleted::NotFound) => {
                     let (account, address) = (self.account.clone(), address.clone());
                     self.events.event(Event::Revoked { account, address, id: id.clone() });
                     return Ok(());
                 }
-                Err(WriteError::Unclear(reason)) => last = reason,
+                Err(WriteError::Unclear(reason)) => {
+                    may_be_done = true;
+                    last = reason;
+                }
                 Err(error @ (WriteError::Refused(_) | WriteError::NotFound)) => {
                     return Err(StepError::new(format!("key {id} could not be revoked: {error}")));
                 }
@@ -432,5 +444,13 @@ impl AccountRun {
             format!("key {id} could not be revoked: {last}"),
             "the next run tries again",
         ))
+    }
+
+    /// Whether SendGrid shows a key.
+    async fn is_shown(&self, id: &KeyId) -> Result<bool, StepError> {
+        let held = self.writer.held(id).await;
+        let held =
+            held.map_err(|error| StepError::new(format!("key {id} could not be looked at: {error}")))?;
+        Ok(held.is_some())
     }
 }

@@ -200,3 +200,27 @@ fn nothing_is_begun_where_a_sink_of_a_new_key_is_not_ready() {
     }
     assert!(refused > 20, "{refused}");
 }
+
+/// A 404 of a gateway, or to a request for another account, is no revocation.
+#[test]
+fn a_404_is_not_believed_of_a_key_that_sendgrid_shows() {
+    for (what, world, manifest, older, _) in revocations() {
+        let owns = |world: &World| {
+            let inner = world.lock();
+            inner.states().any(|state| state.owned_ids().contains_key(&older))
+        };
+        world.lock().denies = true;
+        let outcome = run(&world, 3, &manifest, RunOptions::default());
+        assert_eq!(outcome.failed.len(), 1, "{what}: {outcome:?}");
+        assert!(outcome.failed[0].message.contains("and still shows it"), "{what}: {outcome:?}");
+        assert!(
+            is_live(&world, &older) && owns(&world),
+            "{what}: it is let go of\n{}",
+            world.lock().trace.join("\n")
+        );
+        world.lock().denies = false;
+        let outcome = run(&world, 4, &manifest, RunOptions::default());
+        assert!(outcome.failed.is_empty(), "{what}: {outcome:?}");
+        assert!(!is_live(&world, &older) && !owns(&world), "{what}");
+    }
+}

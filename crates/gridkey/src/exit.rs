@@ -27,6 +27,17 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// The same of a run that failed besides. One that was interrupted may have printed less for that reason.
+    #[must_use]
+    pub fn with_error(self) -> Self {
+        match self {
+            Self::Interrupted => self,
+            Self::Done | Self::Error | Self::Changes | Self::Blocked | Self::Partly | Self::Usage => {
+                Self::Error
+            }
+        }
+    }
+
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,

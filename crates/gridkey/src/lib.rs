@@ -2,6 +2,7 @@
 //! environment.
 
 mod args;
+mod choice;
 mod command;
 mod credential;
 mod emulated;
@@ -25,6 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use args::LogFormat;
 pub use args::cli;
 use exit::Exit;
+use view::Style;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -38,9 +40,11 @@ pub fn main() -> ExitCode {
                 print::say(error.render().to_string().trim_end());
                 return Exit::Usage.into();
             }
-            // Where even this cannot be written, the exit code still says what happened.
-            let _ = error.print();
-            return Exit::Done.into();
+            print::out(&match print::style() {
+                Style::Plain => error.render().to_string(),
+                Style::Coloured => error.render().ansi().to_string(),
+            });
+            return whole(Exit::Done).into();
         }
     };
     log(arguments.global.verbose, arguments.global.log_format);
@@ -61,7 +65,18 @@ pub fn main() -> ExitCode {
     };
     // Work that blocks (a file being written) is waited for; nothing else may hold the process up.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    exit.into()
+    whole(exit).into()
+}
+
+/// How a run ends that came to this, as what it printed may be lost: an empty review must not pass for one without changes.
+fn whole(exit: Exit) -> Exit {
+    match print::lost() {
+        Some(error) => {
+            print::error(&format!("standard output could not be written: {error}"), &[], None);
+            exit.with_error()
+        }
+        None => exit,
+    }
 }
 
 /// Secrets are in memory until they are delivered, so it is neither dumped when the process dies nor shown to other

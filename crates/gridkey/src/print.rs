@@ -1,6 +1,7 @@
 //! The only place that writes to standard output and standard error, besides the progress bar.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use gridkey_core::text::redact::redact;
 
@@ -25,10 +26,24 @@ pub fn error_style() -> Style {
     }
 }
 
-/// Data, to standard output. Whoever closed it early has read enough.
+/// Why standard output took less than it was given; the first of the reasons.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Data, to standard output. Whoever closed it early has read enough; any other failure is kept for the end of the run.
 pub fn out(text: &str) {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            // A later one says no more than the first.
+            let _ = LOST.set(error);
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Why some of the data did not get to standard output, where it did not.
+pub fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// Talk, to standard error. What looks like a secret is starred out, whatever it comes from: a server's words, a

@@ -311,8 +311,8 @@ impl Project {
     }
 
     /// Which keys a command is about.
-    pub fn selection(&self, only: &[Address], destroy: bool) -> Selection {
-        let only = (!only.is_empty()).then(|| only.iter().cloned().collect());
+    pub fn selection(&self, only: Option<&[Address]>, destroy: bool) -> Selection {
+        let only = only.map(|only| only.iter().cloned().collect());
         let mut selection = Selection::new(self.environments.clone(), only);
         selection.destroy = destroy;
         selection

@@ -4,6 +4,7 @@
 mod account;
 mod commit;
 mod in_place;
+mod lasting;
 mod mint;
 mod progress;
 mod step;
@@ -26,6 +27,7 @@ use crate::event::{Failure, Observer};
 use crate::ports::{AccountWriter, SinkError, SinkWriter, StateWriter, Timer};
 use crate::session::Session;
 use account::AccountRun;
+use lasting::Lasting;
 use unreachable_account::UnreachableAccount;
 
 /// What a plan is carried out with.
@@ -96,6 +98,8 @@ pub struct Outcome {
     /// Keys that were to get Full Access, and got less.
     pub less_than_full: Vec<LessThanFull>,
     pub interrupted: bool,
+    /// Whether anything came about that stays, also of changes that failed.
+    pub lasting: bool,
 }
 
 /// A key that was to get Full Access, and did not.
@@ -130,6 +134,7 @@ pub enum ApplyError {
 /// [`ApplyError`], before anything was changed.
 pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let Apply { plan, session, store, writers, sinks, timer, events, cancel, options } = apply;
+    let events = Arc::new(Lasting::over(events));
     let by_account = plan.by_account();
     check_sinks(&by_account, sinks.as_ref(), options.concurrency).await?;
     let mut runs = Vec::new();
@@ -151,7 +156,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
             writer,
             sinks: Arc::clone(&sinks),
             timer: Arc::clone(&timer),
-            events: Arc::clone(&events),
+            events: Arc::clone(&events) as Arc<dyn Observer>,
             cancel: cancel.clone(),
             options: options.clone(),
             order,
@@ -170,7 +175,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
             tracing::warn!(%error, "a lock could not be given back");
         }
     }
-    let mut all = Outcome { interrupted: cancel.is_set(), ..Outcome::default() };
+    let mut all = Outcome { interrupted: cancel.is_set(), lasting: events.is_any(), ..Outcome::default() };
     for outcome in outcomes {
         all.done.extend(outcome.done);
         all.failed.extend(outcome.failed);

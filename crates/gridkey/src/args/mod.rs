@@ -1,5 +1,6 @@
 //! Arguments, and what they say in help texts.
 
+mod keys;
 mod value;
 
 use std::ffi::{OsStr, OsString};
@@ -9,15 +10,20 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gridkey_core::audit::{Concern, Level};
-use gridkey_core::plan::{Allow, Due, RevokeOld};
-use gridkey_core::{Address, Name};
+use gridkey_core::plan::{Allow, Due};
+use gridkey_core::{Address, AddressPattern, Name};
 use gridkey_engine::Concurrency;
 use gridkey_sendgrid::BaseUrl;
 use gridkey_sinks::FileKind;
 
-use self::value::{base_url, comment_id, duration, look_in, rate_limit};
+use self::keys::names_keys;
+pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
+use self::value::{base_url, comment_id, duration, key_pattern, look_in, rate_limit};
+use crate::choice::KeyChoice;
 use crate::environments::EnvironmentChoice;
 
 /// Keeps the API keys of Twilio SendGrid accounts as a manifest says they should be.
@@ -48,7 +54,20 @@ pub fn read(
         Some(variable) if is_empty(variable) => argument.env(Resettable::Reset),
         Some(_) | None => argument,
     });
-    Arguments::from_arg_matches(&command.try_get_matches_from(ids_last(given.into_iter().collect()))?)
+    let matches = command.try_get_matches_from(ids_last(given.into_iter().collect()))?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    if let Some((name, of)) = matches.subcommand() {
+        // An environment from a variable says where a command works, and not that all of its keys are meant.
+        let environment = of.value_source("environments") == Some(ValueSource::CommandLine);
+        if let Err(message) = names_keys(&arguments.command, environment) {
+            let mut all = cli();
+            // Only then do the parts know what they are called with.
+            all.build();
+            let command = all.find_subcommand_mut(name).expect("it was just parsed");
+            return Err(command.error(ErrorKind::MissingRequiredArgument, message));
+        }
+    }
+    Ok(arguments)
 }
 
 /// Ids that begin with a hyphen, behind the `--` that ends options.
@@ -249,17 +268,6 @@ pub enum RegionChoice {
     Eu,
 }
 
-#[derive(Clone, Debug, Args)]
-pub struct Narrowing {
-    /// Let a finding pass this once
-    #[arg(long, value_name = "CODE[:ADDRESS]")]
-    pub allow: Vec<Allow>,
-
-    /// Only the key at this address (repeatable)
-    #[arg(long, alias = "target", value_name = "ADDRESS")]
-    pub only: Vec<Address>,
-}
-
 #[derive(Debug, Args)]
 pub struct PlanArguments {
     #[command(flatten)]
@@ -284,9 +292,9 @@ pub struct PlanArguments {
     #[arg(long, value_enum, default_value_t)]
     pub due: DueChoice,
 
-    /// Replace the key at this address by a new one (repeatable)
-    #[arg(long, alias = "replace", value_name = "ADDRESS")]
-    pub rotate: Vec<Address>,
+    /// Replace the key at this address by a new one, or those that a pattern such as `prod/*` matches (repeatable)
+    #[arg(long, alias = "replace", value_name = "ADDRESS", value_parser = key_pattern)]
+    pub rotate: Vec<AddressPattern>,
 
     /// Show what changes from that manifest to this one, without credential, state, network or command
     #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["no_sinks", "due", "rotate"])]
@@ -356,9 +364,12 @@ pub struct DriftArguments {
     #[arg(long)]
     pub no_sinks: bool,
 
-    /// Only the key at this address (repeatable)
-    #[arg(long, alias = "target", value_name = "ADDRESS")]
-    pub only: Vec<Address>,
+    /// Only the key at this address, or those that a pattern such as `prod/*` matches (repeatable)
+    #[arg(long, alias = "target", value_name = "ADDRESS", value_parser = key_pattern)]
+    pub only: Vec<AddressPattern>,
+
+    #[command(flatten)]
+    pub filter: KeyFilter,
 }
 
 #[derive(Debug, Args)]
@@ -371,9 +382,10 @@ pub struct ApplyArguments {
     #[arg(long, requires = "plans")]
     pub approved_only: bool,
 
-    /// Replace the key at this address by a new one (repeatable); where plans are given, one of them has to approve it
-    #[arg(long, alias = "replace", value_name = "ADDRESS")]
-    pub rotate: Vec<Address>,
+    /// Replace the key at this address by a new one, or those that a pattern matches (repeatable); where plans are given, one
+    /// of them has to approve it
+    #[arg(long, alias = "replace", value_name = "ADDRESS", value_parser = key_pattern)]
+    pub rotate: Vec<AddressPattern>,
 
     /// Whether due work (rotations, retirements, expiries) is done
     #[arg(long, value_enum, default_value_t, conflicts_with = "plans")]
@@ -451,71 +463,6 @@ impl FromStr for FailOn {
 }
 
 #[derive(Debug, Args)]
-pub struct RotateArguments {
-    /// The keys to replace
-    #[arg(value_name = "ADDRESS", required_unless_present = "due", conflicts_with = "due")]
-    pub addresses: Vec<Address>,
-
-    /// What has come due, as in a nightly job: rotations, retirements, and environments past their ttl
-    #[arg(long)]
-    pub due: bool,
-
-    /// What becomes of the older key
-    #[arg(long, value_enum, default_value_t, conflicts_with = "due")]
-    pub revoke_old: RevokeOldChoice,
-
-    #[command(flatten)]
-    pub confirm: Confirmation,
-}
-
-/// What becomes of the key that a new one replaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum RevokeOldChoice {
-    /// Revoke it as soon as the new one is delivered
-    Now,
-    /// Revoke it once the overlap has passed
-    #[default]
-    AfterOverlap,
-    /// Keep it until `gridkey retire` says otherwise
-    Hold,
-}
-
-impl From<RevokeOldChoice> for RevokeOld {
-    fn from(choice: RevokeOldChoice) -> Self {
-        match choice {
-            RevokeOldChoice::Now => Self::Now,
-            RevokeOldChoice::AfterOverlap => Self::AfterOverlap,
-            RevokeOldChoice::Hold => Self::Hold,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-pub struct RetireArguments {
-    /// The addresses whose older keys are meant
-    #[arg(value_name = "ADDRESS", required = true)]
-    pub addresses: Vec<Address>,
-
-    #[command(flatten)]
-    pub what: RetireWhat,
-
-    #[command(flatten)]
-    pub confirm: Confirmation,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct RetireWhat {
-    /// Revoke them now
-    #[arg(long)]
-    pub now: bool,
-
-    /// Let them go on working for this long from now
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub hold: Option<Duration>,
-}
-
-#[derive(Debug, Args)]
 pub struct RevokeArguments {
     /// The key's id: the middle of `SG.<id>.<secret>`
     pub id: String,
@@ -586,6 +533,10 @@ pub struct RunArguments {
 }
 
 impl RunArguments {
+    pub fn keys(&self) -> KeyChoice {
+        self.narrowing.keys()
+    }
+
     pub fn confirmation(&self) -> Confirmation {
         Confirmation { allow: self.narrowing.allow.clone(), yes: self.yes, lock_timeout: self.lock_timeout }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use gridkey_core::{Address, AddressPattern};
 use gridkey_emulator::RateLimit;
 use gridkey_sendgrid::BaseUrl;
 use gridkey_sinks::FileKind;
@@ -19,6 +20,14 @@ pub(super) fn look_in(text: &str) -> Result<(FileKind, PathBuf), String> {
         _ => return Err(format!("{}; other sinks cannot be looked through", wrong())),
     };
     if path.is_empty() { Err(wrong()) } else { Ok((kind, PathBuf::from(path))) }
+}
+
+/// An address, or a pattern with `*`.
+pub(super) fn key_pattern(text: &str) -> Result<AddressPattern, String> {
+    match text.contains('*') {
+        true => text.parse().map_err(|error| format!("`{text}` matches no address: {error}")),
+        false => Address::from_str(text).map(AddressPattern::from).map_err(|error| error.to_string()),
+    }
 }
 
 /// A word that can stand in a hidden comment of Markdown without ending it.

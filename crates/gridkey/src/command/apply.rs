@@ -10,7 +10,7 @@ use gridkey_core::plan::{
     with_moves,
 };
 use gridkey_core::state::AccountState;
-use gridkey_core::{Address, Name};
+use gridkey_core::{Address, AddressPattern, Name};
 use gridkey_engine::apply::ApplyError;
 use gridkey_engine::ports::{LockError, LockHolder, SinkError};
 use gridkey_engine::session::{OpenSession, Session, SessionError};
@@ -18,7 +18,8 @@ use gridkey_engine::{Apply, ApplyOptions, Cancel, Depth, Outcome, Refresh, Settl
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::args::{ApplyArguments, Confirmation, Global, RunArguments};
+use crate::args::{ApplyArguments, Confirmation, Global, KeyFilter, RunArguments};
+use crate::choice::{Among, KeyChoice, Resolved};
 use crate::command::approve;
 use crate::command::plan::{blocked, check_only, check_wanted, progress};
 use crate::environments::{EnvironmentChoice, Gone};
@@ -56,6 +57,15 @@ impl Aim {
         }
     }
 
+    /// Which keys a pattern stands for.
+    fn among(self) -> Among {
+        match self {
+            Self::Rotation => Among::Replaceable,
+            Self::Retirement => Among::WithOlder,
+            Self::Manifest | Self::Adoption | Self::Nothing => Among::All,
+        }
+    }
+
     /// The command, as the holder of a lock is named.
     fn command(self) -> &'static str {
         match self {
@@ -82,11 +92,20 @@ struct Ready {
 /// What is asked of a run.
 pub struct Asked<'a> {
     pub aim: Aim,
-    pub only: &'a [Address],
+    pub keys: &'a KeyChoice,
     pub confirm: &'a Confirmation,
     pub due: Due,
     pub approval: Option<Approval>,
-    pub requests: Requests,
+    /// Keys that are to be replaced besides.
+    pub rotate: &'a [AddressPattern],
+    /// What is asked of the keys that were chosen.
+    pub requests: &'a dyn Fn(&[Address]) -> Requests,
+}
+
+/// What is asked for, of which keys.
+struct Wish {
+    selection: Selection,
+    requests: Requests,
 }
 
 pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, CommandError> {
@@ -103,19 +122,14 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
         let names = approve::environments(approval, &loaded.manifest)?;
         global.environments = names.into_iter().map(EnvironmentChoice::Name).collect();
     }
-    let rotate = arguments.rotate.iter().map(|address| {
-        // Of which key: once it is another, what was asked for and approved is done.
-        let approved = approval.as_ref().and_then(|approval| approve::rotation_of(approval, address));
-        (address.clone(), approved)
-    });
-    let rotate = rotate.collect();
     let asked = Asked {
         aim: Aim::Manifest,
-        only: &arguments.run.narrowing.only,
+        keys: &arguments.run.keys(),
         confirm: &arguments.run.confirmation(),
         due: arguments.due.into(),
         approval,
-        requests: Requests { rotate, ..Requests::default() },
+        rotate: &arguments.rotate,
+        requests: &|_| Requests::default(),
     };
     run(&global, &asked).await
 }
@@ -123,44 +137,29 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
 pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, CommandError> {
     let asked = Asked {
         aim: Aim::Nothing,
-        only: &arguments.narrowing.only,
+        keys: &arguments.keys(),
         confirm: &arguments.confirmation(),
         due: Due::Include,
         approval: None,
-        requests: Requests::default(),
+        rotate: &[],
+        requests: &|_| Requests::default(),
     };
     run(global, &asked).await
 }
 
 /// Plans under the lock, asks, and carries out.
 pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
-    let Asked { aim, only, confirm, .. } = *asked;
-    if !confirm.yes && !print::is_interactive() {
-        return Err(CommandError::usage(NOT_INTERACTIVE)
-            .help("a pipeline passes `--yes` after its plan was reviewed"));
-    }
+    let Asked { aim, confirm, .. } = *asked;
     let signals = Signals::listen()?;
     let (switch, cancel) = Cancel::new();
     let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
     let project = Project::open_with(global, gone, cancel).await?;
-    let chosen = project.selection(only, aim == Aim::Nothing);
-    if let Some(approval) = &asked.approval {
-        approve::check_environments(&chosen, approval)?;
-    }
-    let selection = approve::selection(chosen, asked.approval.as_ref());
-    if aim == Aim::Nothing {
-        check_only(project.manifest(), &project.states().await?, &selection, only)?;
-    } else {
-        let rotate = asked.requests.rotate.keys().filter(|_| aim == Aim::Manifest);
-        let named: Vec<Address> = only.iter().chain(rotate).cloned().collect();
-        check_only(project.manifest(), &project.states().await?, &selection, &named)?;
-        let Requests { rotate, retire, .. } = &asked.requests;
-        check_wanted(project.manifest(), rotate.keys().chain(retire.keys()))?;
-    }
+    let wish = wish(&project, asked).await?;
+    let selection = &wish.selection;
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());
     let by = who();
-    let preparing = prepare(&project, asked, &selection, &progress, &timer, &by);
+    let preparing = prepare(&project, asked, &wish, &progress, &timer, &by);
     // Until something is changed, an interruption simply ends the run; the locks end with the process.
     let (ready, mut signals) = interruptible(preparing, signals).await?;
     let Ready { session, writers, planned } = ready?;
@@ -174,8 +173,8 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let notes = view::approval::notes(&planned, print::style());
     let plan = planned.plan;
     progress.suspend(|| print::out(&format!("{notes}{}", view::plan::text(&plan, print::style()))));
-    if asked.requests.from_sinks {
-        say_not_found(project.manifest(), &selection, &plan);
+    if wish.requests.from_sinks {
+        say_not_found(project.manifest(), selection, &plan);
     }
     let partly_blocked = blocked(&plan);
     let nothing = plan.is_empty();
@@ -187,6 +186,12 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
             return Ok(if checked.is_err() || partly_blocked { Exit::Blocked } else { Exit::Done });
         }
     };
+    if !confirm.yes && !print::is_interactive() {
+        progress.finish();
+        close(session).await;
+        return Err(CommandError::usage(NOT_INTERACTIVE)
+            .help("a pipeline passes `--yes` after its plan was reviewed"));
+    }
     let answer = if confirm.yes { Some(true) } else { ask(aim.question(), &mut signals, &progress) };
     if answer != Some(true) {
         progress.finish();
@@ -210,9 +215,50 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     })?;
     print::out(&view::outcome::text(&outcome, print::style()));
     if project.is_emulated() && matches!(aim, Aim::Manifest | Aim::Rotation) {
-        say_paths(&project, &selection);
+        say_paths(&project, selection);
     }
     Ok(exit(&outcome, checked.plan(), partly_blocked))
+}
+
+/// Holds what the command line names against what there is.
+async fn wish(project: &Project, asked: &Asked<'_>) -> Result<Wish, CommandError> {
+    let Asked { aim, keys, .. } = *asked;
+    let states = project.states().await?;
+    let all = project.selection(None, false);
+    let resolve = |keys: &KeyChoice, among| keys.resolve(&[project.manifest()], &states, &all, among);
+    let takes_all = asked.due == Due::Only || !matches!(aim, Aim::Rotation | Aim::Retirement);
+    let only = match keys.is_everything() && takes_all {
+        true => None,
+        false => Some(resolve(keys, aim.among())?),
+    };
+    let rotate = KeyChoice::new(asked.rotate, &KeyFilter::default());
+    let rotate =
+        if rotate.is_everything() { Resolved::default() } else { resolve(&rotate, Among::Replaceable)? };
+    say_passed_over(only.iter().chain([&rotate]));
+    let named = only.map(|only| only.addresses);
+    let chosen = project.selection(named.as_deref(), aim == Aim::Nothing);
+    if let Some(approval) = &asked.approval {
+        approve::check_environments(&chosen, approval)?;
+    }
+    let selection = approve::selection(chosen, asked.approval.as_ref());
+    let mut named = named.unwrap_or_default();
+    let mut requests = (asked.requests)(&named);
+    named.extend(rotate.addresses.iter().cloned());
+    check_only(project.manifest(), &states, &selection, &named)?;
+    requests.rotate.extend(rotate.addresses.into_iter().map(|address| {
+        // Of which key: once it is another, what was asked for and approved is done.
+        let approved = asked.approval.as_ref().and_then(|approval| approve::rotation_of(approval, &address));
+        (address, approved)
+    }));
+    check_wanted(project.manifest(), requests.rotate.keys().chain(requests.retire.keys()))?;
+    Ok(Wish { selection, requests })
+}
+
+/// What a pattern matches and is not meant is not left out in silence.
+fn say_passed_over<'a>(resolved: impl Iterator<Item = &'a Resolved>) {
+    for (address, reason) in resolved.flat_map(|resolved| &resolved.passed_over) {
+        print::say(&format!("`{address}` {reason}, and is left out"));
+    }
 }
 
 fn not_approved(count: usize) -> CommandError {
@@ -250,14 +296,15 @@ fn interrupted() -> CommandError {
 async fn prepare(
     project: &Project,
     asked: &Asked<'_>,
-    selection: &Selection,
+    wish: &Wish,
     progress: &Arc<Progress>,
     timer: &Arc<SystemTimer>,
     by: &str,
 ) -> Result<Ready, CommandError> {
+    let Wish { selection, requests } = wish;
     let mut options = project.options(&asked.confirm.allow).await?;
     options.due = asked.due;
-    options.requests = asked.requests.clone();
+    options.requests = requests.clone();
     options.approved_allow = asked.approval.as_ref().map(Approval::allowed).unwrap_or_default();
     let mut states = project.states().await?;
     project.check_external_targets(&states)?;
@@ -269,10 +316,10 @@ async fn prepare(
             .await?;
     // What was read before the locks were held may have changed since.
     states.extend(session.states());
-    check_requests(&asked.requests, &states)?;
+    check_requests(requests, &states)?;
     if let Some(approval) = &asked.approval {
         approve::refuse(approval, project.manifest(), &states)?;
-        approve::say_not_asked_for(approval, &asked.requests, &states);
+        approve::say_not_asked_for(approval, requests, &states);
     }
     let writers = project.writers(&names, progress).await;
     let inventory = refresh(&Refresh {
@@ -458,7 +505,7 @@ fn exit(outcome: &Outcome, plan: &Plan, partly_blocked: bool) -> Exit {
     let undone = !outcome.failed.is_empty() || !outcome.not_started.is_empty() || waits;
     // The change is done, and no plan shows it again: a pipeline has to notice now that the key got less.
     let left = undone || !outcome.less_than_full.is_empty();
-    match (outcome.interrupted, left, outcome.done.is_empty()) {
+    match (outcome.interrupted, left, outcome.done.is_empty() && !outcome.lasting) {
         (true, _, _) => Exit::Interrupted,
         (false, true, true) if !outcome.failed.is_empty() => Exit::Error,
         (false, true, _) => Exit::Partly,

@@ -27,7 +27,7 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
     let progress = progress(global);
     let names = manifest.accounts.keys().cloned().collect();
     let readers = project.readers(&names, &progress).await;
-    let selection = project.selection(&[], false);
+    let selection = project.selection(None, false);
     let inventory = refresh(&Refresh {
         manifest,
         selection: &selection,

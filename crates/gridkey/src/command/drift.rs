@@ -3,6 +3,7 @@
 use gridkey_core::plan::{Code, Due, Plan, as_applied, drift};
 
 use crate::args::{DriftArguments, Global};
+use crate::choice::{Among, KeyChoice};
 use crate::command::plan::{ReadOnlyRun, blocked, progress, show};
 use crate::exit::{CommandError, Exit};
 use crate::project::Project;
@@ -11,18 +12,26 @@ pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, Co
     let project = Project::open(global).await?;
     let states = project.states().await?;
     project.check_external_targets(&states)?;
+    let manifest = as_applied(project.manifest(), &states);
+    let keys = KeyChoice::new(&arguments.only, &arguments.filter);
+    let only = match keys.is_everything() {
+        true => None,
+        false => {
+            let all = project.selection(None, false);
+            Some(keys.resolve(&[&manifest], &states, &all, Among::All)?.addresses)
+        }
+    };
     let owned = |address| states.values().any(|state| state.keys.contains_key(address));
-    if let Some(address) = arguments.only.iter().find(|address| !owned(address)) {
+    if let Some(address) = only.iter().flatten().find(|address| !owned(address)) {
         return Err(CommandError::usage(format!("state has no key at `{address}`"))
             .help("`gridkey state list` shows those there are"));
     }
-    let selection = project.selection(&arguments.only, false);
+    let selection = project.selection(only.as_deref(), false);
     let mut options = project.options(&[]).await?;
     // What is due is no drift, and state that is not there yet has none.
     options.due = Due::Exclude;
     options.ephemeral_state = false;
     options.sinks = !arguments.no_sinks;
-    let manifest = as_applied(project.manifest(), &states);
     let look = ReadOnlyRun { manifest: &manifest, selection: &selection, states: &states, options: &options };
     let inventory = look.observe(&project, &progress(global)).await;
     let plan = drift(&look.input(&project, &inventory));

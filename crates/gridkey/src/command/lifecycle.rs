@@ -1,48 +1,52 @@
 //! `rotate`, `retire` and `import`: runs of an apply that go by what a person asks for.
 
+use gridkey_core::KeyId;
 use gridkey_core::plan::{Due, Extent, Requests, RetireRequest};
-use gridkey_core::{Address, KeyId};
 
 use crate::args::{Global, ImportArguments, RetireArguments, RotateArguments};
+use crate::choice::KeyChoice;
 use crate::command::apply::{Aim, Asked, run};
-use crate::environments::EnvironmentChoice;
 use crate::exit::{CommandError, Exit};
 
 pub async fn rotate(global: &Global, arguments: &RotateArguments) -> Result<Exit, CommandError> {
-    let RotateArguments { addresses, due, revoke_old, confirm } = arguments;
+    let RotateArguments { addresses, filter, due, revoke_old, confirm } = arguments;
+    let keys = KeyChoice::new(addresses, filter);
     let asked = Asked {
         aim: Aim::Rotation,
-        only: addresses,
+        keys: &keys,
         confirm,
         due: if *due { Due::Only } else { Due::Include },
         approval: None,
-        requests: Requests {
-            rotate: addresses.iter().map(|address| (address.clone(), None)).collect(),
+        rotate: &[],
+        requests: &|addresses| Requests {
+            rotate: addresses.iter().filter(|_| !due).map(|address| (address.clone(), None)).collect(),
             revoke_old: (*revoke_old).into(),
             ..Requests::default()
         },
     };
-    run(&with_environments(global, addresses), &asked).await
+    run(&with_environments(global, &keys), &asked).await
 }
 
 pub async fn retire(global: &Global, arguments: &RetireArguments) -> Result<Exit, CommandError> {
-    let RetireArguments { addresses, what, confirm } = arguments;
+    let RetireArguments { addresses, filter, what, confirm } = arguments;
+    let keys = KeyChoice::new(addresses, filter);
     let request = match what.hold {
         Some(hold) => RetireRequest::Hold(hold),
         None => RetireRequest::Now,
     };
     let asked = Asked {
         aim: Aim::Retirement,
-        only: addresses,
+        keys: &keys,
         confirm,
         due: Due::Include,
         approval: None,
-        requests: Requests {
+        rotate: &[],
+        requests: &|addresses| Requests {
             retire: addresses.iter().map(|address| (address.clone(), request)).collect(),
             ..Requests::default()
         },
     };
-    run(&with_environments(global, addresses), &asked).await
+    run(&with_environments(global, &keys), &asked).await
 }
 
 pub async fn import(global: &Global, arguments: &ImportArguments) -> Result<Exit, CommandError> {
@@ -52,16 +56,22 @@ pub async fn import(global: &Global, arguments: &ImportArguments) -> Result<Exit
         Some((address, id)) => [(address.clone(), key_id(id)?)].into(),
         None => std::collections::BTreeMap::new(),
     };
-    let only: Vec<Address> = address.iter().cloned().collect();
+    let keys = address.clone().map(KeyChoice::exactly).unwrap_or_default();
     let asked = Asked {
         aim: Aim::Adoption,
-        only: &only,
+        keys: &keys,
         confirm,
         due: Due::Include,
         approval: None,
-        requests: Requests { import, from_sinks: *from_sinks, extent: Extent::State, ..Requests::default() },
+        rotate: &[],
+        requests: &|_| Requests {
+            import: import.clone(),
+            from_sinks: *from_sinks,
+            extent: Extent::State,
+            ..Requests::default()
+        },
     };
-    run(&with_environments(global, &only), &asked).await
+    run(&with_environments(global, &keys), &asked).await
 }
 
 /// A key's id as a person gives it. A whole key is refused without being repeated.
@@ -78,11 +88,10 @@ pub fn key_id(text: &str) -> Result<KeyId, CommandError> {
 }
 
 /// The addresses say themselves which environments are meant, also of those that come from a pattern.
-fn with_environments(global: &Global, addresses: &[Address]) -> Global {
+fn with_environments(global: &Global, keys: &KeyChoice) -> Global {
     let mut global = global.clone();
-    let named: Option<Vec<_>> = addresses.iter().map(|address| address.environment.clone()).collect();
-    if let Some(names) = named.filter(|names| global.environments.is_empty() && !names.is_empty()) {
-        global.environments = names.into_iter().map(EnvironmentChoice::Name).collect();
+    if let Some(named) = keys.environments().filter(|_| global.environments.is_empty()) {
+        global.environments = named;
     }
     global
 }

@@ -17,7 +17,8 @@ use gridkey_engine::{Depth, Refresh, refresh};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::args::{Form, Format, Global, LogFormat, PlanArguments};
+use crate::args::{Form, Format, Global, KeyFilter, LogFormat, PlanArguments};
+use crate::choice::{Among, KeyChoice, Resolved};
 use crate::environments::{EnvironmentChoice, Gone, choose};
 use crate::exit::{CommandError, Exit};
 use crate::print;
@@ -47,15 +48,23 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Com
 
 async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, CommandError> {
     let project = Project::open(global).await?;
-    let selection = project.selection(&arguments.narrowing.only, false);
+    let states = project.states().await?;
+    let all = project.selection(None, false);
+    let resolve = |keys: &KeyChoice, among| keys.resolve(&[project.manifest()], &states, &all, among);
+    let keys = arguments.narrowing.keys();
+    let only = if keys.is_everything() { None } else { Some(resolve(&keys, Among::All)?) };
+    let rotate = KeyChoice::new(&arguments.rotate, &KeyFilter::default());
+    let rotate =
+        if rotate.is_everything() { Resolved::default() } else { resolve(&rotate, Among::Replaceable)? };
+    let named = only.map(|only| only.addresses);
+    let selection = project.selection(named.as_deref(), false);
     let mut options = project.options(&arguments.narrowing.allow).await?;
     options.due = arguments.due.into();
     options.sinks = !arguments.no_sinks;
-    options.requests.rotate = arguments.rotate.iter().map(|address| (address.clone(), None)).collect();
-    let states = project.states().await?;
-    check_only(project.manifest(), &states, &selection, &arguments.rotate)?;
-    check_wanted(project.manifest(), arguments.rotate.iter())?;
-    check_only(project.manifest(), &states, &selection, &arguments.narrowing.only)?;
+    options.requests.rotate = rotate.addresses.iter().map(|address| (address.clone(), None)).collect();
+    check_only(project.manifest(), &states, &selection, &rotate.addresses)?;
+    check_wanted(project.manifest(), rotate.addresses.iter())?;
+    check_only(project.manifest(), &states, &selection, named.as_deref().unwrap_or_default())?;
     project.check_external_targets(&states)?;
     let look = ReadOnlyRun {
         manifest: project.manifest(),
@@ -131,10 +140,16 @@ fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<P
     let (older, _) = read_manifest(older, &requested)?;
     let policy = global.policy.as_deref().map(read_policy).transpose()?;
     let options = Options { allow: arguments.narrowing.allow.clone(), ..Options::default() };
-    let only =
-        (!arguments.narrowing.only.is_empty()).then(|| arguments.narrowing.only.iter().cloned().collect());
-    let selection = Selection::new(chosen.names, only);
-    check_only(&newer.manifest, &BTreeMap::new(), &selection, &arguments.narrowing.only)?;
+    let mut selection = Selection::new(chosen.names, None);
+    let keys = arguments.narrowing.keys();
+    if !keys.is_everything() {
+        let manifests = [&newer.manifest, &older.manifest];
+        let only = keys.resolve(&manifests, &BTreeMap::new(), &selection, Among::All)?.addresses;
+        selection.only = Some(only.iter().cloned().collect());
+        let is_gone = |address: &&Address| older.manifest.keys.contains_key(*address);
+        let named: Vec<Address> = only.iter().filter(|address| !is_gone(address)).cloned().collect();
+        check_only(&newer.manifest, &BTreeMap::new(), &selection, &named)?;
+    }
     Ok(compare(&older.manifest, &newer.manifest, policy.as_ref(), &selection, Timestamp::now(), &options))
 }
 

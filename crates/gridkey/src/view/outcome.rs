@@ -12,7 +12,7 @@ use super::words::{COUNTED, count, done as done_word, safe};
 
 /// Failures, what was not started, and one sentence that sums up.
 pub fn text(outcome: &Outcome, style: Style) -> String {
-    let Outcome { done: _, failed, not_started, less_than_full, interrupted: _ } = outcome;
+    let Outcome { done: _, failed, not_started, less_than_full, interrupted: _, lasting: _ } = outcome;
     let mut text = String::new();
     if !failed.is_empty() {
         let mut table = Table::new();
@@ -80,9 +80,13 @@ fn cells(account: &Name, address: &Address, action: Action, tone: Tone) -> Vec<C
 
 /// The outcome in one sentence, without a line break.
 pub fn summary(outcome: &Outcome) -> String {
-    let Outcome { done, failed, not_started, less_than_full, interrupted } = outcome;
+    let Outcome { done, failed, not_started, less_than_full, interrupted, lasting } = outcome;
     if *interrupted || !failed.is_empty() || !not_started.is_empty() || !less_than_full.is_empty() {
-        let word = if *interrupted { "Interrupted" } else { "Applied in part" };
+        let word = match (*interrupted, done.is_empty() && !lasting) {
+            (true, _) => "Interrupted",
+            (false, true) => "Not applied",
+            (false, false) => "Applied in part",
+        };
         let mut parts = vec![format!("{} done", count(done.len(), "change"))];
         if !failed.is_empty() {
             parts.push(format!("{} failed", failed.len()));
@@ -169,6 +173,7 @@ mod tests {
             not_started: vec![entry("prod/c", Action::Delete), entry("prod/long", Action::Rotate)],
             less_than_full: Vec::new(),
             interrupted: true,
+            lasting: true,
         };
         insta::assert_snapshot!(text(&outcome, Style::Plain), @"
         Failed:

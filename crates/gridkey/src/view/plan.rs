@@ -149,6 +149,10 @@ pub fn summary(plan: &Plan) -> String {
         (true, _) if *kind == PlanKind::Drift && findings.iter().any(is_unread) => {
             "No drift in what could be read.".to_string()
         }
+        // What has no change that would put it right has drifted all the same.
+        (true, _) if *kind == PlanKind::Drift && plan.has_drifted() => {
+            "Drift, as said above. No key of gridkey's is to be changed.".to_string()
+        }
         (true, 0) => format!("{}. There are no keys.", words.nothing),
         (true, 1) => format!("{}. 1 key is as {}.", words.nothing, words.one),
         (true, kept) => format!("{}. {kept} keys are as {}.", words.nothing, words.many),

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use gridkey_emulator::Settings;
+use gridkey_emulator::{Operation, Settings};
 use jiff::Timestamp;
 
 use crate::support::{Place, gridkey, manifest, many, said};
@@ -153,11 +153,15 @@ async fn a_credential_that_is_missing_wrong_or_weak_says_so() {
 async fn apply_asks_where_somebody_sits_and_needs_yes_elsewhere() {
     let place = Place::new(Settings::default()).await;
     place.write("gridkey.yaml", &manifest(&many(1)));
-    place.run(&["apply"]).ends(64).says("--yes");
+    place.run(&["apply"]).ends(64).says("Plan: 1 to create").says("--yes");
     let mut command = place.command(&["apply"]);
     command.stdin(Stdio::piped());
     said(command).ends(64);
-    assert!(place.server.model().log().is_empty());
+    let reads = |operation| matches!(operation, Operation::List | Operation::Get | Operation::Scopes);
+    assert!(place.server.model().log().iter().all(|entry| reads(entry.operation)));
+    // Where nothing is to be confirmed, nobody has to.
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["apply"]).ends(0).says("No changes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -322,7 +326,8 @@ async fn what_a_run_is_about_has_to_be_there() {
         ),
         (&["plan", "--only", "prod/mailer", "--rotate", "prod/reports"], "add `--only prod/reports`"),
         (&["apply", "plan.json", "--env", "staging", "--yes"], "the plan file is about `prod`"),
-        (&["rotate", "prod/*", "--yes"], "patterns are not taken here"),
+        (&["rotate", "prd/*", "--yes"], "did you mean `prod`?"),
+        (&["import", "prod/*", "Abcdefghijklmnopqrstuv"], "patterns are not taken here"),
     ] {
         place.run(command).ends(64).says(says);
         assert_eq!(place.world(), before, "{command:?}");

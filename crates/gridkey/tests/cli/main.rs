@@ -13,6 +13,7 @@ mod docs;
 mod input;
 mod interruption;
 mod lives;
+mod output;
 mod planner;
 #[path = "../support/process.rs"]
 mod process;

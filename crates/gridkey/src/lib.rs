@@ -17,19 +17,21 @@ mod timer;
 pub mod view;
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use args::LogFormat;
 pub use args::cli;
+use args::{ColorWhen, LogFormat};
 use exit::Exit;
 use view::Style;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    args::answer_completion();
     let is_empty = |variable: &OsStr| std::env::var_os(variable).is_some_and(|value| value.is_empty());
     let arguments = match args::read(std::env::args_os(), is_empty) {
         Ok(arguments) => arguments,
@@ -47,7 +49,19 @@ pub fn main() -> ExitCode {
             return whole(Exit::Done).into();
         }
     };
-    log(arguments.global.verbose, arguments.global.log_format);
+    let global = &arguments.global;
+    print::talk(print::Manner { quiet: global.quiet, json: global.log_format == LogFormat::Json });
+    match global.color {
+        ColorWhen::Auto => {}
+        ColorWhen::Always => anstream::ColorChoice::Always.write_global(),
+        ColorWhen::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    if let Some(error) = global.chdir.as_ref().and_then(|folder| std::env::set_current_dir(folder).err()) {
+        let folder = global.chdir.as_deref().unwrap_or(Path::new("."));
+        print::error(&format!("the folder {} cannot be worked in: {error}", folder.display()), &[], None);
+        return Exit::Error.into();
+    }
+    log(global.verbose, global.log_format);
     keep_memory_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

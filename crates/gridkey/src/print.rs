@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use gridkey_core::text::redact::redact;
-
+use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::view::events::timed;
 use crate::view::words::safe;
 use crate::view::{Style, Tone};
 
@@ -52,8 +53,48 @@ pub fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", redact(line));
 }
 
+/// Talk that nobody has to hear who asked for quiet.
+pub fn note(line: &str) {
+    if !manner().quiet {
+        say(line);
+    }
+}
+
+/// How this process talks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    pub quiet: bool,
+    /// Errors as lines of JSON.
+    pub json: bool,
+}
+
+static MANNER: OnceLock<Manner> = OnceLock::new();
+
+/// Settles how this process talks, once its arguments are known.
+pub fn talk(manner: Manner) {
+    // There is one command line.
+    let _ = MANNER.set(manner);
+}
+
+fn manner() -> Manner {
+    MANNER.get().copied().unwrap_or_default()
+}
+
+/// An error for machines, among the events.
+#[derive(Serialize)]
+struct ErrorEvent<'a> {
+    event: &'static str,
+    message: &'a str,
+    causes: &'a [String],
+    help: Option<&'a str>,
+}
+
 /// What failed, the chain of causes, and what to do.
 pub fn error(message: &str, causes: &[String], help: Option<&str>) {
+    if manner().json {
+        say(&timed(&ErrorEvent { event: "error", message, causes, help }));
+        return;
+    }
     let style = error_style();
     let mut lines = vec![format!("{} {}", style.paint(Tone::Bad, "error:"), safe(message))];
     lines.extend(causes.iter().map(|cause| format!("  because {}", safe(cause))));

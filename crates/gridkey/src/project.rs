@@ -132,7 +132,7 @@ pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
 }
 
 /// More than a manifest's file or a policy may have, so that one that has is told what it may have.
-const MOST_OF_A_FILE: u64 = 2 << 20;
+pub const MOST_OF_A_FILE: u64 = 2 << 20;
 
 /// The beginning of a file, which may be a device that never ends.
 pub fn read_bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
@@ -263,7 +263,7 @@ impl Project {
         check_external_targets(&reach(manifest, policy.as_ref()))?;
         let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {
             let emulated = Emulated::start(manifest, &base).await?;
-            print::say(&format!(
+            print::note(&format!(
                 "working on an emulated SendGrid; everything is kept in {}",
                 emulated.folder().display()
             ));

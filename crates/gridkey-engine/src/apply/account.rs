@@ -270,11 +270,7 @@ impl AccountRun {
         for (index, change) in ledger.changes.iter().enumerate() {
             let entry = (self.account.clone(), change.address.clone(), change.action);
             match ledger.take(index) {
-                Some(Progress::Done) => {
-                    let (account, address, action) = entry.clone();
-                    self.events.event(Event::Done { account, address, action });
-                    outcome.done.push(entry);
-                }
+                Some(Progress::Done) => outcome.done.push(entry),
                 Some(Progress::Failed(error)) => outcome.failed.push(self.failure(change, &error)),
                 // A change without steps waits for something; the plan says for what.
                 None if change.steps.is_empty() => {}
@@ -290,7 +286,15 @@ impl AccountRun {
     /// One change's steps of one phase.
     async fn phase_of(&self, change: &Change, phase: Phase) -> Progress {
         match self.steps_of(change, phase).await {
-            Ok(true) => Progress::Done,
+            Ok(true) => {
+                let last = self.phases_of(change).next_back();
+                if last == Some(phase) {
+                    let (account, address, action) =
+                        (self.account.clone(), change.address.clone(), change.action);
+                    self.events.event(Event::Done { account, address, action });
+                }
+                Progress::Done
+            }
             Ok(false) => Progress::NotStarted,
             Err(error) => {
                 self.fail(change, &error);
@@ -299,11 +303,16 @@ impl AccountRun {
         }
     }
 
+    /// The phases in which a change has something to do, in order.
+    fn phases_of(&self, change: &Change) -> impl DoubleEndedIterator<Item = Phase> {
+        let phases = self.order.phases().into_iter();
+        phases.filter(|phase| change.steps.iter().any(|step| step.phase() == *phase))
+    }
+
     /// `false` where the run was told to stop before the steps were done.
     async fn steps_of(&self, change: &Change, phase: Phase) -> Result<bool, StepError> {
-        let has = |phase: Phase| change.steps.iter().any(|step| step.phase() == phase);
         // It is said once that a change is begun: in the first of its phases.
-        let mut first = self.order.phases().into_iter().find(|phase| has(*phase)) == Some(phase);
+        let mut first = self.phases_of(change).next() == Some(phase);
         for step in change.steps.iter().filter(|step| step.phase() == phase) {
             if self.cancel.is_set() || self.stopped.load(Ordering::Relaxed) {
                 return Ok(false);

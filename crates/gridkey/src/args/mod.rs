@@ -1,5 +1,8 @@
 //! Arguments, and what they say in help texts.
 
+mod complete;
+mod habit;
+mod help;
 mod keys;
 mod value;
 
@@ -20,6 +23,7 @@ use gridkey_engine::Concurrency;
 use gridkey_sendgrid::BaseUrl;
 use gridkey_sinks::FileKind;
 
+pub(crate) use self::complete::{answer as answer_completion, registration};
 use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
 use self::value::{base_url, comment_id, duration, key_pattern, look_in, rate_limit};
@@ -28,16 +32,13 @@ use crate::environments::EnvironmentChoice;
 
 /// Keeps the API keys of Twilio SendGrid accounts as a manifest says they should be.
 #[derive(Debug, Parser)]
-#[command(name = "gridkey", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "gridkey", version, max_term_width = 100)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
 }
-
-const EXIT_CODES: &str = "Exit codes: 0 done or no changes, 1 error, 2 changes present (--detailed-exitcode), \
-                          3 blocked, declined or not approved, 4 applied in part, 64 usage, 130 interrupted";
 
 /// Reads the command line.
 ///
@@ -54,7 +55,11 @@ pub fn read(
         Some(variable) if is_empty(variable) => argument.env(Resettable::Reset),
         Some(_) | None => argument,
     });
-    let matches = command.try_get_matches_from(ids_last(given.into_iter().collect()))?;
+    let given = ids_last(given.into_iter().collect());
+    if let Some(error) = habit::one_dash(&command, &given) {
+        return Err(error);
+    }
+    let matches = command.try_get_matches_from(given).map_err(habit::with_safe_guesses)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
     if let Some((name, of)) = matches.subcommand() {
         // An environment from a variable says where a command works, and not that all of its keys are meant.
@@ -102,7 +107,9 @@ fn is_id_with_hyphen(word: &str) -> bool {
 
 /// The command line as clap sees it, for the reference and for completions.
 pub fn cli() -> clap::Command {
-    Arguments::command()
+    let command = Arguments::command();
+    let page = help::page(&command);
+    command.override_help(page)
 }
 
 #[derive(Clone, Debug, Args)]
@@ -140,6 +147,18 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
+    /// Work in this folder, as if started there
+    #[arg(long, short = 'C', global = true, value_name = "DIR")]
+    pub chdir: Option<PathBuf>,
+
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorWhen,
+
+    /// Say nothing on standard error but what failed
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
     /// Say more on standard error (repeatable)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -150,6 +169,15 @@ impl Global {
     pub fn concurrency(&self) -> Concurrency {
         self.concurrency.map(Concurrency::of_each).unwrap_or_default()
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -171,7 +199,7 @@ pub enum Command {
     Show(ShowArguments),
     /// Carry out what a plan shows: of the manifest, or no more of it than saved plans approve
     Apply(ApplyArguments),
-    /// Show what differs between state and what is live, whatever the manifest asks for by now
+    /// Show what differs between state and what is live, and exit with 2 where something does
     Drift(DriftArguments),
     /// Show every key of every account, and what may be worrying about it
     Audit(AuditArguments),
@@ -204,8 +232,32 @@ pub enum Command {
     },
     /// Serve an emulated SendGrid on this machine
     Emulator(EmulatorArguments),
-    /// Print completions for a shell
+    /// Print completions for a shell, which know the manifest's keys, environments and accounts
     Completions { shell: clap_complete::Shell },
+    /// Lay manifests out, with their comments
+    Fmt(FmtArguments),
+    /// Print the manual page, or write all of them to a folder
+    Man(ManArguments),
+    /// Print the version, and what this build can deliver to
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub struct FmtArguments {
+    /// Files or folders, or `-` for standard input [default: the manifest]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Change nothing; name the files that would change, and exit with 2 where there are any
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// The folder to write a page for each command to
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// What a schema describes.
@@ -305,11 +357,21 @@ pub struct PlanArguments {
 #[derive(Clone, Debug, Args)]
 pub struct Form {
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    format: Format,
+
+    /// Short for `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
 
     /// What the hidden marker of a Markdown comment names, so that it is found and edited in place
     #[arg(long, value_name = "ID", default_value = "plan", value_parser = comment_id)]
     pub comment_id: String,
+}
+
+impl Form {
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -406,6 +468,10 @@ pub struct AuditArguments {
     #[arg(long, value_enum, default_value_t)]
     pub format: AuditFormat,
 
+    /// Short for `--format json`
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+
     /// Only keys of this account (repeatable)
     #[arg(long, value_name = "NAME")]
     pub account: Vec<Name>,
@@ -429,6 +495,12 @@ pub struct AuditArguments {
     /// Leave the sinks alone
     #[arg(long)]
     pub no_sinks: bool,
+}
+
+impl AuditArguments {
+    pub fn format(&self) -> AuditFormat {
+        if self.json { AuditFormat::Json } else { self.format }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

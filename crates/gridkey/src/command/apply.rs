@@ -494,9 +494,9 @@ fn say_paths(project: &Project, selection: &Selection) {
     if paths.is_empty() {
         return;
     }
-    print::say("the secrets are in");
+    print::note("the secrets are in");
     for path in paths {
-        print::say(&format!("  {}", path.display()));
+        print::note(&format!("  {}", path.display()));
     }
 }
 

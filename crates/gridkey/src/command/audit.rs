@@ -50,14 +50,15 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
         sinks: !arguments.no_sinks,
     });
     narrow(&mut audited, arguments);
-    show(&audited, arguments.format);
+    show(&audited, arguments.format());
     let failed = audited.keys.iter().any(|key| arguments.fail_on.iter().any(|on| on.is_met(key)));
     let unread = audited.accounts.values().any(|account| account.unreadable.is_some());
     Ok(if failed || unread { Exit::Blocked } else { Exit::Done })
 }
 
 fn narrow(audit: &mut Audit, arguments: &AuditArguments) {
-    let AuditArguments { account, owner, scope, concern, format: _, fail_on: _, no_sinks: _ } = arguments;
+    let AuditArguments { account, owner, scope, concern, format: _, json: _, fail_on: _, no_sinks: _ } =
+        arguments;
     let owned_by = |key: &AuditedKey| key.owner.as_ref().is_some_and(|known| owner.contains(known));
     audit.keys.retain(|key| {
         (account.is_empty() || account.contains(&key.account))

@@ -5,9 +5,11 @@ mod approve;
 mod audit;
 mod drift;
 mod emulator;
+mod fmt;
 mod init;
 mod lifecycle;
 mod list;
+mod man;
 mod manifest_from_account;
 mod plan;
 mod revoke;
@@ -16,8 +18,9 @@ mod show;
 mod state;
 mod state_edit;
 mod validate;
+mod version;
 
-use crate::args::{Arguments, Command, EnvironmentsCommand, SchemaOf, StateCommand, cli};
+use crate::args::{Arguments, Command, EnvironmentsCommand, SchemaOf, StateCommand, registration};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 
@@ -65,10 +68,11 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         }
         Command::Emulator(arguments) => emulator::run(&arguments).await,
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut cli(), "gridkey", &mut script);
-            print::out(&String::from_utf8_lossy(&script));
+            print::out(&String::from_utf8_lossy(&registration(&shell.to_string())));
             Ok(Exit::Done)
         }
+        Command::Fmt(arguments) => fmt::run(&global, &arguments),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Version => Ok(version::run()),
     }
 }

@@ -179,7 +179,7 @@ fn is_another_file(path: &Path) -> bool {
 
 /// Prints a plan in the form that was asked for.
 pub fn show(plan: &Plan, form: &Form) {
-    match form.format {
+    match form.format() {
         Format::Text => print::out(&view::plan::text(plan, print::style())),
         Format::Json => print::out(&plan.to_json()),
         Format::Markdown => print::out(&view::markdown::markdown(plan, &form.comment_id)),
@@ -200,6 +200,7 @@ pub fn blocked(plan: &Plan) -> bool {
 pub fn progress(global: &Global) -> Arc<Progress> {
     let form = match global.log_format {
         LogFormat::Json => progress::Form::Json,
+        LogFormat::Text if global.quiet => progress::Form::Quiet,
         LogFormat::Text if std::io::stderr().is_terminal() => progress::Form::Terminal,
         LogFormat::Text => progress::Form::Lines,
     };

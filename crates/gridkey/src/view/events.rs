@@ -1,6 +1,8 @@
 //! Events of the engine in words for standard error, and as lines of JSON.
 
 use gridkey_engine::{Event, Failure, LessThanFull};
+use jiff::Timestamp;
+use serde::Serialize;
 
 use super::words::{count, doing, done, duration, safe};
 
@@ -70,9 +72,18 @@ pub fn line(event: &Event) -> Option<String> {
     Some(line)
 }
 
-/// An event as one line of JSON, named by its field `event`.
-pub fn json(event: &Event) -> String {
-    serde_json::to_string(event).expect("an event is plain data with text keys")
+/// What happened just now, as one line of JSON with its time.
+#[derive(Serialize)]
+struct Timed<'a, T> {
+    time: Timestamp,
+    #[serde(flatten)]
+    event: &'a T,
+}
+
+/// An event as one line of JSON, named by its field `event`, and with the time by this machine's clock.
+pub fn timed<T: Serialize>(event: &T) -> String {
+    let time = Timestamp::now();
+    serde_json::to_string(&Timed { time, event }).expect("an event is plain data with text keys")
 }
 
 #[cfg(test)]
@@ -101,7 +112,10 @@ mod tests {
             line(&event).expect("words"),
             "acme: prod/mailer: failed to create: SendGrid refused the scopes (help: grant them to the managing key)"
         );
-        assert!(json(&event).starts_with(r#"{"event":"failed","account":"acme","#), "{}", json(&event));
+        let told: serde_json::Value = serde_json::from_str(&timed(&event)).expect("JSON");
+        assert_eq!((&told["event"], &told["account"]), (&"failed".into(), &"acme".into()));
+        let time: Timestamp = told["time"].as_str().expect("a time").parse().expect("a time");
+        assert!((Timestamp::now() - time).as_hours() < 1, "{time}");
     }
 
     #[test]
@@ -118,6 +132,6 @@ mod tests {
         let address = "prod/mailer".parse().expect("an address");
         let event = Event::Recorded { account: account(), address, id: KeyId::new("id") };
         assert_eq!(line(&event), None);
-        assert!(json(&event).contains(r#""event":"recorded""#));
+        assert!(timed(&event).contains(r#""event":"recorded""#));
     }
 }

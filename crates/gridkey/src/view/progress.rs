@@ -20,6 +20,8 @@ pub enum Form {
     Lines,
     /// A JSON object for each event.
     Json,
+    /// A line for what failed.
+    Quiet,
 }
 
 /// Waits shorter than this are not worth a line; a bar shows them all.
@@ -57,7 +59,7 @@ impl Progress {
     fn to(form: Form, out: Box<dyn Write + Send>) -> Self {
         let target = match form {
             Form::Terminal => ProgressDrawTarget::stderr(),
-            Form::Lines | Form::Json => ProgressDrawTarget::hidden(),
+            Form::Lines | Form::Json | Form::Quiet => ProgressDrawTarget::hidden(),
         };
         let progress = Self {
             form,
@@ -87,10 +89,10 @@ impl Progress {
             Form::Lines if wait >= SHORTEST_WAIT_SAID => {
                 self.print(&format!("waiting {} {words}", duration(wait)));
             }
-            Form::Lines => {}
+            Form::Lines | Form::Quiet => {}
             Form::Json => {
                 let event = RateLimited { event: "rate_limited", what, wait };
-                self.print(&serde_json::to_string(&event).expect("plain data with text keys"));
+                self.print(&events::timed(&event));
             }
         }
     }
@@ -186,7 +188,14 @@ impl Observer for Progress {
                     self.print(&line);
                 }
             }
-            Form::Json => self.print(&events::json(&event)),
+            Form::Json => self.print(&events::timed(&event)),
+            Form::Quiet => {
+                if let (Event::Failed(_) | Event::AccountStopped { .. }, Some(line)) =
+                    (&event, events::line(&event))
+                {
+                    self.print(&line);
+                }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod accounts;
 #[path = "../scenarios/clock.rs"]
 mod clock;
 mod docs;
+mod habits;
 mod input;
 mod interruption;
 mod lives;

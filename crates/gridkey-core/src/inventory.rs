@@ -101,6 +101,9 @@ pub struct Unreadable {
     pub reason: UnreadableReason,
     /// What was said, without secrets.
     pub message: String,
+    /// Whether it was asked with the key that only plans (`plan_api_key`), and not with the managing key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_plans: bool,
 }
 
 /// Why an account could not be read.
@@ -111,6 +114,8 @@ pub enum UnreadableReason {
     Credential,
     /// 401
     Unauthorized,
+    /// 401, as requests are let in from listed addresses alone.
+    AddressNotListed,
     /// 403
     Forbidden,
     /// 451

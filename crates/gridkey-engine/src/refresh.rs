@@ -69,9 +69,11 @@ pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
             let inventory = match refresh.readers.get(&name) {
                 Some(Ok(reader)) => match refresh.account(&name, reader.as_ref()).await {
                     Ok(read) => AccountInventory::Read(read),
-                    Err(ReadError { reason, message }) => {
-                        AccountInventory::Unreadable(Unreadable { reason, message })
-                    }
+                    Err(ReadError { reason, message }) => AccountInventory::Unreadable(Unreadable {
+                        reason,
+                        message,
+                        only_plans: reader.only_plans(),
+                    }),
                 },
                 Some(Err(unreadable)) => AccountInventory::Unreadable(unreadable.clone()),
                 None => return None,

@@ -80,7 +80,7 @@ fn no_key(value: &str) -> Option<String> {
 }
 
 fn missing(message: String) -> Unreadable {
-    Unreadable { reason: UnreadableReason::Credential, message }
+    Unreadable { reason: UnreadableReason::Credential, message, only_plans: false }
 }
 
 async fn run(argv: &[String], base: &Path) -> Result<Zeroizing<String>, Unreadable> {

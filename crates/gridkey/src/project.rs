@@ -351,6 +351,7 @@ impl Project {
                 let reader = if only_plans { reader.only_plans() } else { reader };
                 Arc::new(reader) as Arc<dyn AccountReader>
             });
+            let reader = reader.map_err(|unreadable| Unreadable { only_plans, ..unreadable });
             readers.insert(name.clone(), reader);
         }
         readers
@@ -401,7 +402,8 @@ impl Project {
         credential: &Credential,
         progress: &Arc<Progress>,
     ) -> Result<Client, Unreadable> {
-        let unreadable = |message: String| Unreadable { reason: UnreadableReason::Credential, message };
+        let unreadable =
+            |message: String| Unreadable { reason: UnreadableReason::Credential, message, only_plans: false };
         let (base, key): (BaseUrl, SecretString) = match &self.emulated {
             Some(emulated) => {
                 let base = BaseUrl::new(&emulated.url()).map_err(|error| unreadable(error.to_string()))?;

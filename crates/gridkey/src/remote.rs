@@ -53,6 +53,7 @@ impl RemoteWriter {
 
 fn read_error(error: Error) -> ReadError {
     let reason = match error.kind {
+        Kind::Unauthorized if is_about_address(&error.message) => UnreadableReason::AddressNotListed,
         Kind::Unauthorized => UnreadableReason::Unauthorized,
         Kind::Forbidden | Kind::CapReached => UnreadableReason::Forbidden,
         Kind::DataResidency => UnreadableReason::DataResidency,
@@ -65,6 +66,13 @@ fn read_error(error: Error) -> ReadError {
         | Kind::NotSent => UnreadableReason::Unavailable,
     };
     ReadError { reason, message: error.message }
+}
+
+/// Whether a refusal is about where the request came from. SendGrid has no status of its own for that, and its words are
+/// known from reports alone.
+fn is_about_address(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("ip address") || message.contains("whitelist") || message.contains("allowlist")
 }
 
 fn write_error(error: Error) -> WriteError {

@@ -53,7 +53,7 @@ async fn revoke(
     let names = BTreeSet::from([account.clone()]);
     let writer = match project.writers(&names, &progress(global)).await.take(account) {
         Some(Ok(writer)) => writer,
-        Some(Err(Unreadable { reason: _, message })) => {
+        Some(Err(Unreadable { message, .. })) => {
             return Err(CommandError::new(format!("account `{account}` cannot be read: {message}")));
         }
         None => return Err(CommandError::new(format!("account `{account}` cannot be reached"))),

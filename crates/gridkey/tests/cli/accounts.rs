@@ -251,3 +251,36 @@ async fn a_key_that_only_reads_is_enough_to_plan_and_apply_checks_the_rest() {
     place.run(&["apply", "plan.json", "--yes"]).ends(3).says("ungrantable_scope");
     place.no_secrets_in_artefacts();
 }
+
+/// One cause, one remedy: nobody is told to replace a key that is good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_cannot_be_read_says_what_would_help() {
+    let not_listed = Fault::Status {
+        status: 401,
+        message: Some("The requestor's IP Address is not whitelisted".to_string()),
+        done: false,
+    };
+    let faults = vec![FaultRule { operation: Operation::List, after: 0, count: None, fault: not_listed }];
+    let place = Place::new(Settings { faults, ..Settings::default() }).await;
+    place.write("gridkey.yaml", &manifest(&many(1)));
+    place.run(&["plan"]).ends(3).says("IP Address is not whitelisted").says("the key is not what is wrong");
+
+    let place = Place::new(Settings::default()).await;
+    place.server.model().child("acme", "acme-shop");
+    let subusers = "  shop: { parent: acme, subuser: acme-shop }\n  shpo: { parent: acme, subuser: acme-shpo }\nsinks:\n";
+    let keys = "  parents: { scopes: [mail.send], account: acme }\n  mailer: { scopes: [mail.send], account: shpo }\n";
+    place.write("gridkey.yaml", &manifest(keys).replace("sinks:\n", subusers));
+    place.run(&["plan"]).ends(3).says("the same key reads the parent, so see that `acme-shpo` is spelled");
+    place.run(&["plan", "--only", "mailer"]).ends(3).says("see that `acme-shpo` is spelled").says("or else");
+
+    let reading = manifest(&many(1)).replace("api_key: {", "plan_api_key: { env: READING_KEY }, api_key: {");
+    place.write("gridkey.yaml", &reading);
+    place
+        .run(&["plan"])
+        .ends(3)
+        .says("`READING_KEY` is not set")
+        .says("where `plan_api_key` of the manifest says");
+    let mut wrong = place.command(&["plan"]);
+    wrong.env("READING_KEY", format!("SG.{}.{}", "a".repeat(22), "b".repeat(43)));
+    said(wrong).ends(3).says("the key of `plan_api_key` is not valid");
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::{DuplicateKeyPolicy, Error, Location, Options, Spanned};
+use serde_yaml::{DuplicateKeyPolicy, Error, Location, NonFiniteFloatPolicy, Options, Spanned};
 
 use crate::manifest::bounds::MAX_TEXT;
 use crate::manifest::problem::Problems;
@@ -85,6 +85,8 @@ fn options() -> Options {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
+        // `61e9540` is an id that somebody forgot to quote: the field that wants a text says so.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         reject_unsupported_tags: true,
         with_snippet: false,
     }
@@ -405,10 +407,16 @@ fn report(file: usize, text: &str, error: &Error, problems: &mut Problems) {
             if words.starts_with("recursion limit") {
                 return too_much(problems, "levels");
             }
-            problems.error("invalid_yaml", site, format!("this is not YAML: {words}")).help(
-                "text that holds `: `, ` #`, or starts with one of `*&!|>%@{[` and a backtick, has to \
-                    be quoted",
-            );
+            let help = if words.contains("tab") {
+                "YAML is indented with spaces: replace the tabs"
+            } else if words.contains("flow") {
+                "see that every `{` and `[` above is closed, and that `,` stands between what is inside"
+            } else if words.contains("indent") || words.contains("did not find expected key") {
+                "lines of one mapping or list begin in the same column: look at this line and the one above"
+            } else {
+                "text that holds `: `, ` #`, or starts with one of `*&!|>%@{[` and a backtick, has to be quoted"
+            };
+            problems.error("invalid_yaml", site, format!("this is not YAML: {words}")).help(help);
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn is_right(input: &PlanInput<'_>, name: &Name, findings: &mut Findin
             is_the_one_of_state(input, declared, input.states.get(name), read, findings)
         }
         Some(AccountInventory::Unreadable(why)) => {
-            unreadable(name, why, findings);
+            unreadable(input, declared, why, findings);
             false
         }
         None => false,
@@ -98,20 +98,53 @@ fn doubt(
     })
 }
 
-fn unreadable(account: &Name, unreadable: &Unreadable, findings: &mut Findings<'_>) {
-    let help = match unreadable.reason {
-        UnreadableReason::Credential => "see that the managing key can be found where the manifest says",
-        UnreadableReason::Unauthorized => {
-            "the managing key is not valid: give one that is, in the right region"
+fn unreadable(
+    input: &PlanInput<'_>,
+    declared: &manifest::Account,
+    unreadable: &Unreadable,
+    findings: &mut Findings<'_>,
+) {
+    let account = &declared.name;
+    let message = format!("account `{account}` could not be read: {}", unreadable.message);
+    let finding = Finding::blocks(Code::AccountUnreadable, message, way_out(input, declared, unreadable));
+    let finding = finding.with_severity(Severity::BlocksAccount).in_account(account);
+    findings.raise(finding.at_position(Some(&declared.position)));
+}
+
+/// What puts an account right that could not be read.
+fn way_out(input: &PlanInput<'_>, declared: &manifest::Account, unreadable: &Unreadable) -> String {
+    let field = if unreadable.only_plans { "plan_api_key" } else { "api_key" };
+    let refused = match unreadable.reason {
+        UnreadableReason::Credential => {
+            return format!("see that the key can be found where `{field}` of the manifest says");
+        }
+        UnreadableReason::AddressNotListed => {
+            return "SendGrid lets requests in from listed addresses alone (IP Access Management): list this \
+                    machine's, or run where one is listed; the key is not what is wrong"
+                .to_string();
+        }
+        UnreadableReason::DataResidency => {
+            return "the account lives in another region: set `region`".to_string();
+        }
+        UnreadableReason::Unavailable => return "run again once SendGrid can be reached".to_string(),
+        UnreadableReason::Unauthorized => format!("the key of `{field}` is not valid: give one that is"),
+        UnreadableReason::Forbidden if unreadable.only_plans => {
+            "the key of `plan_api_key` needs the scope `api_keys.read`".to_string()
         }
         UnreadableReason::Forbidden => {
-            "the managing key needs the scopes `api_keys.create`, `api_keys.read`, `api_keys.update` and \
-             `api_keys.delete`"
+            "the managing key needs the scopes `api_keys.create`, `api_keys.read`, \
+                                        `api_keys.update` and `api_keys.delete`"
+                .to_string()
         }
-        UnreadableReason::DataResidency => "the account lives in another region: set `region`",
-        UnreadableReason::Unavailable => "run again once SendGrid can be reached",
     };
-    let message = format!("account `{account}` could not be read: {}", unreadable.message);
-    let finding = Finding::blocks(Code::AccountUnreadable, message, help);
-    findings.raise(finding.with_severity(Severity::BlocksAccount).in_account(account));
+    let Some(child) = &declared.on_behalf_of else { return refused };
+    let spelling = format!(
+        "see that `{child}` is spelled as SendGrid has it (of a subuser the user name), belongs to the parent, and \
+         lives in the region that the manifest says"
+    );
+    let parent = declared.parent.as_ref().and_then(|parent| input.inventory.account(parent));
+    match parent {
+        Some(_) => format!("the same key reads the parent, so {spelling}"),
+        None => format!("{spelling}; or else {refused}"),
+    }
 }

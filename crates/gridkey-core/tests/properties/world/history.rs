@@ -327,7 +327,7 @@ impl World {
         let Some(account) = random.pick(&accounts) else { return };
         self.tell(format!("`{account}` cannot be read"));
         let message = "no answer".to_string();
-        let unreadable = Unreadable { reason: UnreadableReason::Unavailable, message };
+        let unreadable = Unreadable { reason: UnreadableReason::Unavailable, message, only_plans: false };
         self.inventory.accounts.insert(account, AccountInventory::Unreadable(unreadable));
     }
 }

@@ -16,7 +16,7 @@ use gridkey_core::plan::{
 };
 use gridkey_core::state::AccountState;
 use gridkey_core::text::diagnostic::Diagnostics;
-use gridkey_core::{Address, Name, Region};
+use gridkey_core::{Address, Name, Region, SinkKind};
 use gridkey_engine::ports::{AccountReader, AccountWriter, StateWriter, StoreError};
 use gridkey_engine::{Cancel, Concurrency, Readers};
 use gridkey_sendgrid::{BaseUrl, Behalf, Client, Limits, Operation, WaitObserver, WaitReason};
@@ -33,6 +33,7 @@ use crate::print;
 use crate::real_paths::{RealPathStore, RealPaths};
 use crate::remote::{RemoteReader, RemoteWriter};
 use crate::view::progress::Progress;
+use crate::view::words::count;
 
 /// A manifest and where it stands.
 pub struct Sources {
@@ -267,6 +268,9 @@ impl Project {
                 "working on an emulated SendGrid; everything is kept in {}",
                 emulated.folder().display()
             ));
+            for line in undeliverable(manifest) {
+                print::note(&format!("{line}; here it is a file like the others"));
+            }
             let store = LocalStore::new(emulated.state(), manifest.project.clone());
             let sinks = Sinks::sandboxed(emulated.sinks());
             (Some(emulated), Arc::new(store), sinks)
@@ -432,6 +436,22 @@ impl Project {
     pub fn is_emulated(&self) -> bool {
         self.emulated.is_some()
     }
+}
+
+/// The sinks of a manifest that this build cannot deliver to, each in one sentence without its end.
+pub fn undeliverable(manifest: &Manifest) -> Vec<String> {
+    let missing = gridkey_sinks::missing_kinds();
+    let mut keys: BTreeMap<(&Name, SinkKind), BTreeSet<&Address>> = BTreeMap::new();
+    for (address, key) in &manifest.keys {
+        for location in key.sinks.iter().filter(|location| missing.contains(&location.at.kind())) {
+            keys.entry((&location.sink, location.at.kind())).or_default().insert(address);
+        }
+    }
+    let told = keys.into_iter().map(|((sink, kind), addresses)| {
+        let of = count(addresses.len(), "key");
+        format!("this build cannot deliver to `{sink}` ({}), a sink of {of}", kind.as_str())
+    });
+    told.collect()
 }
 
 /// The environments that `--env` chooses, of those that manifest and state have.

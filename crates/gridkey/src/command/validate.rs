@@ -11,7 +11,7 @@ use crate::args::Global;
 use crate::environments::EnvironmentChoice;
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{Sources, open_store, read_policy, read_sources, states};
+use crate::project::{Sources, open_store, read_policy, read_sources, states, undeliverable};
 use crate::view;
 
 pub async fn run(global: &Global) -> Result<Exit, CommandError> {
@@ -37,6 +37,9 @@ pub async fn run(global: &Global) -> Result<Exit, CommandError> {
                     view::words::count(manifest.environments.len(), "environment"),
                     view::words::count(manifest.accounts.len(), "account"),
                 ));
+                for line in undeliverable(manifest) {
+                    print::say(&format!("{line}: plans of them are blocked"));
+                }
                 say_finished(manifest, &base).await;
                 return Ok(Exit::Done);
             }

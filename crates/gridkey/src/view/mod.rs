@@ -6,6 +6,7 @@ mod change;
 pub mod diagnostics;
 pub mod events;
 pub(crate) mod finding;
+mod fold;
 pub mod html;
 pub mod markdown;
 pub mod outcome;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gridkey_core::Name;
 use gridkey_core::plan::{
-    AccountPlan, Action, Allow, Capacity, Change, Code, Due, Finding, Plan, PlanKind, Severity,
+    AccountPlan, Action, Allow, Capacity, Change, Code, Due, Finding, Note, Plan, PlanKind, Severity,
 };
+use gridkey_core::{Address, Name, Scope};
 
+use super::fold::{Block, folded};
 use super::style::{Style, Tone};
 use super::table::Table;
 use super::upcoming::upcoming;
@@ -25,18 +26,23 @@ pub fn text(plan: &Plan, style: Style) -> String {
     // A change counts where it says it does, even in a document that says nothing else of that account.
     let named: BTreeSet<&Name> =
         accounts.keys().chain(changes.iter().map(|change| &change.account)).collect();
-    for account in named {
-        let table = table(changes, account);
-        if !table.is_empty() {
-            let heading = style.paint(Tone::Strong, heading(account, accounts.get(account)));
-            blocks.push(format!("{heading}\n{}", table.to_text(style, "  ")));
-        }
+    let tables = named.into_iter().map(|account| Block {
+        account,
+        said: said(accounts.get(account)),
+        table: table(changes, account),
+    });
+    for (heading, table) in folded(tables.filter(|block| !block.table.is_empty()).collect()) {
+        // A heading of several accounts lists them below.
+        let (heading, names) = heading.split_once('\n').unwrap_or((&heading, ""));
+        let names = if names.is_empty() { String::new() } else { format!("{names}\n") };
+        blocks.push(format!("{}\n{names}{}", style.paint(Tone::Strong, heading), table.to_text(style, "  ")));
     }
+    blocks.extend(automatic(changes));
     // Those that block come first, whoever wrote the document.
-    let mut said: Vec<&Finding> = findings.iter().collect();
-    said.sort_by_key(|finding| finding.severity);
-    if !said.is_empty() {
-        blocks.push(said.into_iter().map(|said| finding::text(said, style)).collect());
+    let mut found: Vec<&Finding> = findings.iter().collect();
+    found.sort_by_key(|finding| finding.severity);
+    if !found.is_empty() {
+        blocks.push(finding::texts(&found, style));
     }
     let upcoming = upcoming(plan);
     if !upcoming.is_empty() {
@@ -70,7 +76,10 @@ pub(super) fn lets_pass(allow: &Allow, findings: &[Finding]) -> bool {
 fn table(changes: &[Change], account: &Name) -> Table {
     let mut table = Table::new();
     for change in changes.iter().filter(|change| change.account == *account && is_effective(change)) {
-        let (head, below) = change::row(change);
+        // That is said once of all of them.
+        let is_automatic = |note: &Note| matches!(note, Note::AutomaticScopes(_));
+        let notes = change.notes.iter().filter(|note| !is_automatic(note)).cloned().collect();
+        let (head, below) = change::row(&Change { notes, ..change.clone() });
         table.row(head, below);
     }
     table
@@ -90,16 +99,16 @@ fn is_effective(change: &Change) -> bool {
     change.action != Action::Keep
 }
 
-/// `acme: 97 → 99 of 100 keys, peak 100 (2 foreign)`.
-fn heading(account: &Name, planned: Option<&AccountPlan>) -> String {
+/// `: 97 → 99 of 100 keys, peak 100 (2 foreign)`, behind the account's name.
+fn said(planned: Option<&AccountPlan>) -> String {
     let capacity = planned.and_then(|planned| {
         let AccountPlan { identity: _, lineage: _, serial: _, observed_at: _, order: _, capacity } = planned;
         capacity.as_ref()
     });
     let Some(Capacity { limit, max_keys, live, foreign, ours: _, after, peak }) = capacity else {
-        return account.to_string();
+        return String::new();
     };
-    let mut text = format!("{account}: {live} → {after} of {limit} keys, peak {peak}");
+    let mut text = format!(": {live} → {after} of {limit} keys, peak {peak}");
     if *foreign > 0 {
         text.push_str(&format!(" ({foreign} foreign)"));
     }
@@ -107,6 +116,28 @@ fn heading(account: &Name, planned: Option<&AccountPlan>) -> String {
         text.push_str(&format!(", at most {max_keys} for this project"));
     }
     text
+}
+
+/// Which scopes SendGrid put on keys by itself: said once, and not of each key that changes.
+fn automatic(changes: &[Change]) -> Option<String> {
+    let mut keys: BTreeMap<&BTreeSet<Scope>, Vec<&Address>> = BTreeMap::new();
+    for change in changes.iter().filter(|change| is_effective(change)) {
+        for note in &change.notes {
+            if let Note::AutomaticScopes(scopes) = note {
+                keys.entry(scopes).or_default().push(&change.address);
+            }
+        }
+    }
+    let lines = keys.into_iter().map(|(scopes, addresses)| {
+        let names: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        let of = match addresses[..] {
+            [address] => format!("`{address}`"),
+            _ => count(addresses.len(), "key"),
+        };
+        format!("note: SendGrid added {} to {of} by itself\n", names.join(", "))
+    });
+    let lines: String = lines.collect();
+    (!lines.is_empty()).then_some(lines)
 }
 
 /// The plan in one sentence, without a line break.

@@ -52,6 +52,15 @@ impl Table {
         self.rows.push(Row { cells, below });
     }
 
+    /// The same with other texts.
+    pub fn map(&self, text: impl Fn(&str) -> String) -> Self {
+        let cells = |cells: &[Cell]| {
+            cells.iter().map(|cell| Cell { tone: cell.tone, text: text(&cell.text) }).collect()
+        };
+        let rows = self.rows.iter().map(|row| Row { cells: cells(&row.cells), below: cells(&row.below) });
+        Self { rows: rows.collect() }
+    }
+
     /// The table as lines, each ended by a line break; rows start with `indent`, lines below them with
     /// four spaces more.
     pub fn to_text(&self, style: Style, indent: &str) -> String {

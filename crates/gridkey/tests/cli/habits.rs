@@ -160,3 +160,18 @@ fn every_command_has_a_manual_page() {
     }
     said(gridkey(folder.path(), &["version"])).ends(0).says("sinks: dotenv, json, yaml, command");
 }
+
+#[test]
+fn what_this_build_cannot_deliver_to_is_told_before_a_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = "  store: { vault: { address: \"https://vault.internal\", mount: kv, path: \"mail/{key}\", field: key } }\n";
+    let text = manifest(&many(2)).replace("sinks:\n", &format!("sinks:\n{vault}"));
+    std::fs::write(
+        folder.path().join("gridkey.yaml"),
+        text.replace("sinks: [local]", "sinks: [local, store]"),
+    )
+    .unwrap();
+    let told = "this build cannot deliver to `store` (vault), a sink of 2 keys";
+    said(gridkey(folder.path(), &["validate"])).ends(0).says(told);
+    said(gridkey(folder.path(), &["--emulator", "plan"])).ends(0).says(told);
+}

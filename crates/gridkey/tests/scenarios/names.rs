@@ -39,7 +39,11 @@ impl Names {
                 word.push(c);
                 continue;
             }
-            named.push_str(&self.name(&word));
+            // One marker in fifteen has no digit that would tell it from a word.
+            let line = named.rsplit('\n').next().unwrap_or_default();
+            let is_item = line.strip_prefix("| ").is_some_and(|line| line.trim_start() == "\"");
+            let is_marked = (line.ends_with("marked `") || is_item) && word.len() == 13;
+            named.push_str(&self.name(&word, is_marked));
             word.clear();
             named.push(c);
         }
@@ -47,7 +51,7 @@ impl Names {
         named
     }
 
-    fn name(&mut self, word: &str) -> String {
+    fn name(&mut self, word: &str, is_marked: bool) -> String {
         let mixed = word.chars().any(char::is_uppercase) && word.chars().any(char::is_lowercase);
         let is_id = word.len() == 22 && mixed && !word.contains(':');
         let is_time = word.len() == 20 && word.starts_with("20") && word.ends_with('Z');
@@ -56,7 +60,7 @@ impl Names {
         let is_marker = word.len() == 13
             && word.chars().any(|c| c.is_ascii_digit())
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        let kind = match (is_id, is_time, is_lineage, is_marker) {
+        let kind = match (is_id, is_time, is_lineage, is_marker || is_marked) {
             (true, _, _, _) => "KEY",
             (_, true, _, _) => return "TIME".to_string(),
             (_, _, true, _) => "LINEAGE",

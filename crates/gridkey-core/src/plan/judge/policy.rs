@@ -21,6 +21,9 @@ use crate::plan::judge::key::Older;
 use crate::state::OwnedKey;
 use crate::text::pattern::matches_pattern;
 
+/// How many foreign keys a finding names: an account that was never looked after has dozens.
+const FOREIGN_NAMED: usize = 10;
+
 /// A policy and where it comes from.
 #[derive(Clone, Copy)]
 struct Source<'a> {
@@ -369,11 +372,15 @@ pub(crate) fn foreign(account: &Account<'_>, ours: &BTreeSet<KeyId>, findings: &
             1 => "1 live key".to_string(),
             count => format!("{count} live keys"),
         };
+        let named = foreign.iter().take(FOREIGN_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = match foreign.len().saturating_sub(FOREIGN_NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more, which `gridkey audit` shows"),
+        };
         let message = format!(
-            "account `{}` has {count} that neither gridkey nor {} knows: {}",
+            "account `{}` has {count} that neither gridkey nor {} knows: {named}{more}",
             account.name(),
             source.name(),
-            foreign.join(", "),
         );
         let known = match source.rules {
             RuleSource::Manifest => "`policy.foreign.known`",

@@ -42,7 +42,8 @@ impl Names {
             // One marker in fifteen has no digit that would tell it from a word.
             let line = named.rsplit('\n').next().unwrap_or_default();
             let is_item = line.strip_prefix("| ").is_some_and(|line| line.trim_start() == "\"");
-            let is_marked = (line.ends_with("marked `") || is_item) && word.len() == 13;
+            let fits = word.len() == 13 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            let is_marked = (line.ends_with("marked `") || is_item) && fits;
             named.push_str(&self.name(&word, is_marked));
             word.clear();
             named.push(c);

@@ -17,4 +17,5 @@ mod protocol;
 mod random_lifecycles;
 mod recovery;
 mod stage;
+mod unclear;
 mod year;

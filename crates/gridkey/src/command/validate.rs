@@ -29,7 +29,9 @@ pub async fn run(global: &Global) -> Result<Exit, CommandError> {
                 sources: loaded.sources,
             };
             if found.errors.is_empty() {
-                print::say(&view::diagnostics::render(&found, print::error_style()));
+                if !found.warnings.is_empty() {
+                    print::say(&view::diagnostics::render(&found, print::error_style()));
+                }
                 let manifest = &loaded.manifest;
                 print::out(&format!(
                     "The manifest is valid: {} in {} and {}.\n",

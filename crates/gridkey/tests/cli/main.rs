@@ -22,3 +22,4 @@ mod quickstart;
 mod review;
 mod sharing;
 mod support;
+mod tutorial;

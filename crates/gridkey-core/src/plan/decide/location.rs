@@ -156,6 +156,11 @@ impl Account<'_> {
                              `gridkey import {address} {id}`",
                             owned.id
                         ),
+                        // Where state knows no key at all, it was probably lost.
+                        None if self.input.states.values().all(|state| state.keys.is_empty()) => format!(
+                            "adopt it: `import: [{{ to: {address}, id: {id} }}]`, or all that the sinks hold with \
+                             `gridkey import --from-sinks`"
+                        ),
                         None => format!("adopt it: `import: [{{ to: {address}, id: {id} }}]`"),
                     };
                     (

@@ -61,8 +61,9 @@ pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<S
                 return Err(FormatError::new(format!("{message}; what is added would be a part of it")));
             }
             let end = line_end(text);
-            let break_before = if text.is_empty() || text.ends_with('\n') { "" } else { end };
-            join(&[text, break_before, variable, "=", value, end])
+            // A text whose last line has no end keeps it so.
+            let (before, after) = if text.is_empty() || text.ends_with('\n') { ("", end) } else { (end, "") };
+            join(&[text, before, variable, "=", value, after])
         }
     };
     verify(text, &after, variable, Some(value))?;
@@ -80,6 +81,13 @@ pub(crate) fn clear(text: &str, variable: &str) -> Result<Zeroizing<String>, For
         kept = assignment.lines.end;
     }
     cleared.push_str(&text[kept..]);
+    if kept == text.len()
+        && !text.ends_with('\n')
+        && let Some(whole) = cleared.strip_suffix('\n')
+    {
+        let whole = whole.strip_suffix('\r').unwrap_or(whole).len();
+        cleared.truncate(whole);
+    }
     verify(text, &cleared, variable, None)?;
     Ok(cleared)
 }
@@ -282,7 +290,8 @@ mod tests {
     fn the_value_changes_and_nothing_around_it() {
         for (before, after) in [
             ("", "KEY=new\n"),
-            ("A=1", "A=1\nKEY=new\n"),
+            ("A=1", "A=1\nKEY=new"),
+            ("A=1\r\nB=2", "A=1\r\nB=2\r\nKEY=new"),
             ("A=1\r\n", "A=1\r\nKEY=new\r\n"),
             ("KEY=", "KEY=new"),
             ("KEY= # note\n", "KEY=new # note\n"),
@@ -299,6 +308,10 @@ mod tests {
         for (before, after) in [
             ("", ""),
             ("KEY=old", ""),
+            ("A=1\nKEY=old", "A=1"),
+            ("A=1\r\nKEY=old", "A=1"),
+            ("A=1\n\nKEY=old", "A=1\n"),
+            ("A=1\nKEY=old\n", "A=1\n"),
             ("# first\nKEY=one\nA=1\nexport KEY=\"two\nlines\"\r\n\nB=2", "# first\nA=1\n\nB=2"),
         ] {
             assert_eq!(clear(before, "KEY").expect("it can be cleared").as_str(), after, "{before:?}");

@@ -1,4 +1,4 @@
-//! JSON files, edited in place: the text around the value stays byte for byte.
+//! JSON files, with comments or without, edited in place: the text around the value stays byte for byte.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,9 +8,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::comments::Relaxed;
 use super::{FormatError, Held, join, line_end, pointer, splice};
 
-/// What the pointer leads to.
+/// What the pointer leads to. Where it stands in the strict text is where it stands in the file.
 enum Found {
     Value(Member),
     /// The innermost object there is, and how many of the names led to it.
@@ -42,6 +43,7 @@ enum Among {
 
 pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
     let names = pointer::parse(pointer)?;
+    let text = &*Relaxed::new(text).strict;
     match find(text, &names)? {
         Found::Value(Member { value, among: _ }) => match text.as_bytes()[value.start] {
             b'"' => {
@@ -83,7 +85,8 @@ pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
         }
     }
     // The parser's own message could quote a value.
-    let value = serde_json::from_str(text).map_err(|_| FormatError::new("it is no JSON document"))?;
+    let value = serde_json::from_str(&Relaxed::new(text).strict)
+        .map_err(|_| FormatError::new("it is no JSON document"))?;
     let (mut names, mut found) = (Vec::new(), Vec::new());
     walk(&value, &mut names, &mut found);
     Ok(found)
@@ -93,32 +96,43 @@ pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
 pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<String>, FormatError> {
     let names = pointer::parse(pointer)?;
     let quoted = Zeroizing::new(quote(value));
-    let after = match find(text, &names)? {
+    let relaxed = Relaxed::new(text);
+    let strict = &*relaxed.strict;
+    let after = match find(strict, &names)? {
         Found::Value(Member { value, among: _ }) => {
-            if text[value.clone()].starts_with(['{', '[']) {
+            if strict[value.clone()].starts_with(['{', '[']) {
                 return Err(FormatError::new(format!(
                     "`{pointer}` holds an object or a list; take it out first"
                 )));
             }
             splice(text, value, &quoted)
         }
-        Found::Missing { object, depth } => insert(text, object, &names[depth..], &quoted),
+        Found::Missing { object, depth } => {
+            pointer::makes_no_list(&names, depth + 1)?;
+            insert(&relaxed, object, &names[depth..], &quoted)
+        }
         Found::Blank => {
+            pointer::makes_no_list(&names, 0)?;
             let style = Style { step: "  ", end: line_end(text), colon: ": ", compact: false };
-            join(&[&style.objects(&names, &quoted, ""), style.end])
+            let end = if text.trim().is_empty() || text.ends_with('\n') { "" } else { style.end };
+            let comments = if text.trim().is_empty() { "" } else { text };
+            join(&[comments, end, &style.objects(&names, &quoted, ""), style.end])
         }
     };
     match get(&after, pointer)? {
-        Held::Text(held) if held.as_str() == value => Ok(after),
-        Held::Text(_) | Held::Nothing | Held::Other => {
-            Err(FormatError::new(format!("`{pointer}` cannot be changed safely")))
-        }
+        Held::Text(held) if held.as_str() == value => {}
+        Held::Text(_) | Held::Nothing | Held::Other => return Err(unsafe_edit(pointer)),
     }
+    verified(strict, after, pointer, &names)
 }
 
-/// Takes the member out; the objects around it stay. An item of a list is emptied, as others would take its number.
+/// Takes the member out; the objects around it stay, and so do comments. An item of a list is emptied, as others would take its
+/// number.
 pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, FormatError> {
-    let Found::Value(Member { value, among }) = find(text, &pointer::parse(pointer)?)? else {
+    let names = pointer::parse(pointer)?;
+    let relaxed = Relaxed::new(text);
+    let strict = &*relaxed.strict;
+    let Found::Value(Member { value, among }) = find(strict, &names)? else {
         return Ok(Zeroizing::new(text.to_string()));
     };
     let Among::Members { object, before, last } = among else { return Ok(splice(text, value, "null")) };
@@ -126,16 +140,108 @@ pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, Form
         Some(before) => before..value.end,
         None if last => object.start + 1..object.end - 1,
         None => {
-            let comma = text[value.end..].find(',').map_or(value.end, |comma| value.end + comma + 1);
+            let comma = strict[value.end..].find(',').map_or(value.end, |comma| value.end + comma + 1);
             object.start + 1..comma
         }
     };
-    let after = splice(text, gone, "");
+    let after = match text == strict {
+        true => splice(text, gone, ""),
+        false => without_member(&relaxed, &object, before, value),
+    };
     match get(&after, pointer)? {
-        Held::Nothing => Ok(after),
-        Held::Text(_) | Held::Other => {
-            Err(FormatError::new(format!("`{pointer}` cannot be taken out safely")))
+        Held::Nothing => verified(strict, after, pointer, &names),
+        Held::Text(_) | Held::Other => Err(unsafe_edit(pointer)),
+    }
+}
+
+fn unsafe_edit(pointer: &str) -> FormatError {
+    FormatError::new(format!(
+        "`{pointer}` cannot be changed without changing something else; put it there by hand"
+    ))
+}
+
+/// The edit, if it left everything but the one value as it was.
+fn verified(
+    before: &str,
+    after: Zeroizing<String>,
+    pointer: &str,
+    names: &[String],
+) -> Result<Zeroizing<String>, FormatError> {
+    let before = if before.trim().is_empty() { "{}" } else { before.trim() };
+    let same = others_are_the_same(before, Relaxed::new(&after).strict.trim(), names);
+    if same { Ok(after) } else { Err(unsafe_edit(pointer)) }
+}
+
+/// Whether two values differ at one place alone, where objects may have been made on the way.
+fn others_are_the_same(before: &str, after: &str, names: &[String]) -> bool {
+    let Some((name, rest)) = names.split_first() else { return true };
+    let items = |text| serde_json::from_str::<Vec<&RawValue>>(text);
+    if let (Ok(before), Ok(after)) = (items(before), items(after)) {
+        let item = |(index, (a, b)): (usize, (&&RawValue, &&RawValue))| match pointer::index(name) {
+            Some(number) if number == index => others_are_the_same(a.get(), b.get(), rest),
+            Some(_) | None => a.get() == b.get(),
+        };
+        return before.len() == after.len() && before.iter().zip(&after).enumerate().all(item);
+    }
+    let (Ok(Members(before)), Ok(Members(after))) =
+        (serde_json::from_str(before), serde_json::from_str(after))
+    else {
+        return false;
+    };
+    let others = |members: &[(String, &RawValue)]| -> Vec<(String, String)> {
+        let others = members.iter().filter(|(key, _)| key != name);
+        others.map(|(key, value)| (key.clone(), value.get().to_string())).collect()
+    };
+    let inner = |members: &[(String, &RawValue)]| {
+        members
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("{}".to_string(), |(_, value)| value.get().to_string())
+    };
+    others(&before) == others(&after)
+        && (rest.is_empty() || others_are_the_same(&inner(&before), &inner(&after), rest))
+}
+
+/// The text without a member and one comma, the one behind it or else the one before; comments around them stay.
+fn without_member(
+    relaxed: &Relaxed<'_>,
+    object: &Range<usize>,
+    before: Option<usize>,
+    value: Range<usize>,
+) -> Zeroizing<String> {
+    let Relaxed { text, bare, strict } = relaxed;
+    let from = before.unwrap_or(object.start + 1);
+    let key = from + strict[from..].find('"').unwrap_or_default();
+    let rest = &bare[value.end..object.end];
+    let blanks = rest.len() - rest.trim_start().len();
+    let behind = rest[blanks..].starts_with(',').then_some(value.end + blanks);
+    let ahead = || before.and_then(|before| Some(before + bare[before..key].find(',')?));
+    let comma = behind.or_else(ahead).map(|comma| comma..comma + 1);
+    // A comma right behind the member goes with it.
+    let member = key..if behind == Some(value.end) { value.end + 1 } else { value.end };
+    let mut gone: Vec<Range<usize>> =
+        comma.into_iter().filter(|comma| !member.contains(&comma.start)).collect();
+    gone.push(whole_line(text, member));
+    gone.sort_by_key(|range| range.start);
+    let mut after = Zeroizing::new(String::with_capacity(text.len()));
+    let mut kept = 0;
+    for range in gone {
+        after.push_str(&text[kept..range.start]);
+        kept = range.end;
+    }
+    after.push_str(&text[kept..]);
+    after
+}
+
+/// The range, and its line with it where nothing else stands on that.
+fn whole_line(text: &str, range: Range<usize>) -> Range<usize> {
+    let start = text[..range.start].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[range.end..].find('\n').map(|end| range.end + end + 1);
+    match end {
+        Some(end) if text[start..range.start].trim().is_empty() && text[range.end..end].trim().is_empty() => {
+            start..end
         }
+        Some(_) | None => range,
     }
 }
 
@@ -181,20 +287,8 @@ fn find(text: &str, names: &[String]) -> Result<Found, FormatError> {
 /// not known.
 fn item<'t>(list: &'t str, names: &[String], depth: usize) -> Result<&'t str, FormatError> {
     let items: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
-    let number = names[depth].parse::<usize>().ok().filter(|number| number.to_string() == names[depth]);
-    let Some(item) = number.and_then(|number| items.get(number)) else {
-        let place = pointer::place(names, depth);
-        let many = match items.len() {
-            0 => "no item".to_string(),
-            1 => "1 item, `0`".to_string(),
-            count => format!("{count} items, `0` to `{}`", count - 1),
-        };
-        return Err(FormatError::new(format!(
-            "{place} is a list with {many}, and `{}` is none of them",
-            names[depth]
-        )));
-    };
-    Ok(item.get())
+    let item = pointer::index(&names[depth]).and_then(|number| items.get(number));
+    item.map(|item| item.get()).ok_or_else(|| pointer::no_item(names, depth, items.len()))
 }
 
 /// Where a part of the text stands in it.
@@ -227,35 +321,65 @@ impl Style<'_> {
 }
 
 /// Adds a member behind the others of an object.
-fn insert(text: &str, object: Range<usize>, names: &[String], value: &str) -> Zeroizing<String> {
+fn insert(relaxed: &Relaxed<'_>, object: Range<usize>, names: &[String], value: &str) -> Zeroizing<String> {
+    let Relaxed { text, bare, strict } = relaxed;
     let (name, rest) = names.split_first().expect("a name is missing where an object lacks it");
-    let line = text[..object.start].rfind('\n').map_or(0, |end| end + 1);
-    let indent = leading_blanks(&text[line..]);
-    let inside = &text[object.start + 1..object.end - 1];
+    let indent = leading_blanks(line_at(text, object.start));
+    let inside = &strict[object.start + 1..object.end - 1];
     if inside.trim().is_empty() {
-        let at_root = text[..object.start].trim().is_empty();
-        let step =
-            text.find('\n').map(|end| leading_blanks(&text[end + 1..])).filter(|step| !step.is_empty());
-        let compact = !at_root && !text.trim().contains('\n');
-        let colon = if compact && !text.contains("\": ") { ":" } else { ": " };
-        let style = Style { step: step.unwrap_or("  "), end: line_end(text), colon, compact };
-        return splice(text, object, &style.objects(names, value, indent));
+        return insert_first(relaxed, object, names, value, indent);
     }
-    // The blanks before the first member are those before each.
-    let blanks = &inside[..inside.len() - inside.trim_start().len()];
-    let inner = blanks.rsplit('\n').next().unwrap_or_default();
+    let first = object.start + 1 + inside.len() - inside.trim_start().len();
+    let compact = !inside[..inside.len() - inside.trim_start().len()].contains('\n');
+    let inner = if compact { "" } else { leading_blanks(line_at(text, first)) };
     let members = inside.trim_end();
     let spaced = members.contains("\": ");
     let style = Style {
         step: inner.strip_prefix(indent).filter(|step| !step.is_empty()).unwrap_or("  "),
         end: line_end(text),
         colon: if spaced { ": " } else { ":" },
-        compact: !blanks.contains('\n'),
+        compact,
     };
+    let member = join(&[&quote(name), style.colon, &style.objects(rest, value, inner)]);
     let at = object.start + 1 + members.len();
-    let blanks = if blanks.is_empty() && spaced { " " } else { blanks };
-    let added = join(&[",", blanks, &quote(name), style.colon, &style.objects(rest, value, inner)]);
-    splice(text, at..at, &added)
+    if compact {
+        let blank = if spaced || inside.starts_with(' ') { " " } else { "" };
+        return splice(text, at..at, &join(&[",", blank, &member]));
+    }
+    // Behind the comments that belong to the member before.
+    let behind = object.start + 1 + text[object.start + 1..object.end - 1].trim_end().len();
+    let has_comma = bare[at..object.end].contains(',');
+    let (comma, last) = if has_comma { ("", ",") } else { (",", "") };
+    join(&[&text[..at], comma, &text[at..behind], style.end, inner, &member, last, &text[behind..]])
+}
+
+/// Adds a member to an object that has none, behind the comments in it.
+fn insert_first(
+    relaxed: &Relaxed<'_>,
+    object: Range<usize>,
+    names: &[String],
+    value: &str,
+    indent: &str,
+) -> Zeroizing<String> {
+    let Relaxed { text, bare: _, strict: _ } = relaxed;
+    let at_root = text[..object.start].trim().is_empty();
+    let step = text.lines().skip(1).map(leading_blanks).find(|step| !step.is_empty());
+    let compact = !at_root && !text.trim().contains('\n');
+    let colon = if compact && !text.contains("\": ") { ":" } else { ": " };
+    let style = Style { step: step.unwrap_or("  "), end: line_end(text), colon, compact };
+    let comments = text[object.start + 1..object.end - 1].trim_end();
+    if comments.is_empty() {
+        return splice(text, object, &style.objects(names, value, indent));
+    }
+    let objects = style.objects(names, value, indent);
+    let (start, end) = (object.start + 1 + comments.len(), object.end);
+    join(&[&text[..start], objects.strip_prefix('{').unwrap_or(&objects), &text[end..]])
+}
+
+/// The line that a position is in.
+fn line_at(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    &text[start..]
 }
 
 fn leading_blanks(line: &str) -> &str {
@@ -340,6 +464,11 @@ mod tests {
             (r#"{"a": null}"#, "/a/b", "`/a` is no object"),
             (r#"{"a": {"b": 1}}"#, "/a", "holds an object or a list"),
             (r#"{"a": 1, "a": 2}"#, "/a", "`/a` is there twice"),
+            ("", "/a/0/key", "`/a` has to be a list for `0` to be one of its items"),
+            (" ", "/0", "the document has to be a list for `0` to be one of its items"),
+            ("{}", "/a/12", "`/a` has to be a list for `12` to be one of its items"),
+            (r#"{"a": {}}"#, "/a/b/0/c", "`/a/b` has to be a list"),
+            ("{'a': 1}", "/a", "it is not JSON"),
             (r#"{"a": "SG.x}"#, "/a", "it is not JSON: EOF while parsing a string at line 1"),
         ] {
             let error = set(text, pointer, "new").expect_err(text).to_string();
@@ -369,6 +498,79 @@ mod tests {
         ] {
             assert_eq!(clear(before, "/a").expect(before).as_str(), after);
         }
+    }
+
+    /// As editors and .NET have them.
+    const SETTINGS: &str = "\
+// Settings, {\"no\": 1}
+{
+    \"Logging\": { \"Level\": \"Warning\" }, // quiet
+    /* \"Off\": 1, */
+    \"Mail\": {
+        \"From\": \"a@b.c\", // ours
+        \"Key\": \"old\", // rotated by gridkey
+    },
+    \"Hosts\": [\"*\", /* none */],
+    \"Empty\": { // nothing yet
+    }
+}
+// end
+";
+
+    #[test]
+    fn comments_and_last_commas_stay_where_a_value_is_changed_added_or_taken_out() {
+        check(SETTINGS, "/Mail/Key", &SETTINGS.replace("\"old\"", "\"new\""));
+        check(SETTINGS, "/Hosts/0", &SETTINGS.replace("\"*\"", "\"new\""));
+        let line = "// rotated by gridkey\n";
+        check(SETTINGS, "/Mail/New", &SETTINGS.replace(line, &format!("{line}        \"New\": \"new\",\n")));
+        check(
+            SETTINGS,
+            "/Empty/Key",
+            &SETTINGS.replace("yet\n    }", "yet\n        \"Key\": \"new\"\n    }"),
+        );
+        check(SETTINGS, "/Top", &SETTINGS.replace("yet\n    }\n", "yet\n    },\n    \"Top\": \"new\"\n"));
+        check("// a\n", "/k", "// a\n{\n  \"k\": \"new\"\n}\n");
+        check("{ \"a\": 1 // one\n}", "/k", "{ \"a\": 1, \"k\": \"new\" // one\n}");
+        check("{ \"a\": 1, }", "/k", "{ \"a\": 1, \"k\": \"new\", }");
+        for (pointer, gone, with) in [
+            ("/Mail/Key", "        \"Key\": \"old\", // rotated", "         // rotated"),
+            ("/Mail/From", "        \"From\": \"a@b.c\", // ours", "         // ours"),
+            ("/Logging", "    \"Logging\": { \"Level\": \"Warning\" }, // quiet", "     // quiet"),
+        ] {
+            let cleared = clear(SETTINGS, pointer).expect(pointer);
+            assert_eq!(cleared.as_str(), SETTINGS.replace(gone, with), "{pointer}");
+        }
+        for (before, after) in [
+            ("{\n  \"b\": 1, // b\n  \"a\": 2\n}", "{\n  \"b\": 1 // b\n}"),
+            ("{ \"a\": 2 /* two */, \"b\": 1 }", "{  /* two */ \"b\": 1 }"),
+            ("{\"a\": 2,}", "{}"),
+            ("{\"b\": 1, \"a\": 2,}", "{\"b\": 1, }"),
+        ] {
+            assert_eq!(clear(before, "/a").expect(before).as_str(), after, "{before}");
+        }
+    }
+
+    /// The last look at an edit, whatever was wrong with the edit itself.
+    #[test]
+    fn an_edit_that_touches_anything_else_is_seen() {
+        let before = r#"{"a": 1, "b": {"key": "old", "other": [2]}, "c": 1.0}"#;
+        let names = ["b".to_string(), "key".to_string()];
+        for (after, same) in [
+            (r#"{"a": 1, "b": {"key": "new", "other": [2]}, "c": 1.0}"#, true),
+            (r#"{"a": 1, "b": {"other": [2]}, "c": 1.0}"#, true),
+            (r#"{"a": 1, "b": {"key": "new", "other": [2]}, "c": 1}"#, false),
+            (r#"{"a": 1, "b": {"key": "new", "other": [3]}, "c": 1.0}"#, false),
+            (r#"{"A": 1, "b": {"key": "new", "other": [2]}, "c": 1.0}"#, false),
+            (r#"{"a": 1, "b": {"key": "new", "other": [2]}}"#, false),
+            (r#"{"a": 1, "b": "new", "c": 1.0}"#, false),
+            ("[]", false),
+        ] {
+            assert_eq!(others_are_the_same(before, after, &names), same, "{after}");
+        }
+        let item = ["0".to_string()];
+        assert!(others_are_the_same("[1, 2]", "[3, 2]", &item));
+        assert!(!others_are_the_same("[1, 2]", "[1, 3]", &item));
+        assert!(!others_are_the_same("[1, 2]", "[1]", &item));
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -1,5 +1,6 @@
 //! How a file holds a secret among other things: text in, text out, and nothing else changes.
 
+mod comments;
 mod dotenv;
 mod encrypted;
 mod json;

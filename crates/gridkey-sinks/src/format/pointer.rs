@@ -37,6 +37,34 @@ pub(crate) fn place(names: &[String], count: usize) -> String {
     }
 }
 
+/// The number of an item that a name can be.
+pub(crate) fn index(name: &str) -> Option<usize> {
+    name.parse::<usize>().ok().filter(|number| number.to_string() == name)
+}
+
+/// Says that a list has no item of that name.
+pub(crate) fn no_item(names: &[String], depth: usize, count: usize) -> FormatError {
+    let place = place(names, depth);
+    let many = match count {
+        0 => "no item".to_string(),
+        1 => "1 item, `0`".to_string(),
+        count => format!("{count} items, `0` to `{}`", count - 1),
+    };
+    FormatError::new(format!("{place} is a list with {many}, and `{}` is none of them", names[depth]))
+}
+
+/// Refuses to make an object around what reads as the number of an item: a list was meant. The names from `depth` on are in
+/// objects that would be made.
+pub(crate) fn makes_no_list(names: &[String], depth: usize) -> Result<(), FormatError> {
+    let Some(depth) = (depth..names.len()).find(|depth| index(&names[*depth]).is_some()) else {
+        return Ok(());
+    };
+    let (place, name) = (place(names, depth), &names[depth]);
+    Err(FormatError::new(format!(
+        "{place} has to be a list for `{name}` to be one of its items, and is not there; put the list there by hand"
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

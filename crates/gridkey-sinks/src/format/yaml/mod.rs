@@ -15,6 +15,8 @@ use tree::{Node, Style, Value};
 enum Found<'n> {
     /// A value, its key, and the mapping that has both.
     Value { map: &'n Node, key: &'n Node, value: &'n Node },
+    /// An item of a list.
+    Item(&'n Node),
     /// The innermost mapping there is, and how many of the names led to it.
     Missing { map: &'n Node, depth: usize },
     /// A key without a value, and how many of the names led to it.
@@ -26,8 +28,9 @@ enum Found<'n> {
 pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
     let names = pointer::parse(pointer)?;
     let root = tree::parse(text)?;
-    let Found::Value { value, .. } = find(root.as_ref(), &names, Purpose::Read)? else {
-        return Ok(Held::Nothing);
+    let value = match find(root.as_ref(), &names, Purpose::Read)? {
+        Found::Value { map: _, key: _, value } | Found::Item(value) => value,
+        Found::Missing { .. } | Found::Bare { .. } | Found::Blank => return Ok(Held::Nothing),
     };
     Ok(match &value.value {
         _ if value.is_null() => Held::Nothing,
@@ -75,24 +78,38 @@ pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<St
     let end = line_end(text);
     let step = root.as_ref().map_or(2, |root| step_of(text, root));
     let after = match find(root.as_ref(), &names, Purpose::Edit)? {
-        Found::Value { map: _, key, value: old } => set_scalar(text, pointer, key, old, value)?,
-        Found::Missing { map, depth } => match &map.value {
-            Value::Map { block: true, entries } => {
-                let first = entries.first().map_or(map.span.start, |(key, _)| key.span.start);
-                let indent = indent_of(text, first).ok_or_else(|| unsafe_edit(pointer))?;
-                add_lines(text, map.end(), &lines(&names[depth..], value, indent, step, end))
+        Found::Value { map: _, key, value: old } => set_scalar(text, pointer, Some(key), old, value)?,
+        Found::Item(old) => set_scalar(text, pointer, None, old, value)?,
+        Found::Missing { map, depth } => {
+            pointer::makes_no_list(&names, depth + 1)?;
+            match &map.value {
+                Value::Map { block: true, entries } => {
+                    let indent = indent_of_keys(text, entries).ok_or_else(|| unsafe_edit(pointer))?;
+                    add_lines(text, map.end(), &lines(&names[depth..], value, indent, step, end))
+                }
+                Value::Map { block: false, entries: _ } => {
+                    add_in_braces(text, map, &names[depth..], value).ok_or_else(|| unsafe_edit(pointer))?
+                }
+                Value::Scalar { .. } | Value::List(_) | Value::Alias(_) => return Err(unsafe_edit(pointer)),
             }
-            Value::Map { block: false, entries: _ } => {
-                add_in_braces(text, map, &names[depth..], value).ok_or_else(|| unsafe_edit(pointer))?
-            }
-            Value::Scalar { .. } | Value::List(_) | Value::Alias(_) => return Err(unsafe_edit(pointer)),
-        },
+        }
         Found::Bare { key, depth } => {
+            pointer::makes_no_list(&names, depth)?;
             let indent = indent_of(text, key.span.start).ok_or_else(|| unsafe_edit(pointer))?;
             add_lines(text, key.end(), &lines(&names[depth..], value, indent + step, step, end))
         }
-        Found::Blank => add_lines(text, text.len(), &lines(&names, value, 0, step, end)),
+        Found::Blank => {
+            pointer::makes_no_list(&names, 0)?;
+            add_lines(text, text.len(), &lines(&names, value, 0, step, end))
+        }
     };
+    let ends_open = !text.ends_with('\n') && root.as_ref().is_some_and(Node::ends_in_block);
+    if ends_open && after.starts_with(text) {
+        // Readers differ in what a line behind it adds to the text.
+        let message =
+            "it ends in a block of text (`|` or `>`) whose last line has no end; end that line first";
+        return Err(FormatError::new(message));
+    }
     match get(&after, pointer) {
         Ok(Held::Text(held)) if held.as_str() == value => {}
         Ok(_) | Err(_) => return Err(unsafe_edit(pointer)),
@@ -100,13 +117,34 @@ pub(crate) fn set(text: &str, pointer: &str, value: &str) -> Result<Zeroizing<St
     verified(root.as_ref(), after, pointer, &names)
 }
 
-/// Takes the line of the key away. Where that would change what is around it, the value becomes `""`.
+/// Takes the line of the key away. Where that would change what is around it, the value becomes `""`, and so does an item of a
+/// list, as others would take its number.
 pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, FormatError> {
     let names = pointer::parse(pointer)?;
     let root = tree::parse(text)?;
-    let Found::Value { map, key, value } = find(root.as_ref(), &names, Purpose::Edit)? else {
-        return Ok(Zeroizing::new(text.to_string()));
+    let after = match find(root.as_ref(), &names, Purpose::Edit)? {
+        Found::Value { map, key, value } => without_line(text, pointer, map, key, value)?,
+        Found::Item(value) => set_scalar(text, pointer, None, value, "")?,
+        Found::Missing { .. } | Found::Bare { .. } | Found::Blank => {
+            return Ok(Zeroizing::new(text.to_string()));
+        }
     };
+    match get(&after, pointer)? {
+        Held::Nothing => {}
+        Held::Text(held) if held.is_empty() => {}
+        Held::Text(_) | Held::Other => return Err(unsafe_edit(pointer)),
+    }
+    verified(root.as_ref(), after, pointer, &names)
+}
+
+/// The text without the line of a key, or with nothing as its value.
+fn without_line(
+    text: &str,
+    pointer: &str,
+    map: &Node,
+    key: &Node,
+    value: &Node,
+) -> Result<Zeroizing<String>, FormatError> {
     let several = match &map.value {
         // Without the line, what is merged would count.
         Value::Map { block, entries } => {
@@ -115,19 +153,13 @@ pub(crate) fn clear(text: &str, pointer: &str) -> Result<Zeroizing<String>, Form
         Value::Scalar { .. } | Value::List(_) | Value::Alias(_) => false,
     };
     let in_line = matches!(&value.value, Value::Scalar { text: _, style } if *style != Style::Block);
-    let after = match indent_of(text, key.span.start) {
+    match indent_of(text, key.span.start) {
         Some(indent) if several && in_line => {
             let lines = key.span.start - indent..next_line(text, key.end().max(value.end()));
-            splice(text, lines, "")
+            Ok(splice(text, lines, ""))
         }
-        Some(_) | None => set_scalar(text, pointer, key, value, "")?,
-    };
-    match get(&after, pointer)? {
-        Held::Nothing => {}
-        Held::Text(held) if held.is_empty() => {}
-        Held::Text(_) | Held::Other => return Err(unsafe_edit(pointer)),
+        Some(_) | None => set_scalar(text, pointer, Some(key), value, ""),
     }
-    verified(root.as_ref(), after, pointer, &names)
 }
 
 /// What a value is looked for for: what is read may be shared, what is edited may not.
@@ -144,6 +176,12 @@ fn find<'n>(root: Option<&'n Node>, names: &[String], purpose: Purpose) -> Resul
         check_owned(at, names, depth, purpose)?;
         if let (true, Some((_, key))) = (at.is_left_out(), above) {
             return Ok(Found::Bare { key, depth });
+        }
+        if let Value::List(items) = &at.value {
+            let item = pointer::index(name).and_then(|number| items.get(number));
+            at = item.ok_or_else(|| pointer::no_item(names, depth, items.len()))?;
+            above = None;
+            continue;
         }
         let Value::Map { block: _, entries } = &at.value else {
             let place = pointer::place(names, depth);
@@ -165,8 +203,10 @@ fn find<'n>(root: Option<&'n Node>, names: &[String], purpose: Purpose) -> Resul
         at = value;
     }
     check_owned(at, names, names.len(), purpose)?;
-    let (map, key) = above.expect("a pointer has at least one name");
-    Ok(Found::Value { map, key, value: at })
+    Ok(match above {
+        Some((map, key)) => Found::Value { map, key, value: at },
+        None => Found::Item(at),
+    })
 }
 
 /// Refuses what is written elsewhere, and to edit what is repeated elsewhere or has a meaning of its own.
@@ -185,7 +225,7 @@ fn check_owned(node: &Node, names: &[String], depth: usize, purpose: Purpose) ->
 fn set_scalar(
     text: &str,
     pointer: &str,
-    key: &Node,
+    key: Option<&Node>,
     old: &Node,
     new: &str,
 ) -> Result<Zeroizing<String>, FormatError> {
@@ -194,6 +234,7 @@ fn set_scalar(
         return Err(FormatError::new(message));
     };
     if old.is_left_out() {
+        let key = key.ok_or_else(|| unsafe_edit(pointer))?;
         let rest = text[key.span.end..].trim_start_matches([' ', '\t']);
         let colon = text.len() - rest.len();
         let at = if rest.starts_with(':') { colon + 1 } else { return Err(unsafe_edit(pointer)) };
@@ -227,6 +268,15 @@ fn verified(
 /// Whether two documents differ at one place alone, where mappings may have been made on the way.
 fn others_are_the_same(before: Option<&Node>, after: Option<&Node>, names: &[String]) -> bool {
     let Some((name, rest)) = names.split_first() else { return true };
+    if let (Some(Value::List(before)), Some(Value::List(after))) =
+        (before.map(|node| &node.value), after.map(|node| &node.value))
+    {
+        let item = |(index, (a, b)): (usize, (&Node, &Node))| match pointer::index(name) == Some(index) {
+            true => others_are_the_same(Some(a), Some(b), rest),
+            false => a.says_the_same(b),
+        };
+        return before.len() == after.len() && before.iter().zip(after).enumerate().all(item);
+    }
     let (Some(before), Some(after)) = (entries_of(before), entries_of(after)) else { return false };
     let others = |entries: &'_ [(Node, Node)]| entries.iter().filter(|(key, _)| !key.is(name)).count();
     let same = before
@@ -286,8 +336,12 @@ fn lines(names: &[String], value: &str, indent: usize, step: usize, end: &str) -
 /// Adds whole lines after what ends at `from`: a block of text ends where the next line's text begins.
 fn add_lines(text: &str, from: usize, lines: &str) -> Zeroizing<String> {
     let at = indent_of(text, from).map_or_else(|| next_line(text, from), |indent| from - indent);
-    let whole = at == 0 || text[..at].ends_with('\n');
-    splice(text, at..at, &join(&[if whole { "" } else { line_end(text) }, lines]))
+    let end = line_end(text);
+    // A text whose last line has no end keeps it so.
+    match at == 0 || text[..at].ends_with('\n') {
+        true => splice(text, at..at, lines),
+        false => splice(text, at..at, &join(&[end, lines.strip_suffix(end).unwrap_or(lines)])),
+    }
 }
 
 /// How far a key is indented; `None` where something else stands before it on its line.
@@ -295,6 +349,14 @@ fn indent_of(text: &str, key: usize) -> Option<usize> {
     let line = text[..key].rfind('\n').map_or(0, |end| end + 1);
     let before = &text[line..key];
     before.bytes().all(|byte| byte == b' ').then_some(before.len())
+}
+
+/// How far the keys of a mapping are indented; the first may stand behind the `-` of an item.
+fn indent_of_keys(text: &str, entries: &[(Node, Node)]) -> Option<usize> {
+    let first = entries.first()?.0.span.start;
+    let line = text[..first].rfind('\n').map_or(0, |end| end + 1);
+    let before = &text[line..first];
+    before.bytes().all(|byte| byte == b' ' || byte == b'-').then_some(before.len())
 }
 
 /// By how much the file indents what is inside.
@@ -419,9 +481,9 @@ last: *x
         check_set(VALUES, "/new", &format!("{VALUES}new: \"SG.new\"\n"));
         for (before, after) in [
             ("", "a:\n  b: \"SG.new\"\n"),
-            ("# only a comment", "# only a comment\na:\n  b: \"SG.new\"\n"),
+            ("# only a comment", "# only a comment\na:\n  b: \"SG.new\""),
             ("---\n", "---\na:\n  b: \"SG.new\"\n"),
-            ("z: 1", "z: 1\na:\n  b: \"SG.new\"\n"),
+            ("z: 1", "z: 1\na:\n  b: \"SG.new\""),
             ("z: 1\r\n", "z: 1\r\na:\r\n  b: \"SG.new\"\r\n"),
             ("a:\nz: 1\n", "a:\n  b: \"SG.new\"\nz: 1\n"),
             ("a: # c\n", "a: # c\n  b: \"SG.new\"\n"),
@@ -453,7 +515,7 @@ last: *x
     fn what_cannot_be_edited_safely_is_refused_and_not_shown() {
         for (text, says) in [
             ("a: SG.x", "`/a` is not a mapping"),
-            ("- a\n", "the document is not a mapping"),
+            ("- a\n", "the document is a list with 1 item, `0`, and `a` is none of them"),
             ("a: {c: 1, # note\n}\n", "`/a/b` cannot be changed without"),
             ("a: &x\n  b: 1\nc: *x\n", "`/a` has an anchor"),
             ("a: {b: &x SG.x}\nc: *x\n", "`/a/b` has an anchor"),
@@ -461,6 +523,7 @@ last: *x
             ("c: &x {b: 1}\na:\n  <<: *x\n", "`/a` merges another mapping"),
             ("a:\n  b: !secret SG.x\n", "`/a/b` has a tag"),
             ("a:\n  b: |\n    SG.x\n", "`/a/b` is a block of text"),
+            ("c:\n- |\n  text", "it ends in a block of text"),
             ("a:\n  b: [1]\n", "`/a/b` holds a mapping or a list"),
             ("a:\n  b: 1\n  b: 2\n", "`/a/b` is there twice"),
             ("a: 1\n---\na: 1\n", "several YAML documents"),
@@ -471,6 +534,42 @@ last: *x
             assert!(error.contains(says) && !error.contains("SG."), "{text}: {error}");
         }
         assert!(matches!(get("a:\n  b: &x SG.x\nc: *x\n", "/a/b"), Ok(Held::Text(text)) if *text == "SG.x"));
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_named_by_its_number() {
+        let text = "env:\n  - name: KEY   # ours\n    value: old\n  - name: OTHER\nhosts: [a, 'b']\nlist:\n- x\n- |\n  y\n-\n";
+        for (pointer, from, to) in [
+            ("/env/0/value", "value: old", "value: SG.new"),
+            ("/env/1/value", "OTHER\n", "OTHER\n    value: \"SG.new\"\n"),
+            ("/hosts/1", "'b'", "'SG.new'"),
+            ("/list/0", "- x", "- SG.new"),
+        ] {
+            let after = text.replace(from, to);
+            check_set(text, pointer, &after);
+            let cleared = clear(&after, pointer).expect(pointer);
+            assert!(!cleared.contains("SG.new") && cleared.contains("- name: OTHER"), "{cleared:?}");
+            let held = get(&cleared, pointer).expect(pointer);
+            assert!(held.content() == gridkey_core::inventory::SinkContent::Empty, "{cleared:?}");
+        }
+        assert_eq!(clear(text, "/list/0").expect("an item").as_str(), text.replace("- x", "- \"\""));
+        for (pointer, says) in [
+            ("/hosts/2", "`/hosts` is a list with 2 items, `0` to `1`, and `2` is none of them"),
+            ("/env/-/value", "`/env` is a list with 2 items"),
+            ("/env/00/value", "`00` is none of them"),
+            ("/list/1", "`/list/1` is a block of text"),
+            ("/list/2", "`/list/2` cannot be changed without"),
+            ("/env/0", "`/env/0` holds a mapping or a list"),
+            ("/new/0/key", "`/new` has to be a list for `0` to be one of its items"),
+        ] {
+            let error = set(text, pointer, "SG.new").expect_err(pointer).to_string();
+            assert!(error.contains(says), "{pointer}: {error}");
+        }
+        for (text, pointer) in [("", "/a/0"), ("", "/0"), ("a:\n", "/a/0/key"), ("# c\n", "/a/b/1")] {
+            let error = set(text, pointer, "SG.new").expect_err(pointer).to_string();
+            assert!(error.contains("has to be a list"), "{pointer}: {error}");
+        }
+        check_set("a: {}\n", "/a/0", "a: {\"0\": \"SG.new\"}\n");
     }
 
     #[test]

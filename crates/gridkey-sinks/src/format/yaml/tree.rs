@@ -69,6 +69,18 @@ impl Node {
         matches!(&self.value, Value::Scalar { text, style: _ } if text.as_str() == name)
     }
 
+    /// Whether the last that is written of it is a block of text.
+    pub fn ends_in_block(&self) -> bool {
+        match &self.value {
+            Value::Scalar { text: _, style } => *style == Style::Block,
+            Value::Map { block: _, entries } => {
+                entries.last().is_some_and(|(_, value)| value.ends_in_block())
+            }
+            Value::List(items) => items.last().is_some_and(Self::ends_in_block),
+            Value::Alias(_) => false,
+        }
+    }
+
     /// Where what is written of it ends.
     pub fn end(&self) -> usize {
         match &self.value {

@@ -36,7 +36,7 @@ fn restricted(list: &[&str]) -> Access {
 }
 
 fn dotenv(path: &str, variable: &str) -> SinkLocation {
-    let at = SinkSettings::Dotenv(DotenvSettings { path: path.into(), variable: variable.into() });
+    let at = SinkSettings::Dotenv(DotenvSettings::new(path, variable));
     SinkLocation::new(name("local"), at)
 }
 

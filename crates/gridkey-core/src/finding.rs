@@ -134,6 +134,7 @@ pub enum Code {
     MissingOwner,
     MissingRotation,
     MissingSink,
+    ModeChanges,
     MoveCycle,
     MoveLeft,
     MoveTaken,
@@ -152,6 +153,7 @@ pub enum Code {
     SettleFirst,
     SinkMismatch,
     SinkUnreadable,
+    SinkUnwritable,
     UncertainKey,
     UngrantableScope,
     UnknownPlace,
@@ -159,6 +161,7 @@ pub enum Code {
     UnprovenDelivery,
     Vanished,
     WildcardWrite,
+    WrittenInPlace,
 }
 
 impl Code {
@@ -206,6 +209,7 @@ impl Code {
             | Self::EnvironmentLeft
             | Self::LocationTaken
             | Self::LooksRenamed
+            | Self::ModeChanges
             | Self::MoveCycle
             | Self::MoveLeft
             | Self::RetiringKeyChanged
@@ -223,9 +227,11 @@ impl Code {
             | Self::SecretUnknown
             | Self::SettleFirst
             | Self::SinkUnreadable
+            | Self::SinkUnwritable
             | Self::UnknownPlace
             | Self::UnprovenDelivery
-            | Self::WildcardWrite => false,
+            | Self::WildcardWrite
+            | Self::WrittenInPlace => false,
         }
     }
 }

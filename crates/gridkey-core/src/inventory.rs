@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Access, Scope};
 use crate::key::KeyId;
 use crate::name::Name;
-use crate::sink::LocationId;
+use crate::sink::{FileMode, LocationId};
 
 /// What was observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Inventory {
     pub accounts: BTreeMap<Name, AccountInventory>,
     /// The locations that were looked at, of every account.
     pub sinks: BTreeMap<LocationId, SinkObservation>,
+    /// What a write to a location would bring with it, where there is something to say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub caveats: BTreeMap<LocationId, Vec<SinkCaveat>>,
 }
 
 /// What was observed of one account.
@@ -133,6 +136,18 @@ pub enum SinkObservation {
     Unreadable(String),
     /// The sink can never be read.
     WriteOnly,
+}
+
+/// What a write to a location brings with it, or what stands against one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkCaveat {
+    /// A file's mode becomes another.
+    Mode { from: String, to: FileMode },
+    /// The file cannot be replaced, and why; its content is overwritten where it is.
+    InPlace(String),
+    /// It cannot be written at all, and why.
+    NotWritable(String),
 }
 
 /// What a location holds.

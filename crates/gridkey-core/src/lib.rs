@@ -9,6 +9,7 @@ pub mod access;
 pub mod address;
 pub mod audit;
 pub mod catalogue;
+mod file_sink;
 pub mod finding;
 pub mod identity;
 pub mod inventory;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use crate::file_sink::{DotenvSettings, Encoding, FileMode, FileModeError, FileSettings};
 use crate::name::Name;
 
 /// The settings of a sink, by kind: `{ dotenv: { path: …, variable: … } }`.
@@ -44,26 +45,6 @@ pub enum SinkSettings {
     GithubActions(GithubActionsSettings),
     /// A GitLab CI/CD variable.
     GitlabCi(GitlabCiSettings),
-}
-
-/// A variable in a dotenv file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DotenvSettings {
-    /// The file, relative to the manifest's folder. It is written atomically with mode 0600; other lines stay as they are.
-    pub path: String,
-    /// The variable's name.
-    pub variable: String,
-}
-
-/// A value in a structured file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileSettings {
-    /// The file, relative to the manifest's folder. It is written atomically with mode 0600.
-    pub path: String,
-    /// Where in the file the secret stands, as a JSON Pointer (RFC 6901), such as `/sendgrid/api_key`.
-    pub pointer: String,
 }
 
 /// An age-encrypted file.
@@ -366,9 +347,13 @@ impl SinkSettings {
     pub fn place(&self) -> String {
         let path = |path: &str| normal_path(path);
         match self {
-            Self::Dotenv(DotenvSettings { path: file, variable }) => format!("{}#{variable}", path(file)),
-            Self::Json(FileSettings { path: file, pointer })
-            | Self::Yaml(FileSettings { path: file, pointer }) => format!("{}#{pointer}", path(file)),
+            Self::Dotenv(DotenvSettings { path: file, variable, mode: _, encoding: _ }) => {
+                format!("{}#{variable}", path(file))
+            }
+            Self::Json(FileSettings { path: file, pointer, mode: _, encoding: _ })
+            | Self::Yaml(FileSettings { path: file, pointer, mode: _, encoding: _ }) => {
+                format!("{}#{pointer}", path(file))
+            }
             Self::Age(AgeSettings { path: file, recipients: _ }) => path(file),
             Self::Command(CommandSettings { put, read: _, absent_exit: _, remove: _, env: _ }) => {
                 put.join(" ")
@@ -406,10 +391,9 @@ impl SinkSettings {
     /// The path of a sink that is a file.
     pub fn path_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::Dotenv(DotenvSettings { path, variable: _ }) => Some(path),
-            Self::Json(FileSettings { path, pointer: _ }) | Self::Yaml(FileSettings { path, pointer: _ }) => {
-                Some(path)
-            }
+            Self::Dotenv(DotenvSettings { path, variable: _, mode: _, encoding: _ }) => Some(path),
+            Self::Json(FileSettings { path, pointer: _, mode: _, encoding: _ })
+            | Self::Yaml(FileSettings { path, pointer: _, mode: _, encoding: _ }) => Some(path),
             Self::Age(AgeSettings { path, recipients: _ }) => Some(path),
             Self::Command(_)
             | Self::Vault(_)
@@ -576,7 +560,7 @@ mod tests {
     use super::*;
 
     fn dotenv(path: &str) -> LocationId {
-        let at = SinkSettings::Dotenv(DotenvSettings { path: path.into(), variable: "KEY".into() });
+        let at = SinkSettings::Dotenv(DotenvSettings::new(path, "KEY"));
         SinkLocation::new(Name::new("local").expect("a name"), at).id()
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 use gridkey_core::inventory::{
-    AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkObservation, Unreadable,
+    AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkCaveat, SinkObservation, Unreadable,
 };
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{Requests, Selection, adoptable, gives_scopes, with_moves};
@@ -84,9 +84,9 @@ pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
         .filter_map(|observed| async { observed })
         .collect()
         .await;
-    let sinks = refresh.sinks(&accounts).await;
+    let (sinks, caveats) = refresh.sinks(&accounts).await;
     refresh.look_at_adoptable(&mut accounts, &sinks).await;
-    Inventory { accounts, sinks }
+    Inventory { accounts, sinks, caveats }
 }
 
 impl Refresh<'_> {
@@ -204,12 +204,12 @@ impl Refresh<'_> {
         begun.chain(missing).chain(leaving).filter_map(|since| remaining(since, read.at, read_lag)).max()
     }
 
-    /// One look at each location that can be read.
+    /// One look at each location that can be read, and what a write would bring with it there.
     async fn sinks(
         &self,
         accounts: &BTreeMap<Name, AccountInventory>,
-    ) -> BTreeMap<LocationId, SinkObservation> {
-        let Some(sinks) = self.sinks else { return BTreeMap::new() };
+    ) -> (BTreeMap<LocationId, SinkObservation>, BTreeMap<LocationId, Vec<SinkCaveat>>) {
+        let Some(sinks) = self.sinks else { return Default::default() };
         let locations = self.locations(accounts);
         let mut observed: BTreeMap<_, _> = stream::iter(&locations)
             .map(|(id, location)| async move { (id.clone(), sinks.observe(location).await) })
@@ -219,7 +219,13 @@ impl Refresh<'_> {
         if let Some(settle) = &self.settle {
             self.settle_sinks(sinks, settle, accounts, &locations, &mut observed).await;
         }
-        observed
+        let caveats = stream::iter(&locations)
+            .map(|(id, location)| async move { (id.clone(), sinks.caveats(location).await) })
+            .buffer_unordered(self.concurrency.accounts.get())
+            .filter(|(_, caveats)| std::future::ready(!caveats.is_empty()))
+            .collect()
+            .await;
+        (observed, caveats)
     }
 
     /// Looks again at sinks whose reads may trail a write of a creation that broke off.

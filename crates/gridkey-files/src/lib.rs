@@ -75,7 +75,7 @@ pub fn plainly(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// Whether the open file is still the one at the path.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     let (ours, theirs) = (file.metadata().map(inode), fs::symlink_metadata(path).map(inode));
@@ -84,7 +84,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Elsewhere, a file that is open cannot be deleted.
 #[cfg(not(unix))]
-fn is_at(_file: &File, _path: &Path) -> bool {
+pub fn is_at(_file: &File, _path: &Path) -> bool {
     true
 }
 

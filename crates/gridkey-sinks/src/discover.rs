@@ -122,9 +122,9 @@ async fn look(
     for place in places.map_err(|error| error.to_string())? {
         let path = path.to_string();
         let at = match kind {
-            FileKind::Dotenv => SinkSettings::Dotenv(DotenvSettings { path, variable: place }),
-            FileKind::Json => SinkSettings::Json(FileSettings { path, pointer: place }),
-            FileKind::Yaml => SinkSettings::Yaml(FileSettings { path, pointer: place }),
+            FileKind::Dotenv => SinkSettings::Dotenv(DotenvSettings::new(path, place)),
+            FileKind::Json => SinkSettings::Json(FileSettings::new(path, place)),
+            FileKind::Yaml => SinkSettings::Yaml(FileSettings::new(path, place)),
         };
         let sink = Name::new(at.kind().to_string()).expect("the kinds of files are names");
         let location = SinkLocation::new(sink, at);

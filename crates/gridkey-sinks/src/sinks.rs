@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gridkey_core::inventory::{SinkContent, SinkObservation};
-use gridkey_core::sink::{AgeSettings, CommandSettings, DotenvSettings, FileSettings};
+use gridkey_core::inventory::{SinkCaveat, SinkContent, SinkObservation};
+use gridkey_core::sink::{AgeSettings, CommandSettings, DotenvSettings, Encoding, FileMode, FileSettings};
 use gridkey_core::{SinkLocation, SinkSettings};
 use gridkey_engine::Cancel;
 use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
@@ -20,10 +20,11 @@ use crate::stop::Stop;
 
 /// The sinks of one manifest.
 ///
-/// *Guarantees*: a file is replaced whole or not at all, has mode 0600 afterwards, and keeps every byte
-/// that is not the secret's; no error shows a secret.
+/// *Guarantees*: a file is replaced whole or not at all, lets others do nothing afterwards, and keeps owner, group, the rest of
+/// its mode and every byte that is not the secret's; no error shows a secret.
 /// *Caveats*: files of a folder are edited one at a time, over all processes of gridkey; another program that changes a file
-/// in the moment of its replacement is overwritten, as it would be by any editor.
+/// in the moment of its replacement is overwritten, as it would be by any editor. A file that cannot be replaced (a mount point, a folder that cannot be written) is overwritten
+/// where it is, and a plan says so.
 pub struct Sinks {
     places: Places,
     files: Files,
@@ -73,33 +74,39 @@ impl Sinks {
     /// The file that a location's secret lands in; `None` where that is not a file.
     pub fn path_of(&self, location: &SinkLocation) -> Option<PathBuf> {
         match self.adapter(location) {
-            Adapter::File(FilePlace { path, entry: _, bounds: _ }) => Some(path),
+            Adapter::File(FilePlace { path, entry: _, mode: _, encoding: _, bounds: _ }) => Some(path),
             Adapter::Command(_) | Adapter::Missing(_) => None,
         }
     }
 
     fn adapter<'a>(&self, location: &'a SinkLocation) -> Adapter<'a> {
-        let file = |path: &str, entry| {
+        let file = |path: &str, entry, mode: &Option<FileMode>, encoding| {
             let bounds = self.places.bounds().map(ToOwned::to_owned);
-            Adapter::File(FilePlace { path: self.places.file(path), entry, bounds })
+            Adapter::File(FilePlace { path: self.places.file(path), entry, mode: *mode, encoding, bounds })
         };
         match (&self.places, &*location.at) {
-            (_, SinkSettings::Dotenv(DotenvSettings { path, variable })) => {
-                file(path, Entry::Variable(variable.clone()))
+            (_, SinkSettings::Dotenv(DotenvSettings { path, variable, mode, encoding })) => {
+                file(path, Entry::Variable(variable.clone()), mode, *encoding)
             }
-            (_, SinkSettings::Json(FileSettings { path, pointer })) => {
-                file(path, Entry::Json(pointer.clone()))
+            (_, SinkSettings::Json(FileSettings { path, pointer, mode, encoding })) => {
+                file(path, Entry::Json(pointer.clone()), mode, *encoding)
             }
-            (_, SinkSettings::Yaml(FileSettings { path, pointer })) => {
-                file(path, Entry::Yaml(pointer.clone()))
+            (_, SinkSettings::Yaml(FileSettings { path, pointer, mode, encoding })) => {
+                file(path, Entry::Yaml(pointer.clone()), mode, *encoding)
             }
             (Places::Sandbox(_), SinkSettings::Age(AgeSettings { path, recipients: _ })) => {
-                file(path, Entry::Whole)
+                file(path, Entry::Whole, &None, Encoding::Plain)
             }
             (Places::Sandbox(root), other) => {
                 debug_assert!(!place::is_file(other.kind()), "files have their own place");
                 let path = Places::double(root, location);
-                Adapter::File(FilePlace { path, entry: Entry::Whole, bounds: Some(root.clone()) })
+                Adapter::File(FilePlace {
+                    path,
+                    entry: Entry::Whole,
+                    mode: None,
+                    encoding: Encoding::Plain,
+                    bounds: Some(root.clone()),
+                })
             }
             (Places::Base(_), SinkSettings::Command(settings)) => Adapter::Command(settings),
             (
@@ -147,6 +154,13 @@ impl SinkReader for Sinks {
         match held {
             Ok(held) => SinkObservation::Holds(held.content()),
             Err(error) => SinkObservation::Unreadable(error.to_string()),
+        }
+    }
+
+    async fn caveats(&self, location: &SinkLocation) -> Vec<SinkCaveat> {
+        match self.adapter(location) {
+            Adapter::File(place) if location.at.is_readable() => self.files.caveats(place).await,
+            Adapter::File(_) | Adapter::Command(_) | Adapter::Missing(_) => Vec::new(),
         }
     }
 

@@ -33,7 +33,7 @@ fn position() -> Position {
 /// A location whose name says whether it can be read.
 pub fn location(text: &str) -> SinkLocation {
     let at = if text.starts_with('r') {
-        SinkSettings::Dotenv(DotenvSettings { path: ".env".to_string(), variable: text.to_string() })
+        SinkSettings::Dotenv(DotenvSettings::new(".env", text))
     } else {
         SinkSettings::GithubActions(GithubActionsSettings {
             repository: "acme/shop".to_string(),

@@ -66,6 +66,8 @@ fn not_empty(block: &mut Value) {
     let fields = block.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
     for (_, field) in fields {
         match field.get("type").and_then(Value::as_str) {
+            // A text of a form of its own is not empty anyway.
+            Some("string") if field.get("pattern").is_some() || field.get("enum").is_some() => {}
             Some("string") => field["pattern"] = json!(NON_EMPTY),
             Some("array") => {
                 field["minItems"] = json!(1);

@@ -16,7 +16,7 @@ fn location(name: &str, at: SinkSettings) -> SinkLocation {
 /// A manifest's author names sinks: a dotenv file that is called `vault` must not pass for one.
 #[test]
 fn a_sink_that_a_policy_file_requires_is_met_by_its_kind_and_not_by_its_name() {
-    let dotenv = SinkSettings::Dotenv(DotenvSettings { path: ".env".into(), variable: "KEY".into() });
+    let dotenv = SinkSettings::Dotenv(DotenvSettings::new(".env", "KEY"));
     let vault = SinkSettings::Vault(VaultSettings {
         address: "https://vault.internal".into(),
         mount: "secret".into(),

@@ -25,7 +25,7 @@ fn mailer() -> Address {
 }
 
 fn location(variable: &str) -> SinkLocation {
-    let at = DotenvSettings { path: ".env".to_string(), variable: variable.to_string() };
+    let at = DotenvSettings::new(".env", variable);
     SinkLocation::new(Name::new("local").unwrap(), SinkSettings::Dotenv(at))
 }
 

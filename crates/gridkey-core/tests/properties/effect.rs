@@ -227,17 +227,19 @@ pub fn blocks_with(plan: &Plan, code: Code, addresses: &BTreeSet<Address>) -> bo
 /// Whether some finding is about an address, or names it, other than those that are about what a key may do: they
 /// say nothing of what is left.
 pub fn is_told(plan: &Plan, address: &Address) -> bool {
-    const ABOUT_KEYS: [Code; 10] = [
+    const ABOUT_KEYS: [Code; 12] = [
         Code::ForbiddenScope,
         Code::FullAccess,
         Code::KeyManagement,
         Code::MissingOwner,
         Code::MissingRotation,
         Code::MissingSink,
+        Code::ModeChanges,
         Code::NamePattern,
         Code::NotChecked,
         Code::UnprovenDelivery,
         Code::WildcardWrite,
+        Code::WrittenInPlace,
     ];
     let quoted = format!("`{address}`");
     plan.findings

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gridkey_core::SinkLocation;
-use gridkey_core::inventory::{SinkContent, SinkObservation};
+use gridkey_core::inventory::{SinkCaveat, SinkContent, SinkObservation};
 
 use crate::secret::Secret;
 
@@ -13,6 +13,11 @@ use crate::secret::Secret;
 pub trait SinkReader: Send + Sync {
     /// Which key the location holds; the secret itself does not leave the adapter.
     async fn observe(&self, location: &SinkLocation) -> SinkObservation;
+
+    /// What a write would bring with it there, as far as it can be told without one.
+    async fn caveats(&self, _location: &SinkLocation) -> Vec<SinkCaveat> {
+        Vec::new()
+    }
 
     /// How long reads of this sink may trail its writes.
     fn lag(&self, location: &SinkLocation) -> Duration;

@@ -91,6 +91,31 @@ fn lock_within(
     }
 }
 
+/// Waits for the lock of a file that is overwritten where it is: its folder may have no lock, or another one by another mount.
+/// `before` is asked before every try, and its error ends the wait.
+pub(crate) fn lock_file(file: &File, before: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+    let mut pauses = PATIENCE.as_millis() / PAUSE.as_millis();
+    loop {
+        before()?;
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if pauses > 0 => {
+                pauses -= 1;
+                std::thread::sleep(PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let message = "another process keeps it locked; end it, and run again";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+            }
+            // Who replaces files warns of that, too.
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "the file system takes no locks: two runs could overwrite each other's secrets");
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// Who wrote the lock's file, as far as it says so.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();

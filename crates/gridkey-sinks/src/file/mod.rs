@@ -1,23 +1,30 @@
-//! Secrets in files: read, compared, edited as text, and replaced whole.
+//! Secrets in files: read, compared, edited as text, and replaced whole, or overwritten where they cannot be.
 
+mod access_list;
+mod in_place;
 mod lock;
 mod replace;
+mod rights;
+mod way;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gridkey_core::inventory::SinkContent;
+use gridkey_core::inventory::{SinkCaveat, SinkContent};
+use gridkey_core::sink::{Encoding, FileMode};
 use gridkey_files::{behind_links, folder_of, make_folders};
 use tokio::sync::Mutex as AsyncMutex;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::format::{Entry, FormatError, Held, Standing};
+use crate::format::{Entry, FormatError, Held, Standing, decoded, encoded};
 use crate::stop::Stop;
 use lock::FolderLock;
 use replace::{Effect, Failure};
+use rights::Rights;
+use way::Way;
 
 /// A file that people edit is smaller by far; one that is not is no file for a secret.
 const MAX_BYTES: u64 = 16 << 20;
@@ -33,6 +40,9 @@ const PROBE: &str = "probe";
 pub(crate) struct FilePlace {
     pub path: PathBuf,
     pub entry: Entry,
+    /// What the manifest says of the file's mode.
+    pub mode: Option<FileMode>,
+    pub encoding: Encoding,
     /// The folder that links may not lead out of.
     pub bounds: Option<PathBuf>,
 }
@@ -74,14 +84,19 @@ impl Files {
         blocking(move || {
             let (loaded, held) = place.load()?;
             if !matches!(held.content(), SinkContent::Key(_)) {
-                place.entry.set(loaded.text(), PROBE).map_err(|error| place.unfit(&error))?;
+                place.set(loaded.text(), PROBE).map_err(|error| place.unfit(&error))?;
             }
             Ok(held)
         })
         .await
     }
 
-    /// Whether the place can be read, edited and replaced; nothing of it is touched.
+    /// What a write would bring with it, or what stands against one where nothing needs to be written now.
+    pub async fn caveats(&self, place: FilePlace) -> Vec<SinkCaveat> {
+        blocking(move || place.caveats()).await
+    }
+
+    /// Whether the place can be read, edited and written; nothing of it is touched.
     pub async fn check(&self, place: FilePlace) -> Result<(), FileError> {
         let stop = self.stop.clone();
         blocking(move || place.check(&mut || stop.may_wait())).await
@@ -137,6 +152,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
+/// What is held while a file is edited.
+struct Editing {
+    /// The file itself, locked, where it cannot be replaced.
+    in_place: Option<File>,
+    _folder: Option<FolderLock>,
+}
+
 /// A file as it was read.
 struct Loaded {
     /// Behind links.
@@ -163,7 +185,15 @@ impl FilePlace {
         let text = self.read(&path)?;
         let held =
             self.entry.get(text.as_ref().map_or("", |text| text)).map_err(|error| self.unfit(&error))?;
-        Ok((Loaded { path, text }, held))
+        Ok((Loaded { path, text }, decoded(self.encoding, held)))
+    }
+
+    /// The text with a secret in its place.
+    fn set(&self, text: &str, secret: &str) -> Result<Zeroizing<String>, FormatError> {
+        if self.encoding.is_plain() {
+            self.entry.takes_plain_text(text)?;
+        }
+        self.entry.set(text, &encoded(self.encoding, secret))
     }
 
     fn read(&self, path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
@@ -200,11 +230,45 @@ impl FilePlace {
 
     fn check(&self, before_lock: &mut dyn FnMut() -> io::Result<()>) -> Result<(), FileError> {
         let (loaded, _) = self.load()?;
-        self.entry.set(loaded.text(), PROBE).map_err(|error| self.unfit(&error))?;
-        let folder = folder_of(&loaded.path);
-        let locked = if folder.exists() { lock::lock(folder, before_lock) } else { Ok(None) };
-        let probed = locked.and_then(|_locked| replace::probe(&loaded.path));
-        probed.map_err(|error| self.cannot("be written", &error))
+        self.set(loaded.text(), PROBE).map_err(|error| self.unfit(&error))?;
+        match self.way(&loaded.path)?.1 {
+            Way::Replace if folder_of(&loaded.path).exists() => {
+                let locked = lock::lock(folder_of(&loaded.path), before_lock);
+                let _locked = locked.map_err(|error| self.cannot("be written", &error))?;
+                replace::sweep(folder_of(&loaded.path));
+            }
+            Way::Replace | Way::InPlace(_) => {}
+        }
+        Ok(())
+    }
+
+    /// For whom the file is, and how it is written.
+    fn way(&self, path: &Path) -> Result<(Rights, Way), FileError> {
+        let found = Rights::of(path, self.mode).and_then(|rights| {
+            let way = way::way(path, &rights)?;
+            Ok((rights, way))
+        });
+        found.map_err(|error| self.cannot("be written", &error))
+    }
+
+    fn caveats(&self) -> Vec<SinkCaveat> {
+        // What cannot be read or edited is observed as such.
+        let Ok((loaded, held)) = self.load() else { return Vec::new() };
+        if let Err(error) = self.set(loaded.text(), PROBE) {
+            let is_observed = !matches!(held.content(), SinkContent::Key(_));
+            let message = self.unfit(&error).to_string();
+            return if is_observed { Vec::new() } else { vec![SinkCaveat::NotWritable(message)] };
+        }
+        let (rights, way) = match self.way(&loaded.path) {
+            Ok(found) => found,
+            Err(error) => return vec![SinkCaveat::NotWritable(error.to_string())],
+        };
+        let mode = rights.change().map(|(from, to)| SinkCaveat::Mode { from, to });
+        let in_place = match way {
+            Way::Replace => None,
+            Way::InPlace(why) => Some(SinkCaveat::InPlace(why)),
+        };
+        mode.into_iter().chain(in_place).collect()
     }
 
     fn put(
@@ -218,7 +282,7 @@ impl FilePlace {
                 Standing::Same => return Ok(None),
                 Standing::Replaceable => {}
             }
-            let after = self.entry.set(loaded.text(), secret).map_err(|error| self.unfit(&error))?;
+            let after = self.set(loaded.text(), secret).map_err(|error| self.unfit(&error))?;
             Ok(Some(after))
         })
     }
@@ -246,21 +310,20 @@ impl FilePlace {
         loop {
             let (loaded, held) = self.load()?;
             let done = match change(&loaded, &held)? {
-                Some(_) if locked.is_none() => {
-                    locked = Some(self.lock(&loaded.path, before)?);
-                    continue;
-                }
-                Some(after) => {
-                    let old = loaded.text.as_ref().map(|text| text.as_bytes());
-                    replace::replace(&loaded.path, old, after.as_bytes(), before)
-                }
+                Some(after) => match locked.as_mut() {
+                    Some(editing) => self.write(&loaded, &after, editing, before),
+                    None => {
+                        locked = Some(self.lock(&loaded.path, before)?);
+                        continue;
+                    }
+                },
                 None if loaded.text.is_none() => Ok(()),
-                None => replace::settle(&loaded.path),
+                None => self.rights(&loaded.path).and_then(|rights| replace::settle(&loaded.path, &rights)),
             };
             match done {
                 Ok(()) => return Ok(()),
                 Err(Failure { at: Effect::Compare, error: _ }) if attempt < ATTEMPTS => attempt += 1,
-                Err(Failure { at: Effect::SyncFolder, error }) => {
+                Err(Failure { at, error }) if at.is_after_write() => {
                     let message =
                         format!("`{}` was written, and not confirmed: {error}", self.path.display());
                     return Err(FileError::Unclear(message));
@@ -270,16 +333,42 @@ impl FilePlace {
         }
     }
 
+    fn rights(&self, path: &Path) -> Result<Rights, Failure> {
+        Rights::of(path, self.mode).map_err(|error| Failure { at: Effect::Compare, error })
+    }
+
+    fn write(
+        &self,
+        loaded: &Loaded,
+        after: &str,
+        editing: &mut Editing,
+        before: &mut dyn FnMut(Effect) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let rights = self.rights(&loaded.path)?;
+        let (path, new) = (&loaded.path, after.as_bytes());
+        let old = loaded.text.as_ref().map(|text| text.as_bytes());
+        match editing.in_place.as_mut() {
+            Some(file) => in_place::overwrite(file, path, old.unwrap_or_default(), new, &rights, before),
+            None => replace::replace(path, old, new, &rights, before),
+        }
+    }
+
     fn lock(
         &self,
         path: &Path,
         before: &mut dyn FnMut(Effect) -> io::Result<()>,
-    ) -> Result<Option<FolderLock>, FileError> {
+    ) -> Result<Editing, FileError> {
         let folder = folder_of(path);
-        let locked = before(Effect::MakeFolder)
-            .and_then(|()| make_folders(folder))
-            .and_then(|()| lock::lock(folder, &mut || before(Effect::Lock)));
-        locked.map_err(|error| self.cannot("be written", &error))
+        let made = before(Effect::MakeFolder).and_then(|()| make_folders(folder));
+        made.map_err(|error| self.cannot("be written", &error))?;
+        let (_, way) = self.way(path)?;
+        let mut before = || before(Effect::Lock);
+        let folder = lock::lock(folder, &mut before);
+        let editing = match way {
+            Way::Replace => folder.map(|folder| Editing { in_place: None, _folder: folder }),
+            Way::InPlace(_) => lock_in_place(path, folder, &mut before),
+        };
+        editing.map_err(|error| self.cannot("be written", &error))
     }
 
     fn refused(&self, message: String) -> FileError {
@@ -302,6 +391,28 @@ impl FilePlace {
     }
 }
 
+fn lock_in_place(
+    path: &Path,
+    folder: io::Result<Option<FolderLock>>,
+    before: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<Editing> {
+    let folder = match folder {
+        // Where nothing can be made beside the file, its own lock is the one that every run takes.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            None
+        }
+        folder => folder?,
+    };
+    let file = in_place::open(path)?;
+    lock::lock_file(&file, before)?;
+    Ok(Editing { in_place: Some(file), _folder: folder })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,7 +421,13 @@ mod tests {
 
     fn place(folder: &tempfile::TempDir) -> FilePlace {
         let path = folder.path().join(".env");
-        FilePlace { path, entry: Entry::Variable("KEY".to_string()), bounds: None }
+        FilePlace {
+            path,
+            entry: Entry::Variable("KEY".to_string()),
+            mode: None,
+            encoding: Encoding::Plain,
+            bounds: None,
+        }
     }
 
     fn put() -> Put {
@@ -319,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_write_that_breaks_off_anywhere_leaves_the_old_file_whole_and_says_what_is_sure() {
-        for effect in Effect::ALL {
+        for effect in Effect::OF_REPLACEMENT {
             let folder = tempfile::tempdir().unwrap();
             let place = place(&folder);
             fs::write(&place.path, OLD).unwrap();
@@ -340,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_run_that_is_to_stop_waits_for_no_lock_and_ends_what_it_has_begun() {
-        for effect in Effect::ALL {
+        for effect in Effect::OF_REPLACEMENT.into_iter().chain(Effect::IN_PLACE) {
             assert_eq!(Stop::over().before(effect).is_err(), effect == Effect::Lock, "{effect:?}");
         }
     }
@@ -428,7 +545,13 @@ mod tests {
                 scope.spawn(move || {
                     for number in 0..20 {
                         let entry = Entry::Variable(format!("KEY_{editor}_{number}"));
-                        let place = FilePlace { path: path.clone(), entry, bounds: None };
+                        let place = FilePlace {
+                            path: path.clone(),
+                            entry,
+                            mode: None,
+                            encoding: Encoding::Plain,
+                            bounds: None,
+                        };
                         let put = Put { secret: Zeroizing::new("SG.new".to_string()), replaces: None };
                         place.put(&put, &mut |_| Ok(())).unwrap();
                     }

@@ -10,8 +10,9 @@ use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::lock;
+use super::rights::Rights;
 
-/// One thing that can fail while a file is replaced, in order.
+/// One thing that can fail while a file is given other content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     MakeFolder,
@@ -23,11 +24,20 @@ pub(crate) enum Effect {
     Compare,
     Rename,
     SyncFolder,
+    /// Who may not read the file afterwards cannot any more.
+    Narrow,
+    Overwrite,
+    SyncFile,
+    /// What the file held before is put back.
+    Restore,
+    /// Who may read the file afterwards can.
+    Widen,
 }
 
 impl Effect {
+    /// Those of a replacement, in order.
     #[cfg(test)]
-    pub const ALL: [Self; 8] = [
+    pub const OF_REPLACEMENT: [Self; 8] = [
         Self::MakeFolder,
         Self::Lock,
         Self::MakeTemporary,
@@ -37,6 +47,28 @@ impl Effect {
         Self::Rename,
         Self::SyncFolder,
     ];
+
+    /// Those of a file that is overwritten where it is, in order.
+    #[cfg(test)]
+    pub const IN_PLACE: [Self; 6] =
+        [Self::Lock, Self::Compare, Self::Narrow, Self::Overwrite, Self::SyncFile, Self::Widen];
+
+    /// Whether the new content is there, or may be, where this failed.
+    pub fn is_after_write(self) -> bool {
+        match self {
+            Self::SyncFolder | Self::Restore | Self::Widen => true,
+            Self::MakeFolder
+            | Self::Lock
+            | Self::MakeTemporary
+            | Self::Write
+            | Self::Sync
+            | Self::Compare
+            | Self::Rename
+            | Self::Narrow
+            | Self::Overwrite
+            | Self::SyncFile => false,
+        }
+    }
 }
 
 /// A replacement that failed, and how far it had come.
@@ -46,13 +78,14 @@ pub(crate) struct Failure {
     pub error: io::Error,
 }
 
-/// Replaces `old`, which `path` held when it was read, by `new`, with mode 0600. The caller has the folder's lock.
+/// Replaces `old`, which `path` held when it was read, by `new`, for whom `rights` say. The caller has the folder's lock.
 ///
 /// `before` is asked before every effect; its error stands for the effect's own failure.
 pub(crate) fn replace(
     path: &Path,
     old: Option<&[u8]>,
     new: &[u8],
+    rights: &Rights,
     before: &mut dyn FnMut(Effect) -> io::Result<()>,
 ) -> Result<(), Failure> {
     let mut step = |at, effect: &mut dyn FnMut() -> io::Result<()>| {
@@ -62,7 +95,9 @@ pub(crate) fn replace(
     let mut made = None;
     step(Effect::MakeTemporary, &mut || {
         sweep(folder);
-        made = Some(temporary_for(path)?);
+        let temporary = temporary_in(folder)?;
+        rights.give(temporary.as_file())?;
+        made = Some(temporary);
         Ok(())
     })?;
     let mut temporary = made.expect("the step before made it");
@@ -77,26 +112,19 @@ pub(crate) fn replace(
     step(Effect::SyncFolder, &mut || sync_folder(folder))
 }
 
-/// Sees that a file that already is as it should be is durable, and for its owner alone.
-pub(crate) fn settle(path: &Path) -> Result<(), Failure> {
+/// Sees that a file that already is as it should be is durable, and for whom `rights` say.
+pub(crate) fn settle(path: &Path, rights: &Rights) -> Result<(), Failure> {
     let settled = || -> io::Result<()> {
         let file = open(path)?;
-        restrict(&file)?;
+        rights.set(&file)?;
         file.sync_all()?;
-        sync_folder(folder_of(path))
+        match sync_folder(folder_of(path)) {
+            // Nothing of this user's came or went in a folder that it may not open.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        }
     };
     settled().map_err(|error| Failure { at: Effect::SyncFolder, error })
-}
-
-/// Whether a file could be replaced: a temporary one is made where it is, or in the folder nearest to it that exists.
-/// That one has no name, as nothing clears away what a killed process leaves where no edit comes after it.
-pub(crate) fn probe(path: &Path) -> io::Result<()> {
-    let folder = folder_of(path);
-    let nearest = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
-    if nearest == folder {
-        sweep(folder);
-    }
-    give_to_owner_of(path, &tempfile::tempfile_in(nearest).map_err(without_name)?)
 }
 
 /// The one spelling of a path, whether or not all of it exists.
@@ -129,36 +157,8 @@ fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     Err(io::Error::other("temporary files are cleared away by another program as soon as they are made"))
 }
 
-/// A temporary file that can take the place of `path`, for the same owner.
-fn temporary_for(path: &Path) -> io::Result<NamedTempFile> {
-    let temporary = temporary_in(folder_of(path))?;
-    give_to_owner_of(path, temporary.as_file())?;
-    Ok(temporary)
-}
-
-/// Gives a new file to whom the one at `path` belongs; without this, a program that runs as another user would lose its
-/// own file.
-#[cfg(unix)]
-fn give_to_owner_of(path: &Path, new: &File) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let Ok(old) = fs::metadata(path) else { return Ok(()) };
-    if old.uid() == new.metadata()?.uid() {
-        return Ok(());
-    }
-    fchown(new, Some(old.uid()), Some(old.gid())).map_err(|error| {
-        let message = format!("it belongs to user {}, and could not be given back: {error}", old.uid());
-        io::Error::new(error.kind(), message)
-    })
-}
-
-/// Elsewhere, a file is for whom its folder is for.
-#[cfg(not(unix))]
-fn give_to_owner_of(_path: &Path, _new: &File) -> io::Result<()> {
-    Ok(())
-}
-
 /// Clears away the temporary files that killed processes left; those of live ones are locked.
-fn sweep(folder: &Path) {
+pub(super) fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -206,44 +206,10 @@ fn compare(path: &Path, old: Option<&[u8]>) -> io::Result<()> {
     if now.as_ref().map(|now| now.as_slice()) == old {
         return Ok(());
     }
-    Err(io::Error::other("another program keeps changing it; run again once that is done"))
+    Err(changed())
 }
 
-#[cfg(unix)]
-fn restrict(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = file.metadata()?.permissions().mode() & 0o7777;
-    if mode == 0o600 { Ok(()) } else { file.set_permissions(fs::Permissions::from_mode(0o600)) }
-}
-
-/// Elsewhere, a file is for whom its folder is for.
-#[cfg(not(unix))]
-fn restrict(_file: &File) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_probe_has_no_name_that_a_killed_process_could_leave() {
-        let folder = tempfile::tempdir().unwrap();
-        let long_ago = std::time::SystemTime::UNIX_EPOCH;
-        // A folder's time tells whether a name came or went in it.
-        let was_named = |work: &dyn Fn()| {
-            let handle = File::open(folder.path()).unwrap();
-            handle.set_modified(long_ago).unwrap();
-            work();
-            handle.metadata().unwrap().modified().unwrap() != long_ago
-        };
-        assert!(was_named(&|| drop(temporary_in(folder.path()).unwrap())));
-        if was_named(&|| drop(tempfile::tempfile_in(folder.path()).unwrap())) {
-            eprintln!("skipped: this file system knows no files without names");
-            return;
-        }
-        for path in [".env", "not/there/yet/.env"] {
-            assert!(!was_named(&|| probe(&folder.path().join(path)).unwrap()), "{path}");
-        }
-    }
+/// The file is not what it was when it was read.
+pub(super) fn changed() -> io::Error {
+    io::Error::other("another program keeps changing it; run again once that is done")
 }

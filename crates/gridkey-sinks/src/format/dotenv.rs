@@ -44,7 +44,7 @@ pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
 /// is none.
 pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<String>, FormatError> {
     check_name(variable)?;
-    if !is_plain(value) {
+    if !is_plain(value) && !is_base64(value) {
         return Err(FormatError::new("the secret has characters that dotenv files do not agree on"));
     }
     let before = assignments(text);
@@ -105,6 +105,12 @@ fn verify(before: &str, after: &str, variable: &str, value: Option<&str>) -> Res
     Err(FormatError::new(format!(
         "`{variable}` cannot be changed without changing other lines; look for a quote that is not closed"
     )))
+}
+
+/// Base64 has characters that no reader of dotenv files takes for something else.
+fn is_base64(value: &str) -> bool {
+    value.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
 }
 
 /// Whether a value begins with a quote that nothing ends.

@@ -2,6 +2,7 @@
 
 mod comments;
 mod dotenv;
+mod encoding;
 mod encrypted;
 mod json;
 mod pointer;
@@ -13,6 +14,8 @@ use std::ops::Range;
 use gridkey_core::KeyId;
 use gridkey_core::inventory::SinkContent;
 use zeroize::Zeroizing;
+
+pub(crate) use encoding::{decoded, encoded};
 
 /// The place of one secret in a file.
 #[derive(Clone, Debug)]
@@ -90,6 +93,28 @@ impl Entry {
             Self::Whole => Ok(Zeroizing::default()),
         };
         cleared.map(|cleared| marked(mark, cleared))
+    }
+
+    /// Kubernetes takes what stands below `data` of a Secret for base64, and refuses the whole Secret where it is not.
+    ///
+    /// # Errors
+    /// Where a plain value would stand there.
+    pub fn takes_plain_text(&self, text: &str) -> Result<(), FormatError> {
+        let (Self::Json(pointer) | Self::Yaml(pointer)) = self else { return Ok(()) };
+        let object = pointer.rsplit_once('/').and_then(|(data, _)| data.strip_suffix("/data"));
+        let Some(object) = object else { return Ok(()) };
+        let kind = format!("{object}/kind");
+        let kind = match self {
+            Self::Json(_) => Self::Json(kind).get(text),
+            Self::Yaml(_) | Self::Variable(_) | Self::Whole => Self::Yaml(kind).get(text),
+        };
+        match kind {
+            Ok(Held::Text(kind)) if kind.as_str() == "Secret" => Err(FormatError::new(format!(
+                "`{pointer}` is in the `data` of a Kubernetes Secret, where every value is base64; set `encoding: base64`, or name a \
+                 place below `{object}/stringData`"
+            ))),
+            Ok(Held::Text(_) | Held::Nothing | Held::Other) | Err(_) => Ok(()),
+        }
     }
 
     /// The byte order mark and the text behind it, of a file that may be read.
@@ -214,6 +239,35 @@ fn is_plain(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_value_below_data_of_a_secret_is_refused_and_nowhere_else() {
+        let yaml = |pointer: &str, text: &str| Entry::Yaml(pointer.into()).takes_plain_text(text);
+        let json = |pointer: &str, text: &str| Entry::Json(pointer.into()).takes_plain_text(text);
+        let list = "kind: List\nitems:\n- kind: Secret\n  data: {}\n- kind: ConfigMap\n  data: {}\n";
+        for refused in [
+            yaml("/data/KEY", "kind: Secret\ndata: {}\n"),
+            yaml("/data/KEY", "kind: \"Secret\"\n"),
+            yaml("/items/0/data/KEY", list),
+            json("/data/KEY", "{\"kind\": \"Secret\"}"),
+        ] {
+            let error = refused.expect_err("a Secret").to_string();
+            assert!(error.contains("`encoding: base64`") && error.contains("/stringData`"), "{error}");
+        }
+        for fine in [
+            yaml("/stringData/KEY", "kind: Secret\n"),
+            yaml("/data/KEY", "kind: ConfigMap\n"),
+            yaml("/data/KEY", ""),
+            yaml("/data", "kind: Secret\n"),
+            yaml("/metadata/KEY", "kind: Secret\n"),
+            yaml("/data/deep/KEY", "kind: Secret\n"),
+            yaml("/items/1/data/KEY", list),
+            json("/data/KEY", "{\"kind\": 1}"),
+            Entry::Variable("KEY".into()).takes_plain_text("kind: Secret\n"),
+        ] {
+            assert_eq!(fine, Ok(()));
+        }
+    }
 
     /// Visual Studio begins its files with one.
     #[test]

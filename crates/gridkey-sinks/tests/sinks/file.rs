@@ -1,10 +1,9 @@
 //! Files: whole at every moment, for their owner alone, and nothing in them changes but the secret.
 
 use std::fs;
-use std::path::PathBuf;
 
 use gridkey_core::SinkKind;
-use gridkey_core::inventory::{SinkContent, SinkObservation};
+use gridkey_core::inventory::{SinkCaveat, SinkContent, SinkObservation};
 use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
 use gridkey_sinks::Sinks;
 use tempfile::TempDir;
@@ -38,6 +37,29 @@ async fn a_secret_is_put_observed_read_and_removed_in_every_kind_of_file() {
         assert!(sinks.read(&location).await.unwrap().is_none());
         sinks.remove(&location).await.unwrap();
         assert!(sinks.path_of(&location).unwrap().is_file(), "the file stays");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_base64_is_put_observed_read_and_removed_in_every_kind_of_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let sinks = sinks(&folder);
+    for kind in ["dotenv", "json", "yaml"] {
+        let place = if kind == "dotenv" { ("variable", "KEY") } else { ("pointer", "/data/KEY") };
+        let settings = format!(
+            r#"{{"{kind}": {{"path": "a.{kind}", "{}": "{}", "encoding": "base64"}}}}"#,
+            place.0, place.1
+        );
+        let location = at(serde_json::from_str(&settings).unwrap());
+        sinks.check(&location).await.unwrap();
+        sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+        let text = fs::read_to_string(folder.path().join(format!("a.{kind}"))).unwrap();
+        assert!(text.contains("U0cuYWFh") && !text.contains("SG."), "{text}");
+        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
+        sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+        assert_eq!(sinks.read(&location).await.unwrap().unwrap().expose(), key('b'));
+        sinks.remove(&location).await.unwrap();
+        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
     }
 }
 
@@ -134,11 +156,15 @@ async fn what_cannot_be_edited_is_found_by_the_check_before_a_key_is_made() {
     let (sinks, location) = (sinks(&folder), yaml("a.yaml", "/mail/key"));
     let message = sinks.check(&location).await.unwrap_err().to_string();
     assert!(message.contains("a.yaml`: `/mail` has an anchor"), "{message}");
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Unreadable(message), "and by the plan");
+    let observed = sinks.observe(&location).await;
+    assert_eq!(observed, SinkObservation::Unreadable(message.clone()), "and by the plan");
+    assert_eq!(sinks.caveats(&location).await, [], "which says it once");
     // What is there already needs no edit.
     fs::write(folder.path().join("a.yaml"), format!("mail: &mail {{ key: {} }}\nother: *mail\n", key('a')))
         .unwrap();
     assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
+    // A rotation would.
+    assert_eq!(sinks.caveats(&location).await, [SinkCaveat::NotWritable(message)]);
 }
 
 /// Root may write into any folder, so the test makes one that cannot be: below a file.
@@ -178,65 +204,20 @@ async fn a_kind_that_this_build_lacks_is_refused_in_the_same_words_everywhere() 
 
 #[cfg(unix)]
 mod unix {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
+    use super::super::passes_as_nobody;
     use super::*;
 
-    fn mode(path: &PathBuf) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
     #[tokio::test]
-    async fn the_mode_is_0600_also_when_the_file_was_0644_and_folders_are_0700() {
-        let folder = tempfile::tempdir().unwrap();
-        let sinks = sinks(&folder);
-        let path = folder.path().join(".env");
-        let open = || {
-            fs::write(&path, format!("A=1\nKEY={}\n", key('a'))).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        };
-        for letter in ['a', 'b'] {
-            open();
-            sinks.put(&dotenv(".env", "KEY"), &secret(letter), &holds('a')).await.unwrap();
-            assert_eq!(mode(&path), 0o600, "{letter}");
-        }
-        open();
-        sinks.remove(&dotenv(".env", "KEY")).await.unwrap();
-        assert_eq!(mode(&path), 0o600);
-        sinks.put(&dotenv("x/y/.env", "KEY"), &secret('a'), &SinkContent::Empty).await.unwrap();
-        assert_eq!(mode(&folder.path().join("x/y/.env")), 0o600);
-        assert_eq!((mode(&folder.path().join("x")), mode(&folder.path().join("x/y"))), (0o700, 0o700));
-    }
-
-    /// Root may write everywhere, so that a test of what may not be written says nothing. It runs again as a user who is
-    /// nobody; where that cannot be, it says so.
-    fn passes_as_nobody(test: &str) {
-        use std::os::unix::process::CommandExt;
-        const NOBODY: u32 = 65_534;
-        let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        let this = std::env::current_exe().unwrap();
-        let mut again = std::process::Command::new(this);
-        again.args(["--exact", test]).env("TMPDIR", folder.path()).current_dir("/").uid(NOBODY).gid(NOBODY);
-        match again.output() {
-            Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stdout).into_owned();
-                assert!(output.status.success() && said.contains("1 passed"), "as nobody: {said}");
-            }
-            Err(error) => {
-                println!("skipped: root may write everywhere, and nobody may not run this test: {error}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_read_only_folder_is_refused_with_nothing_written() {
+    async fn a_read_only_file_in_a_read_only_folder_is_refused_with_nothing_written() {
         let folder = tempfile::tempdir().unwrap();
         let sinks = sinks(&folder);
         let (closed, path) = (folder.path().join("closed"), folder.path().join("closed/.env"));
         fs::create_dir(&closed).unwrap();
         fs::write(&path, "KEY=changeme\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
         let is_root = fs::write(closed.join("try"), "").is_ok();
         let location = dotenv("closed/.env", "KEY");
@@ -245,7 +226,9 @@ mod unix {
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
         if is_root {
             put.unwrap();
-            passes_as_nobody("file::unix::a_read_only_folder_is_refused_with_nothing_written");
+            passes_as_nobody(
+                "file::unix::a_read_only_file_in_a_read_only_folder_is_refused_with_nothing_written",
+            );
             return;
         }
         let message = refused(put);
@@ -277,19 +260,6 @@ mod unix {
         let message =
             refused(sinks(&folder).put(&dotenv("socket", "KEY"), &secret('a'), &SinkContent::Empty).await);
         assert!(message.contains("no regular file"), "{message}");
-    }
-
-    /// Only root can give a file away, so for others there is nothing to see here.
-    #[tokio::test]
-    async fn a_file_of_another_user_stays_theirs() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(".env");
-        fs::write(&path, "").unwrap();
-        if std::os::unix::fs::chown(&path, Some(12345), Some(12345)).is_err() {
-            return;
-        }
-        sinks(&folder).put(&dotenv(".env", "KEY"), &secret('a'), &SinkContent::Empty).await.unwrap();
-        assert_eq!((fs::metadata(&path).unwrap().uid(), mode(&path)), (12345, 0o600));
     }
 }
 

@@ -11,6 +11,8 @@ mod discover;
 #[cfg(target_os = "linux")]
 mod disk;
 mod file;
+#[cfg(unix)]
+mod rights;
 mod sandbox;
 #[cfg(target_os = "linux")]
 #[path = "../../../../tests/support/traced.rs"]
@@ -39,15 +41,15 @@ fn at(settings: SinkSettings) -> SinkLocation {
 }
 
 fn dotenv(path: &str, variable: &str) -> SinkLocation {
-    at(SinkSettings::Dotenv(DotenvSettings { path: path.to_string(), variable: variable.to_string() }))
+    at(SinkSettings::Dotenv(DotenvSettings::new(path, variable)))
 }
 
 fn json(path: &str, pointer: &str) -> SinkLocation {
-    at(SinkSettings::Json(FileSettings { path: path.to_string(), pointer: pointer.to_string() }))
+    at(SinkSettings::Json(FileSettings::new(path, pointer)))
 }
 
 fn yaml(path: &str, pointer: &str) -> SinkLocation {
-    at(SinkSettings::Yaml(FileSettings { path: path.to_string(), pointer: pointer.to_string() }))
+    at(SinkSettings::Yaml(FileSettings::new(path, pointer)))
 }
 
 fn vault(field: &str) -> SinkLocation {
@@ -58,4 +60,26 @@ fn vault(field: &str) -> SinkLocation {
         field: field.to_string(),
         namespace: None,
     }))
+}
+
+/// Root may write everywhere, so that a test of what may not be written says nothing. It runs again as a user who is
+/// nobody; where that cannot be, it says so.
+#[cfg(unix)]
+fn passes_as_nobody(test: &str) {
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let this = std::env::current_exe().unwrap();
+    let mut again = std::process::Command::new(this);
+    again.args(["--exact", test]).env("TMPDIR", folder.path()).current_dir("/").uid(NOBODY).gid(NOBODY);
+    match again.output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success() && said.contains("1 passed"), "as nobody: {said}");
+        }
+        Err(error) => {
+            println!("skipped: root may write everywhere, and nobody may not run this test: {error}");
+        }
+    }
 }

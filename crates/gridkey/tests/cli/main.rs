@@ -10,6 +10,8 @@ mod accounts;
 #[path = "../scenarios/clock.rs"]
 mod clock;
 mod docs;
+#[cfg(unix)]
+mod files;
 mod habits;
 mod input;
 mod interruption;

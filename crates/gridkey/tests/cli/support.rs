@@ -68,7 +68,16 @@ impl Place {
     pub fn write(&self, file: &str, text: &str) {
         let path = self.path(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
+        // Whatever the mask of the user who runs the tests: a plan tells of modes that change.
+        #[cfg(unix)]
+        self.set_mode(file, 0o600);
+    }
+
+    #[cfg(unix)]
+    pub fn set_mode(&self, file: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(self.path(file), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
     pub fn read(&self, file: &str) -> String {

@@ -18,7 +18,18 @@ const CRATE: &str = "crates/gridkey-core/src";
 const LAYERS: [&[&str]; 16] = [
     &["text", "time"],
     // Small types.
-    &["access", "address", "catalogue", "finding", "identity", "inventory", "key", "name", "sink"],
+    &[
+        "access",
+        "address",
+        "catalogue",
+        "file_sink",
+        "finding",
+        "identity",
+        "inventory",
+        "key",
+        "name",
+        "sink",
+    ],
     &["manifest", "state"],
     &["plan::input", "plan::reached", "plan::seed"],
     &["plan::document", "plan::moves"],

@@ -12,7 +12,7 @@ use crate::manifest::model::StoreSettings;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
 use crate::manifest::schema::Shape;
-use crate::sink::{SinkKind, SinkSettings};
+use crate::sink::{Encoding, FileMode, FileModeError, SinkKind, SinkSettings};
 use crate::text::suggest::{did_you_mean, list};
 
 /// A kind and its settings.
@@ -137,8 +137,26 @@ pub(crate) fn sink_settings(
     what: &str,
     problems: &mut Problems,
 ) -> Option<SinkSettings> {
+    let faults = template.fields.iter().filter(|(name, value)| !has_its_form(name, value, what, problems));
+    if faults.count() > 0 {
+        return None;
+    }
     let fields = template.fields.iter().map(|(name, value)| (name, value.to_json()));
     typed(to_json(template.kind.as_str(), fields), site, what, problems)
+}
+
+/// Whether a text that has a form of its own in every kind of sink has it; here it is known where it stands.
+fn has_its_form(name: &str, value: &At<Setting>, what: &str, problems: &mut Problems) -> bool {
+    let Setting::Text(text) = &value.value else { return true };
+    let help = match name {
+        "mode" if text.parse::<FileMode>().is_err() => FileModeError::HELP.to_string(),
+        "encoding" if Encoding::NAMES.iter().all(|(known, _)| known != text) => {
+            format!("it is one of {}", list(Encoding::NAMES.map(|(known, _)| known)))
+        }
+        _ => return true,
+    };
+    problems.error("unknown_value", value.site, format!("`{name}` of {what} cannot be `{text}`")).help(help);
+    false
 }
 
 /// Every field was read by the type's own schema, so this fails only where that says less than the type.

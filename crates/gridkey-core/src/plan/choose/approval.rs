@@ -521,7 +521,7 @@ mod tests {
     }
 
     fn location(variable: &str) -> SinkLocation {
-        let at = SinkSettings::Dotenv(DotenvSettings { path: ".env".into(), variable: variable.into() });
+        let at = SinkSettings::Dotenv(DotenvSettings::new(".env", variable));
         SinkLocation::new(name("local"), at)
     }
 

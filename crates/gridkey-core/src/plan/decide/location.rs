@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::address::Address;
 use crate::finding::{Code, Finding};
-use crate::inventory::{SinkContent, SinkObservation};
+use crate::inventory::{SinkCaveat, SinkContent, SinkObservation};
 use crate::key::KeyId;
 use crate::manifest::WantedKey;
 use crate::plan::account::{Account, overlap_of};
@@ -77,7 +77,16 @@ impl Account<'_> {
                 content
             }
         };
+        self.tell_caveats(wanted, location, findings);
         Put { location: location.clone(), replaces, foreign }
+    }
+
+    /// What a write to the location brings with it.
+    fn tell_caveats(&self, wanted: &WantedKey, location: &SinkLocation, findings: &mut Findings<'_>) {
+        let caveats = self.input.inventory.caveats.get(&location.id());
+        for caveat in caveats.into_iter().flatten() {
+            findings.raise(about(told(location, caveat), wanted));
+        }
     }
 
     /// What stands against giving a location to a key that another has, or had not long ago: what it is, and the way out.
@@ -188,6 +197,28 @@ impl Account<'_> {
 /// is safe before one is tried that never tells.
 pub(crate) fn readable_first(puts: &mut [Put]) {
     puts.sort_by_key(|put| !put.location.at.is_readable());
+}
+
+/// What a plan says of what a write brings with it.
+fn told(location: &SinkLocation, caveat: &SinkCaveat) -> Finding {
+    match caveat {
+        SinkCaveat::Mode { from, to } => Finding::warns(
+            Code::ModeChanges,
+            format!("the file of {location} has mode {from}, and gets {to}"),
+            "see that the program that reads it still can; `mode` in the sink's settings says another one, and others never get a right",
+        ),
+        SinkCaveat::InPlace(why) => Finding::warns(
+            Code::WrittenInPlace,
+            format!("the file of {location} is written where it is, as it cannot be replaced: {why}"),
+            "a program that reads it in that moment may see a part of it, and so may all after a crash; mount its folder and not the file, \
+             or let this user write the folder, and it is replaced whole",
+        ),
+        SinkCaveat::NotWritable(why) => Finding::blocks(
+            Code::SinkUnwritable,
+            format!("{location} cannot be given a new secret: {why}"),
+            "a secret is only made where it can be stored",
+        ),
+    }
 }
 
 /// What to do about a sink that cannot be read.

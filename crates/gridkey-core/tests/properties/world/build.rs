@@ -66,12 +66,8 @@ pub fn is_from_pattern(environment: Option<&Name>) -> bool {
 /// Where the secret of an address goes in a sink.
 pub fn location(sink: &str, address: &str) -> SinkLocation {
     let at = match sink {
-        "local" => {
-            SinkSettings::Dotenv(DotenvSettings { path: ".env".to_string(), variable: address.to_string() })
-        }
-        "vault" => {
-            SinkSettings::Json(FileSettings { path: "vault".to_string(), pointer: format!("/{address}") })
-        }
+        "local" => SinkSettings::Dotenv(DotenvSettings::new(".env", address.to_string())),
+        "vault" => SinkSettings::Json(FileSettings::new("vault", format!("/{address}"))),
         _ => SinkSettings::GithubActions(GithubActionsSettings {
             repository: "acme/shop".to_string(),
             environment: None,

@@ -19,7 +19,7 @@ fn name(text: &str) -> Name {
 }
 
 fn location(path: &str) -> SinkLocation {
-    let at = SinkSettings::Dotenv(DotenvSettings { path: path.into(), variable: "SENDGRID_API_KEY".into() });
+    let at = SinkSettings::Dotenv(DotenvSettings::new(path, "SENDGRID_API_KEY"));
     SinkLocation::new(name("local"), at)
 }
 

@@ -6,6 +6,8 @@ mod encoding;
 mod encrypted;
 mod json;
 mod pointer;
+#[cfg(test)]
+mod readers;
 mod yaml;
 
 use std::fmt;

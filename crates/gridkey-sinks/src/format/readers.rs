@@ -182,6 +182,26 @@ const each = read => { for (const name of fs.readdirSync(process.argv[1]).sort()
 } };
 ";
 
+/// All files as those of services of one project. One that is refused is left out, and all are read again.
+const COMPOSE: &str = "
+import json, os, re, subprocess, sys, tempfile
+folder, program = sys.argv[1], os.path.join(os.environ['PYTHONPATH'], 'compose', 'docker-compose')
+names = sorted(os.listdir(folder))
+refused = set()
+with tempfile.TemporaryDirectory() as place:
+    project = os.path.join(place, 'compose.yaml')
+    while True:
+        services = {'s' + name: {'image': 'x', 'env_file': [os.path.join(folder, name)]} for name in names if name not in refused}
+        with open(project, 'w') as file: json.dump({'name': 'x', 'services': services}, file)
+        result = subprocess.run([program, '-f', project, 'config', '--format', 'json'], capture_output=True, text=True)
+        if result.returncode == 0: break
+        bad = set(re.findall(re.escape(folder) + '/([0-9]+)', result.stderr)) - refused
+        if not bad or len(refused) > 100: sys.exit(result.stderr)
+        refused |= bad
+services = json.loads(result.stdout)['services']
+for name in names: print(json.dumps(None if name in refused else services['s' + name].get('environment') or {}))
+";
+
 #[test]
 fn dotenv_files_are_for_other_readers_what_they_were_but_for_the_value() {
     let plain = cases(dotenv(false));
@@ -191,6 +211,7 @@ fn dotenv_files_are_for_other_readers_what_they_were_but_for_the_value() {
         "{PYTHON}\nimport io, dotenv\neach(lambda text: dotenv.dotenv_values(stream=io.StringIO(text, newline=''), interpolate=False))"
     );
     check("python-dotenv", "python3", &python, &any);
+    check("Docker Compose", "python3", COMPOSE, &any);
     check(
         "dotenv of JavaScript",
         "node",

@@ -210,8 +210,8 @@ fn told(location: &SinkLocation, caveat: &SinkCaveat) -> Finding {
         SinkCaveat::InPlace(why) => Finding::warns(
             Code::WrittenInPlace,
             format!("the file of {location} is written where it is, as it cannot be replaced: {why}"),
-            "a program that reads it in that moment may see a part of it, and so may all after a crash; mount its folder and not the file, \
-             or let this user write the folder, and it is replaced whole",
+            "a program that reads it in that moment may see a part of it, and so may all after a crash; mount its folder and not the file, let \
+             this user write the folder, or run as the file's owner, and it is replaced whole",
         ),
         SinkCaveat::NotWritable(why) => Finding::blocks(
             Code::SinkUnwritable,

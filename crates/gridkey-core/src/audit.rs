@@ -102,6 +102,8 @@ pub struct AuditedKey {
     #[schemars(with = "Option<String>")]
     pub revoke_after: Option<Timestamp>,
     pub secret: Option<SecretStatus>,
+    /// The run or person that made it, where that was gridkey; or that adopted it.
+    pub made_by: Option<String>,
     pub sinks: Vec<AuditedSink>,
     /// The worst first.
     pub concerns: Vec<Concern>,
@@ -333,7 +335,7 @@ impl fmt::Display for Concern {
 }
 
 impl AuditedKey {
-    fn new(account: &Name, status: Status) -> Self {
+    pub(crate) fn new(account: &Name, status: Status) -> Self {
         Self {
             risk: Level::None,
             account: account.clone(),
@@ -350,6 +352,7 @@ impl AuditedKey {
             due: None,
             revoke_after: None,
             secret: None,
+            made_by: None,
             sinks: Vec::new(),
             concerns: Vec::new(),
         }
@@ -435,6 +438,7 @@ impl Look<'_> {
             key.name = Some(pending.name.clone());
             key.access = Some(pending.access.kind().to_string());
             key.made = Some(pending.at);
+            key.made_by = Some(pending.by.clone());
             key.concerns.push(Concern::Unsettled);
             keys.push(key);
         }
@@ -491,6 +495,7 @@ impl Look<'_> {
         }
         key.generation = Some(owned.generation);
         key.secret = Some(owned.secret);
+        key.made_by = Some(owned.by.clone());
         key.sinks = owned.sinks.iter().map(|delivery| self.sink(&delivery.location, &owned.id)).collect();
         // An environment from a pattern is in the manifest only while it is asked for.
         let may_be_made = address.environment.as_ref().is_some_and(|environment| {

@@ -22,6 +22,7 @@ pub mod sink;
 pub mod state;
 pub mod text;
 mod time;
+pub mod whois;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
 pub use address::{Address, AddressPattern};

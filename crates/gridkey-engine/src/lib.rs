@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod concurrency;
 pub mod event;
+pub mod lookup;
 pub mod ports;
 pub mod refresh;
 pub mod secret;
@@ -14,6 +15,7 @@ pub mod session;
 pub use apply::{Apply, ApplyOptions, Cancel, LessThanFull, Outcome, apply};
 pub use concurrency::Concurrency;
 pub use event::{Event, Failure, Observer, Unobserved};
+pub use lookup::{Lookup, lookup};
 pub use refresh::{Depth, Readers, Refresh, Settle, refresh};
 pub use secret::Secret;
 pub use session::{LockedAccount, Session, SessionError};

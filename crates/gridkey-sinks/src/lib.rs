@@ -8,15 +8,20 @@ mod command;
 mod discover;
 mod file;
 mod format;
+mod mention;
 mod place;
+mod scan;
 mod sinks;
 mod stop;
+mod walk;
 
 use std::collections::BTreeSet;
 
 use gridkey_core::SinkKind;
 
 pub use discover::{Discovery, FileKind, discover};
+pub use mention::{Mention, mentions};
+pub use scan::Scan;
 pub use sinks::Sinks;
 
 /// Whether this build has an adapter for a kind of sink. A manifest that uses another one is refused

@@ -32,6 +32,10 @@ fn generated(root: &Path) -> Vec<Generated> {
             path: root.join("schema/audit.schema.json"),
             text: format!("{:#}\n", gridkey_core::audit::audit_schema()),
         },
+        Generated {
+            path: root.join("schema/whois.schema.json"),
+            text: format!("{:#}\n", gridkey_core::whois::whois_schema()),
+        },
         Generated { path: root.join("docs/reference/commands.md"), text: commands() },
     ]
 }

@@ -5,6 +5,7 @@ mod habit;
 mod help;
 mod keys;
 mod value;
+mod whois;
 
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
@@ -28,6 +29,7 @@ use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
 use self::value::{base_url, comment_id, duration, key_pattern, look_in, rate_limit};
 use crate::choice::KeyChoice;
+pub use self::whois::{WhoisArguments, WhoisFormat};
 use crate::environments::EnvironmentChoice;
 
 /// Keeps the API keys of Twilio SendGrid accounts as a manifest says they should be.
@@ -77,7 +79,7 @@ pub fn read(
 
 /// Ids that begin with a hyphen, behind the `--` that ends options.
 fn ids_last(given: Vec<OsString>) -> Vec<OsString> {
-    let takes_ids = given.iter().any(|word| word == "revoke" || word == "import");
+    let takes_ids = given.iter().any(|word| word == "revoke" || word == "import" || word == "whois");
     if !takes_ids || given.iter().any(|word| word == "--") {
         return given;
     }
@@ -203,6 +205,8 @@ pub enum Command {
     Drift(DriftArguments),
     /// Show every key of every account, and what may be worrying about it
     Audit(AuditArguments),
+    /// Say whose a key is that was found, or find every key in files
+    Whois(WhoisArguments),
     /// Replace keys by new ones, and revoke the older ones after an overlap
     Rotate(RotateArguments),
     /// Decide about older keys that wait to be revoked
@@ -225,7 +229,7 @@ pub enum Command {
     /// The catalogue of scopes
     #[command(subcommand)]
     Scopes(ScopesCommand),
-    /// Print the JSON Schema of manifests, policy files, plans or audits
+    /// Print the JSON Schema of manifests, policy files, plans, audits or answers of whois
     Schema {
         #[arg(value_enum, default_value_t)]
         of: SchemaOf,
@@ -268,6 +272,7 @@ pub enum SchemaOf {
     Policy,
     Plan,
     Audit,
+    Whois,
 }
 
 #[derive(Debug, Args)]
@@ -734,6 +739,9 @@ mod tests {
             let words = ["gridkey", "--emulator", "import", "prod/mailer", id, "--yes"];
             let Command::Import(import) = read(&words).expect("it parses").command else { panic!("import") };
             assert_eq!((import.id.as_deref(), import.confirm.yes), (Some(id), true));
+            let words = ["gridkey", "whois", id, "--no-sinks", "--scan", "deploy", "logs"];
+            let Command::Whois(whois) = read(&words).expect("it parses").command else { panic!("whois") };
+            assert_eq!((whois.ids, whois.scan.len(), whois.no_sinks), (vec![id.to_string()], 2, true));
         }
         let words = ["gridkey", "revoke", "--account", "main", "--yes", "--name", id, "--", id];
         let Command::Revoke(revoke) = read(&words).expect("it parses").command else { panic!("revoke") };

@@ -19,6 +19,7 @@ mod state;
 mod state_edit;
 mod validate;
 mod version;
+mod whois;
 
 use crate::args::{Arguments, Command, EnvironmentsCommand, SchemaOf, StateCommand, registration};
 use crate::exit::{CommandError, Exit};
@@ -38,6 +39,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Drift(arguments) => drift::run(&global, &arguments).await,
         Command::Apply(arguments) => apply::apply(&global, &arguments).await,
         Command::Audit(arguments) => audit::run(&global, &arguments).await,
+        Command::Whois(arguments) => whois::run(&global, &arguments).await,
         Command::Rotate(arguments) => lifecycle::rotate(&global, &arguments).await,
         Command::Retire(arguments) => lifecycle::retire(&global, &arguments).await,
         Command::Import(arguments) => lifecycle::import(&global, &arguments).await,
@@ -62,6 +64,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
                 SchemaOf::Policy => gridkey_core::manifest::policy_schema(),
                 SchemaOf::Plan => gridkey_core::plan::plan_schema(),
                 SchemaOf::Audit => gridkey_core::audit::audit_schema(),
+                SchemaOf::Whois => gridkey_core::whois::whois_schema(),
             };
             print::out(&format!("{schema:#}\n"));
             Ok(Exit::Done)

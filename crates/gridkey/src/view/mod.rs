@@ -16,6 +16,7 @@ pub mod sarif;
 pub mod style;
 pub mod table;
 pub mod upcoming;
+pub mod whois;
 pub mod words;
 
 pub use style::{Style, Tone};

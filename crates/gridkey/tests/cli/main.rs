@@ -25,3 +25,4 @@ mod review;
 mod sharing;
 mod support;
 mod tutorial;
+mod whois;

@@ -15,7 +15,7 @@ const CRATE: &str = "crates/gridkey-core/src";
 ///
 /// Entries of one layer may import one another one way, and not in a circle; what stands below one entry may
 /// import as it likes.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["text", "time"],
     // Small types.
     &[
@@ -43,6 +43,7 @@ const LAYERS: [&[&str]; 16] = [
     &["plan::stages"],
     &["plan"],
     &["audit"],
+    &["whois"],
     &["manifest_from_account"],
 ];
 

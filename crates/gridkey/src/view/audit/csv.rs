@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::super::words::time;
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "risk",
     "status",
     "account",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 17] = [
     "secret",
     "sinks",
     "concerns",
+    "made_by",
 ];
 
 /// The header and the keys. Lists are separated by spaces, times are RFC 3339 in UTC.
@@ -51,6 +52,7 @@ fn cells(key: &AuditedKey) -> [String; COLUMNS.len()] {
         due,
         revoke_after,
         secret,
+        made_by,
         sinks,
         concerns,
     } = key;
@@ -84,6 +86,7 @@ fn cells(key: &AuditedKey) -> [String; COLUMNS.len()] {
         text(&secret),
         sinks.join("; "),
         concerns.join(" "),
+        text(made_by),
     ]
 }
 

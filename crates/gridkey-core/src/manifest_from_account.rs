@@ -1,4 +1,4 @@
-//! The manifest of keys that exist already, to start from.
+//! The manifest of keys that exist already, in one account or in a parent and its subusers, to start from.
 //!
 //! Every key gets an `import` entry, so that applying the manifest adopts what is there and makes nothing. What
 //! cannot be known (whose a key is, what uses it, where its secret is) stands in it as a comment.
@@ -38,6 +38,8 @@ pub struct AccountEntry {
     pub region: Region,
     /// Whose account it is, where it is not the managing key's own.
     pub on_behalf_of: Option<OnBehalfOf>,
+    /// The account of the managing key, where the manifest has that too.
+    pub parent: Option<Name>,
 }
 
 /// A live key as SendGrid shows it.
@@ -62,6 +64,7 @@ pub struct WrittenManifest {
 /// A live key that the manifest does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
+    pub account: Name,
     pub id: KeyId,
     pub name: String,
     pub why: &'static str,
@@ -70,6 +73,9 @@ pub struct LeftOut {
 /// A key of the manifest.
 struct Entry<'a> {
     name: Name,
+    account: &'a AccountEntry,
+    /// Whether the key has to say in which account it is.
+    names_account: bool,
     key: &'a LiveKey,
     access: EntryAccess,
     /// The set that its scopes are written as.
@@ -83,42 +89,59 @@ enum EntryAccess {
     Billing(BTreeSet<Scope>),
 }
 
-/// Writes the manifest.
-pub fn manifest_from_account(live: &LiveAccount) -> WrittenManifest {
-    let mut left_out = Vec::new();
-    let mut taken: BTreeSet<Name> = BTreeSet::new();
-    let mut entries = Vec::new();
-    let mut keys: Vec<&LiveKey> = live.keys.iter().collect();
-    keys.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    for key in keys {
-        match access(live, key) {
-            Ok(access) => {
-                let name = free_name(&key.name, &mut taken);
-                let sinks = live.found.get(&key.id).into_iter().flatten().collect();
-                entries.push(Entry { name, key, access, set: None, sinks });
-            }
-            Err(why) => left_out.push(LeftOut { id: key.id.clone(), name: key.name.clone(), why }),
-        }
-    }
+/// Writes the manifest of one account, or of several below one another.
+pub fn manifest_from_accounts(all: &[LiveAccount]) -> WrittenManifest {
+    let (entries, mut left_out) = entries(all);
     // What the manifest's own rules refuse, such as an empty name, is found by asking them.
     let (mut entries, refused): (Vec<_>, Vec<_>) =
-        entries.into_iter().partition(|entry| reads_back(&live.account, entry, &[]));
+        entries.into_iter().partition(|entry| reads_back(entry, &[]));
     let mut unnamed = Vec::new();
     for entry in &mut entries {
         let sinks = std::mem::take(&mut entry.sinks);
-        let (named, odd): (Vec<_>, Vec<_>) =
-            sinks.into_iter().partition(|sink| reads_back(&live.account, entry, &[*sink]));
+        let (named, odd): (Vec<_>, Vec<_>) = sinks.into_iter().partition(|sink| reads_back(entry, &[*sink]));
         unnamed.extend(odd.into_iter().map(|sink| (entry.key.id.clone(), sink.clone())));
         entry.sinks = named;
     }
     left_out.extend(refused.into_iter().map(|entry| LeftOut {
+        account: entry.account.name.clone(),
         id: entry.key.id.clone(),
         name: entry.key.name.clone(),
         why: "a manifest cannot have its name: rename it at SendGrid, and run this again",
     }));
     let (entries, sets) = fold(entries);
-    let text = write(live, &entries, &sets, &left_out);
+    let text = write(all, &entries, &sets, &left_out);
     WrittenManifest { text, keys: entries.len(), left_out, unnamed }
+}
+
+/// A key of the manifest for each live one, and those that cannot be such.
+fn entries(all: &[LiveAccount]) -> (Vec<Entry<'_>>, Vec<LeftOut>) {
+    let mut left_out = Vec::new();
+    let mut taken: BTreeSet<Name> = BTreeSet::new();
+    let mut entries = Vec::new();
+    for live in all {
+        let account = &live.account;
+        let mut keys: Vec<&LiveKey> = live.keys.iter().collect();
+        keys.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        for key in keys {
+            let (id, named) = (key.id.clone(), key.name.clone());
+            let access = match access(live, key) {
+                Ok(access) => access,
+                Err(why) => {
+                    left_out.push(LeftOut { account: account.name.clone(), id, name: named, why });
+                    continue;
+                }
+            };
+            // Subusers are set up alike, and so are the names of their keys.
+            let name = match &account.parent {
+                Some(_) => free_name(&format!("{} {named}", account.name), &mut taken),
+                None => free_name(&named, &mut taken),
+            };
+            let sinks = live.found.get(&key.id).into_iter().flatten().collect();
+            let names_account = account.on_behalf_of.is_some() || all.len() > 1;
+            entries.push(Entry { name, account, names_account, key, access, set: None, sinks });
+        }
+    }
+    (entries, left_out)
 }
 
 /// What a key may do, as a manifest says it; or why it is left out.
@@ -141,7 +164,7 @@ fn access(live: &LiveAccount, key: &LiveKey) -> Result<EntryAccess, &'static str
 }
 
 /// A name that a manifest may have, from one at SendGrid: `Mailer (EU)` becomes `mailer-eu`.
-fn free_name(name: &str, taken: &mut BTreeSet<Name>) -> Name {
+pub fn free_name(name: &str, taken: &mut BTreeSet<Name>) -> Name {
     /// Room for a number behind it.
     const LONGEST: usize = 58;
     let mut slug = String::new();
@@ -169,11 +192,11 @@ fn free_name(name: &str, taken: &mut BTreeSet<Name>) -> Name {
 }
 
 /// Whether the manifest with this key alone, at these places, says just what the key is.
-fn reads_back(account: &AccountEntry, entry: &Entry<'_>, sinks: &[&SinkSettings]) -> bool {
-    let mut text = head(account);
+fn reads_back(entry: &Entry<'_>, sinks: &[&SinkSettings]) -> bool {
+    let mut text = head(&[entry.account]);
     write_sinks(&mut text, sinks.iter().copied());
     text.push_str("keys:\n");
-    write_entry(&mut text, entry, sinks, account);
+    write_entry(&mut text, entry, sinks);
     write_import(&mut text, std::slice::from_ref(entry));
     let file = SourceFile { name: "gridkey.yaml".to_string(), bytes: text.into_bytes() };
     load(&[file], &[])
@@ -202,13 +225,15 @@ fn fold(mut entries: Vec<Entry<'_>>) -> (Vec<Entry<'_>>, BTreeMap<Name, BTreeSet
 }
 
 fn write(
-    live: &LiveAccount,
+    all: &[LiveAccount],
     entries: &[Entry<'_>],
     sets: &BTreeMap<Name, BTreeSet<Scope>>,
     left_out: &[LeftOut],
 ) -> String {
-    let mut text = String::from(
-        "# The live keys of an account, as they are. Applying this adopts them: no key is made, changed or revoked.\n\
+    let whose = if all.len() > 1 { "an account and its subusers" } else { "an account" };
+    let mut text = format!("# The live keys of {whose}, as they are. ");
+    text.push_str(
+        "Applying this adopts them: no key is made, changed or revoked.\n\
          #\n\
          #   gridkey plan        shows the adoption; `→` is all there should be\n\
          #   gridkey apply       carries it out, in state alone\n\
@@ -217,7 +242,7 @@ fn write(
          # What SendGrid cannot tell is for you to add: who owns a key (`owner`), what uses it (`description`), and\n\
          # where its secret is (`sinks`), if that is not known yet. Without a sink a key cannot be rotated.\n",
     );
-    text.push_str(&head(&live.account));
+    text.push_str(&head(&all.iter().map(|live| &live.account).collect::<Vec<_>>()));
     write_sinks(&mut text, entries.iter().flat_map(|entry| entry.sinks.iter().copied()));
     if !sets.is_empty() {
         text.push_str("\n# Scopes that several keys share.\nscope_sets:\n");
@@ -228,7 +253,7 @@ fn write(
     }
     text.push_str(if entries.is_empty() { "\nkeys: {}\n" } else { "\nkeys:\n" });
     for entry in entries {
-        write_entry(&mut text, entry, &entry.sinks, &live.account);
+        write_entry(&mut text, entry, &entry.sinks);
     }
     if !entries.is_empty() {
         text.push('\n');
@@ -236,33 +261,38 @@ fn write(
     }
     if !left_out.is_empty() {
         text.push_str("\n# Not in this manifest:\n");
-        for LeftOut { id, name, why } in left_out {
-            let _ = writeln!(text, "#   {id} {}: {why}", quoted(name));
+        for LeftOut { account, id, name, why } in left_out {
+            let place = if all.len() > 1 { format!(" of {account}") } else { String::new() };
+            let _ = writeln!(text, "#   {id} {}{place}: {why}", quoted(name));
         }
     }
     text
 }
 
-fn head(account: &AccountEntry) -> String {
-    let AccountEntry { name, api_key, region, on_behalf_of } = account;
+fn head(accounts: &[&AccountEntry]) -> String {
     let mut text = "version: 1\n\naccounts:\n".to_string();
-    let region = match region {
-        Region::Global => "",
-        Region::Eu => ", region: eu",
-    };
-    match on_behalf_of {
-        None => {
+    let mut written: BTreeSet<&str> = BTreeSet::new();
+    for account in accounts {
+        let AccountEntry { name, api_key, region, on_behalf_of, parent } = account;
+        let region = match region {
+            Region::Global => "",
+            Region::Eu => ", region: eu",
+        };
+        let Some(whose) = on_behalf_of else {
             let _ = writeln!(text, "  {name}: {{ api_key: {{ env: {api_key} }}{region} }}");
-        }
-        Some(whose) => {
-            let parent = if name.as_str() == "main" { "parent" } else { "main" };
-            let whose = match whose {
-                OnBehalfOf::Subuser(name) => format!("subuser: {}", quoted(name)),
-                OnBehalfOf::AccountId(id) => format!("account_id: {}", quoted(id)),
-            };
+            written.insert(name.as_str());
+            continue;
+        };
+        let other = if name.as_str() == "main" { "parent" } else { "main" };
+        let parent = parent.as_ref().map_or(other, Name::as_str);
+        if written.insert(parent) {
             let _ = writeln!(text, "  {parent}: {{ api_key: {{ env: {api_key} }}{region} }}");
-            let _ = writeln!(text, "  {name}: {{ parent: {parent}, {whose}{region} }}");
         }
+        let whose = match whose {
+            OnBehalfOf::Subuser(name) => format!("subuser: {}", quoted(name)),
+            OnBehalfOf::AccountId(id) => format!("account_id: {}", quoted(id)),
+        };
+        let _ = writeln!(text, "  {}: {{ parent: {parent}, {whose}{region} }}", plain(name));
     }
     text.push('\n');
     text
@@ -287,14 +317,14 @@ fn write_sinks<'a>(text: &mut String, sinks: impl Iterator<Item = &'a SinkSettin
     }
 }
 
-fn write_entry(text: &mut String, entry: &Entry<'_>, sinks: &[&SinkSettings], account: &AccountEntry) {
-    let Entry { name, key, access, set, sinks: _ } = entry;
+fn write_entry(text: &mut String, entry: &Entry<'_>, sinks: &[&SinkSettings]) {
+    let Entry { name, account, names_account, key, access, set, sinks: _ } = entry;
     let _ = writeln!(text, "  {}:", plain(name));
     if key.name != name.as_str() {
         let _ = writeln!(text, "    name: {}", quoted(&doubled(&key.name)));
     }
-    if account.on_behalf_of.is_some() {
-        let _ = writeln!(text, "    account: {}", account.name);
+    if *names_account {
+        let _ = writeln!(text, "    account: {}", plain(&account.name));
     }
     match (access, set) {
         (EntryAccess::Full, _) => {
@@ -407,12 +437,17 @@ mod tests {
                 api_key: "SENDGRID_API_KEY".to_string(),
                 region: Region::Global,
                 on_behalf_of: None,
+                parent: None,
             },
             keys,
             managing_key: Some(KeyId::new("managing")),
             grantable: Grantable::NotAsked,
             found: BTreeMap::new(),
         }
+    }
+
+    fn manifest_from_account(live: &LiveAccount) -> WrittenManifest {
+        manifest_from_accounts(std::slice::from_ref(live))
     }
 
     fn read(written: &WrittenManifest) -> Loaded {
@@ -541,5 +576,40 @@ mod tests {
         let account = &manifest.accounts[&wanted.account.name];
         assert_eq!(account.on_behalf_of, wanted.account.on_behalf_of);
         assert_eq!(account.region, Region::Eu);
+    }
+
+    #[test]
+    fn subusers_with_keys_of_one_name_are_written_with_their_accounts() {
+        let parent = of(vec![key(1, "Mailer", &["mail.send", "stats.read"])]);
+        let children = ["null", "team-b", "no-keys"].into_iter().enumerate().map(|(number, name)| {
+            let keys = match name {
+                "no-keys" => Vec::new(),
+                _ => vec![
+                    key(10 + number, "Mailer", &["mail.send", "stats.read"]),
+                    key(20 + number, "", &["mail.send"]),
+                ],
+            };
+            let mut child = of(keys);
+            child.account.name = Name::new(name).expect("a name");
+            child.account.on_behalf_of = Some(OnBehalfOf::Subuser(format!("{name} user")));
+            child.account.parent = Some(parent.account.name.clone());
+            child
+        });
+        let all: Vec<LiveAccount> = std::iter::once(parent.clone()).chain(children).collect();
+        let written = manifest_from_accounts(&all);
+        let manifest = read(&written).manifest;
+        assert_eq!(manifest.accounts.len(), 4, "{}", written.text);
+        let keys: Vec<String> = manifest
+            .keys
+            .values()
+            .map(|key| format!("{} {} {}", key.address, key.account, key.name))
+            .collect();
+        assert_eq!(keys, ["mailer main Mailer", "null-mailer null Mailer", "team-b-mailer team-b Mailer"]);
+        assert_eq!(
+            written.left_out.iter().map(|left| left.account.as_str()).collect::<Vec<_>>(),
+            ["null", "team-b"]
+        );
+        assert_eq!(written.text.matches("set:mailer").count(), 3, "{}", written.text);
+        assert_eq!(manifest.accounts[&all[1].account.name].on_behalf_of, all[1].account.on_behalf_of);
     }
 }

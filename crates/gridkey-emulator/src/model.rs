@@ -370,7 +370,7 @@ impl Model {
             Operation::Update => self.update(&id, request, caller, now),
             Operation::Delete => self.delete(&id, caller, now),
             Operation::Scopes => Answer::json(200, json!({ "scopes": self.grantable(caller) })),
-            Operation::Subusers => self.subusers(caller),
+            Operation::Subusers => self.subusers(request, caller),
             Operation::MailSend => mail_send(request),
             Operation::Other => match path(request) {
                 "/v3/templates" => Answer::json(200, json!({ "templates": [] })),
@@ -569,18 +569,30 @@ impl Model {
         }
     }
 
-    fn subusers(&self, caller: &Caller) -> Answer {
+    /// A page of the subusers; their regions only where that is asked for, as SendGrid documents it.
+    fn subusers(&self, request: &Request, caller: &Caller) -> Answer {
+        let number = |name| parameter(request, name).and_then(|text| text.parse::<usize>().ok());
+        let most = self.settings.subuser_page;
+        let limit = number("limit").unwrap_or(most).min(most);
+        let with_region = parameter(request, "include_region") == Some("true");
         let prefix = format!("{}/", caller.account);
         let names = self.data.accounts.keys().filter_map(|account| account.strip_prefix(&prefix));
         let users = names.filter(|name| !name.starts_with("account-id ")).enumerate();
         let list: Vec<_> = users
+            .skip(number("offset").unwrap_or_default())
+            .take(limit)
             .map(|(number, name)| {
-                json!({
+                let mut user = json!({
                     "disabled": false,
                     "id": number + 1,
                     "username": name,
                     "email": format!("{name}@example.com"),
-                })
+                });
+                if with_region {
+                    let is_eu = self.settings.eu_subusers.contains(name);
+                    user["region"] = json!(if is_eu { "eu" } else { "global" });
+                }
+                user
             })
             .collect();
         Answer::json(200, json!(list))
@@ -612,6 +624,16 @@ fn scopes_in(body: &Value) -> Result<Option<BTreeSet<String>>, ()> {
             .map(Some),
         Some(_) => Err(()),
     }
+}
+
+/// The value of a parameter of the query.
+fn parameter<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    let (_, query) = request.target.split_once('?')?;
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
 }
 
 fn path(request: &Request) -> &str {

@@ -32,6 +32,10 @@ pub struct Settings {
     pub not_found_is_200: bool,
     /// How many characters of a name are kept; `None` for all of them. Unknown of the real service.
     pub name_length: Option<usize>,
+    /// How many subusers a page of their list has at most, whatever is asked for. Unknown of the real service.
+    pub subuser_page: usize,
+    /// Subusers that are pinned to the EU.
+    pub eu_subusers: BTreeSet<String>,
     /// Whether names are stored with `&`, `<`, `>` and quotes written as HTML does. Unknown of the real service.
     pub names_as_html: bool,
     /// Whether a key that is made without scopes gets no more than the key that made it. Unknown of the real service.
@@ -88,6 +92,8 @@ impl Default for Settings {
             title_case_only: true,
             not_found_is_200: false,
             name_length: None,
+            subuser_page: 500,
+            eu_subusers: BTreeSet::new(),
             names_as_html: false,
             full_access_is_inherited: false,
             read_lag: Duration::ZERO,

@@ -43,6 +43,15 @@ impl fmt::Debug for Created {
     }
 }
 
+/// A subuser in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Subuser {
+    pub username: String,
+    /// `eu` or `global`, where the answer says so.
+    #[serde(default)]
+    pub region: Option<String>,
+}
+
 /// An answer with the clock of the service that gave it.
 #[derive(Clone, Debug)]
 pub struct Reported<T> {
@@ -93,9 +102,12 @@ pub fn is_sendgrids(body: &[u8]) -> bool {
 /// may not have passed the request on yet.
 pub fn is_done(operation: Operation, status: u16) -> bool {
     match operation {
-        Operation::List | Operation::Get | Operation::Scopes | Operation::Rename | Operation::Update => {
-            status == 200
-        }
+        Operation::List
+        | Operation::Get
+        | Operation::Scopes
+        | Operation::Subusers
+        | Operation::Rename
+        | Operation::Update => status == 200,
         // The key in the body says it.
         Operation::Create => (200..300).contains(&status),
         Operation::Delete => status == 204,
@@ -190,6 +202,12 @@ pub fn scopes(body: &[u8]) -> Result<BTreeSet<String>, Error> {
     }
     let parsed = serde_json::from_slice(body).map(|Body { scopes }| scopes);
     parsed.map_err(|_| unintelligible("is not a list of scopes"))
+}
+
+/// # Errors
+/// [`Error`] where the body is not a list of subusers.
+pub fn subusers(body: &[u8]) -> Result<Vec<Subuser>, Error> {
+    serde_json::from_slice(body).map_err(|_| unintelligible("is not a list of subusers"))
 }
 
 /// Reads a new key, and wipes the body that held its secret.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::answer::{self, Created, Deleted, KeyDetail, KeySummary, Reported};
+use crate::answer::{self, Created, Deleted, KeyDetail, KeySummary, Reported, Subuser};
 use crate::error::{Error, Kind};
 use crate::pace::{Pacer, RateHeaders, WaitObserver, WaitReason};
 use crate::request::{self, Behalf, KeyAccess, Method, Operation, Request, ScopeList};
@@ -214,6 +214,14 @@ impl Client {
     /// [`Error`]
     pub async fn scopes(&self, behalf: &Behalf) -> Result<BTreeSet<String>, Error> {
         answer::scopes(&self.success(request::scopes(), behalf).await?.body)
+    }
+
+    /// A page of an account's subusers, from so many on; an empty one where there are no more.
+    ///
+    /// # Errors
+    /// [`Error`]; the managing key needs `subusers.read`.
+    pub async fn subusers(&self, behalf: &Behalf, offset: usize) -> Result<Vec<Subuser>, Error> {
+        answer::subusers(&self.success(request::subusers(offset), behalf).await?.body)
     }
 
     /// Makes a key. It is asked for once, and again only after an answer that says that nothing happened.

@@ -10,7 +10,7 @@ mod pace;
 pub mod request;
 mod time;
 
-pub use answer::{Created, Deleted, KeyDetail, KeySummary, Reported};
+pub use answer::{Created, Deleted, KeyDetail, KeySummary, Reported, Subuser};
 pub use client::{BaseUrl, BaseUrlError, Client, Limits};
 pub use error::{Error, Kind};
 pub use pace::{WaitObserver, WaitReason};

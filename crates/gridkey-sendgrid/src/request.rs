@@ -15,6 +15,7 @@ pub enum Operation {
     Update,
     Delete,
     Scopes,
+    Subusers,
 }
 
 impl Operation {
@@ -27,13 +28,14 @@ impl Operation {
             Self::Update => "update a key",
             Self::Delete => "revoke a key",
             Self::Scopes => "list scopes",
+            Self::Subusers => "list subusers",
         }
     }
 
     /// Whether it changes nothing, so that it can be repeated freely.
     pub fn is_read(self) -> bool {
         match self {
-            Self::List | Self::Get | Self::Scopes => true,
+            Self::List | Self::Get | Self::Scopes | Self::Subusers => true,
             Self::Create | Self::Rename | Self::Update | Self::Delete => false,
         }
     }
@@ -42,7 +44,7 @@ impl Operation {
     pub fn is_about_a_key(self) -> bool {
         match self {
             Self::Get | Self::Rename | Self::Update | Self::Delete => true,
-            Self::List | Self::Create | Self::Scopes => false,
+            Self::List | Self::Create | Self::Scopes | Self::Subusers => false,
         }
     }
 }
@@ -140,6 +142,13 @@ pub fn get(id: &str) -> Request {
 
 pub fn scopes() -> Request {
     read(Operation::Scopes, "/v3/scopes".to_string())
+}
+
+/// A page of the subusers, from so many on.
+pub fn subusers(offset: usize) -> Request {
+    /// How many are asked for at once. The documents name no most; fewer may come.
+    const PAGE: usize = 500;
+    read(Operation::Subusers, format!("/v3/subusers?limit={PAGE}&offset={offset}&include_region=true"))
 }
 
 pub fn create(name: &str, access: &KeyAccess) -> Request {

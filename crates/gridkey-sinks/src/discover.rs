@@ -1,9 +1,10 @@
 //! Discovery: which places of which files hold SendGrid keys, for those who begin.
 //!
 //! What is told of a secret is its id. A place counts only if the adapter that would write it reads it the
-//! same way.
+//! same way; a key that stands anywhere else is told by its line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use gridkey_core::inventory::{SinkContent, SinkObservation};
@@ -13,7 +14,9 @@ use gridkey_engine::ports::SinkReader;
 use zeroize::Zeroizing;
 
 use crate::Sinks;
-use crate::format::{keys_in_dotenv, keys_in_json, keys_in_yaml};
+use crate::format::{FormatError, keys_in_dotenv, keys_in_json, keys_in_yaml, open_quote_in_dotenv};
+use crate::mention::{Mention, mentions};
+use crate::walk::{Passed, Step, walk};
 
 /// More files than this under one folder are not looked at.
 const MAX_FILES: usize = 20_000;
@@ -37,100 +40,195 @@ pub enum FileKind {
 pub struct Discovery {
     /// Where each key is, sorted by file and place.
     pub found: Vec<(SinkSettings, KeyId)>,
-    /// Files that could not be looked at, and why; without their text.
+    /// Keys that stand elsewhere in a file.
+    pub elsewhere: Vec<Elsewhere>,
+    /// Files and folders that could not be looked at, and why; without their text.
     pub skipped: Vec<(PathBuf, String)>,
+    /// Folders that hold no secrets of a person, and links.
+    pub passed_by: Vec<PathBuf>,
+    /// How many files are not text.
+    pub binary: usize,
 }
 
-/// Looks through a file, or every file below a folder.
+/// A key that stands in a file where no manifest can name its place: in a list, a comment, a part of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub path: PathBuf,
+    pub id: KeyId,
+    /// Every line that has it, also those of places that were found.
+    pub lines: BTreeSet<u64>,
+    /// How many of them are places that were found.
+    pub named: usize,
+    /// What stands in the way of reading the file as what it is, without its text.
+    pub why: Option<String>,
+}
+
+/// Looks through a file, or every file below a folder: as files of a kind, or each as what its name says it is.
 ///
 /// `base` is the folder of the manifest that is to name the places: paths below it are relative to it.
 ///
 /// # Errors
 /// The folder or file itself cannot be read, or there are more files below it than are looked at.
-pub async fn discover(kind: FileKind, prefix: &Path, base: &Path) -> Result<Discovery, std::io::Error> {
-    let mut files = BTreeSet::new();
+pub async fn discover(kind: Option<FileKind>, prefix: &Path, base: &Path) -> Result<Discovery, io::Error> {
     let mut discovery = Discovery::default();
     let prefix = std::path::absolute(prefix)?;
     let base = std::path::absolute(base)?;
-    if std::fs::metadata(&prefix)?.is_dir() {
-        below(&prefix, &mut files, &mut discovery.skipped)?;
-    } else {
-        files.insert(prefix);
-    }
+    let files = discovery.files(&prefix)?;
     let sinks = Sinks::new(base.clone(), Vec::new());
     for file in files {
-        match look(kind, &file, &base, &sinks).await {
-            Ok(found) => discovery.found.extend(found),
-            Err(why) => discovery.skipped.push((file, why)),
-        }
+        discovery.look(kind.or_else(|| FileKind::of(&file)), &file, &base, &sinks).await;
     }
     Ok(discovery)
 }
 
-/// The files below a folder. Links are not followed, so that no loop is.
-fn below(
-    folder: &Path,
-    files: &mut BTreeSet<PathBuf>,
-    skipped: &mut Vec<(PathBuf, String)>,
-) -> Result<(), std::io::Error> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        let passed_by = entry.file_name().to_str().is_some_and(|name| PASSED_BY.contains(&name));
-        if kind.is_dir() && !passed_by {
-            if let Err(error) = below(&path, files, skipped) {
-                if error.kind() == std::io::ErrorKind::QuotaExceeded {
-                    return Err(error);
-                }
-                skipped.push((path, error.to_string()));
-            }
-        } else if kind.is_file() {
-            files.insert(path);
-            if files.len() > MAX_FILES {
-                let message = format!("there are more than {MAX_FILES} files; name a folder further down");
-                return Err(std::io::Error::new(std::io::ErrorKind::QuotaExceeded, message));
-            }
+impl FileKind {
+    /// What a file is by its name.
+    fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Some(Self::Json),
+            Some("yaml" | "yml") => Some(Self::Yaml),
+            Some("env") => Some(Self::Dotenv),
+            _ if name == ".env" || name.starts_with(".env.") => Some(Self::Dotenv),
+            Some(_) | None => None,
         }
     }
-    Ok(())
+
+    /// The places of a text that hold keys.
+    fn places(self, text: &str) -> Result<Vec<String>, FormatError> {
+        match self {
+            Self::Dotenv => keys_in_dotenv(text),
+            Self::Json => keys_in_json(text),
+            Self::Yaml => keys_in_yaml(text),
+        }
+    }
+
+    /// A quote that is not closed, after which keys cannot be told from parts of a value.
+    fn open_quote(self, text: &str) -> Option<String> {
+        match self {
+            Self::Dotenv => open_quote_in_dotenv(text),
+            // These are not read at all then.
+            Self::Json | Self::Yaml => None,
+        }
+    }
+
+    fn settings(self, path: String, place: String) -> SinkSettings {
+        match self {
+            Self::Dotenv => SinkSettings::Dotenv(DotenvSettings::new(path, place)),
+            Self::Json => SinkSettings::Json(FileSettings::new(path, place)),
+            Self::Yaml => SinkSettings::Yaml(FileSettings::new(path, place)),
+        }
+    }
 }
 
-async fn look(
+impl Discovery {
+    fn files(&mut self, prefix: &Path) -> Result<BTreeSet<PathBuf>, io::Error> {
+        let mut files = BTreeSet::new();
+        walk(prefix, &PASSED_BY, &mut |step| {
+            match step {
+                Step::File(path) => {
+                    files.insert(path);
+                }
+                Step::Passed(path, Passed::Folder | Passed::Link) => self.passed_by.push(path),
+                Step::Passed(path, Passed::Special) => {
+                    self.skipped.push((path, "it is not a regular file".to_string()));
+                }
+                Step::Passed(path, Passed::Unreadable(why)) => self.skipped.push((path, why)),
+            }
+            if files.len() > MAX_FILES {
+                let message = format!("there are more than {MAX_FILES} files; name a folder further down");
+                return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
+            }
+            Ok(())
+        })?;
+        Ok(files)
+    }
+
+    async fn look(&mut self, kind: Option<FileKind>, file: &Path, base: &Path, sinks: &Sinks) {
+        let (bytes, mentioned) = match read(file).and_then(|bytes| Ok((mentioned(&bytes)?, bytes))) {
+            Ok((Some(mentioned), bytes)) => (bytes, mentioned),
+            Ok((None, _)) => {
+                self.binary += 1;
+                return;
+            }
+            Err(why) => {
+                self.skipped.push((file.to_path_buf(), why));
+                return;
+            }
+        };
+        // What mentions no key need not be understood.
+        if mentioned.is_empty() {
+            return;
+        }
+        let (found, why) = match (kind, std::str::from_utf8(&bytes)) {
+            (Some(kind), Ok(text)) => match places(kind, text, file, base, sinks).await {
+                Ok(found) => (found, kind.open_quote(text)),
+                Err(why) => (Vec::new(), Some(why)),
+            },
+            // What is in no format that a sink writes can only be told.
+            (None, _) | (_, Err(_)) => (Vec::new(), None),
+        };
+        self.elsewhere.extend(elsewhere(file, mentioned, &found, why.as_ref()));
+        self.found.extend(found);
+    }
+}
+
+fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size > MAX_BYTES {
+        return Err(format!("it has {size} bytes, and files of more than {MAX_BYTES} are not looked at"));
+    }
+    std::fs::read(file).map(Zeroizing::new).map_err(|error| error.to_string())
+}
+
+/// Where a text mentions keys; `None` where it is not one.
+fn mentioned(text: &[u8]) -> Result<Option<Vec<Mention>>, String> {
+    mentions(&mut &*text).map_err(|error| error.to_string())
+}
+
+async fn places(
     kind: FileKind,
+    text: &str,
     file: &Path,
     base: &Path,
     sinks: &Sinks,
 ) -> Result<Vec<(SinkSettings, KeyId)>, String> {
-    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if size > MAX_BYTES {
-        return Err(format!("it has {size} bytes"));
-    }
-    let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| error.to_string())?);
-    // What is no text, or does not mention a key at all, need not be understood.
-    let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(Vec::new()) };
-    if !text.contains("SG.") {
-        return Ok(Vec::new());
-    }
     let relative = file.strip_prefix(base).unwrap_or(file);
-    let Some(path) = relative.to_str() else { return Err("its name is no text".to_string()) };
-    let places = match kind {
-        FileKind::Dotenv => keys_in_dotenv(text),
-        FileKind::Json => keys_in_json(text),
-        FileKind::Yaml => keys_in_yaml(text),
-    };
+    let path = relative.to_str().ok_or("its name is not text")?;
     let mut found = Vec::new();
-    for place in places.map_err(|error| error.to_string())? {
-        let path = path.to_string();
-        let at = match kind {
-            FileKind::Dotenv => SinkSettings::Dotenv(DotenvSettings::new(path, place)),
-            FileKind::Json => SinkSettings::Json(FileSettings::new(path, place)),
-            FileKind::Yaml => SinkSettings::Yaml(FileSettings::new(path, place)),
-        };
+    for place in kind.places(text).map_err(|error| error.to_string())? {
+        let at = kind.settings(path.to_string(), place);
         let sink = Name::new(at.kind().to_string()).expect("the kinds of files are names");
         let location = SinkLocation::new(sink, at);
-        if let SinkObservation::Holds(SinkContent::Key(id)) = sinks.observe(&location).await {
-            found.push((location.at.to_settings(), id));
+        match sinks.observe(&location).await {
+            SinkObservation::Holds(SinkContent::Key(id)) => found.push((location.at.to_settings(), id)),
+            SinkObservation::Unreadable(why) => return Err(why),
+            SinkObservation::Holds(SinkContent::Empty | SinkContent::Other) | SinkObservation::WriteOnly => {}
         }
     }
     Ok(found)
+}
+
+/// The keys that a file mentions more often than there are places of it.
+fn elsewhere(
+    file: &Path,
+    mentioned: Vec<Mention>,
+    found: &[(SinkSettings, KeyId)],
+    why: Option<&String>,
+) -> Vec<Elsewhere> {
+    let mut lines: BTreeMap<KeyId, Vec<u64>> = BTreeMap::new();
+    for Mention { line, id } in mentioned {
+        lines.entry(id).or_default().push(line);
+    }
+    let each = lines.into_iter().map(|(id, lines)| {
+        let named = found.iter().filter(|(_, held)| *held == id).count();
+        (lines.len() > named).then(|| Elsewhere {
+            path: file.to_path_buf(),
+            id,
+            lines: lines.into_iter().collect(),
+            named,
+            why: why.cloned(),
+        })
+    });
+    each.flatten().collect()
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use gridkey_core::SinkKind;
 
-pub use discover::{Discovery, FileKind, discover};
+pub use discover::{Discovery, Elsewhere, FileKind, discover};
 pub use mention::{Mention, mentions};
 pub use scan::Scan;
 pub use sinks::Sinks;

@@ -82,7 +82,29 @@ fn every_reply_has_the_documented_shape() {
     wrong.extend(judge(KEYS, all, "get", &stranger));
     wrong.extend(judge(SCOPES, "/v3/scopes", "get", &desk.ask("GET", "/v3/scopes", None).unwrap()));
     wrong.extend(judge(SUBUSERS, "/v3/subusers", "get", &desk.ask("GET", "/v3/subusers", None).unwrap()));
+    desk.model.child("acme", "team-a");
+    let some = desk.ask("GET", "/v3/subusers?limit=5&offset=0&include_region=true", None).unwrap();
+    assert_eq!(some.body.as_ref().unwrap()[0]["region"], "global");
+    wrong.extend(judge(SUBUSERS, "/v3/subusers", "get", &some));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn subusers_come_in_pages_that_may_be_smaller_than_asked_for() {
+    let mut desk = Desk::new(Settings { subuser_page: 2, ..Settings::default() });
+    for name in ["a", "b", "c"] {
+        desk.model.child("acme", name);
+    }
+    let mut page = |offset| {
+        let target = format!("/v3/subusers?limit=500&offset={offset}");
+        let body = desk.ask("GET", &target, None).unwrap().body.unwrap();
+        let names =
+            body.as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap().to_string());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(page(0), ["a", "b"]);
+    assert_eq!(page(2), ["c", "shop"], "the desk has one of its own");
+    assert!(page(4).is_empty());
 }
 
 /// The document wraps one key in a list; every client that works reads it flat. The key itself is judged.

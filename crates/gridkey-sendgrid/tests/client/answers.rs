@@ -12,7 +12,7 @@ use super::{client, scopes};
 const ID: &str = "ngeVfQFYQlKU0ufo8x5d1A";
 const KEY: &str = "SG.managing.managing-managing-managing-managing-managing";
 
-pub(crate) const OPERATIONS: [Operation; 7] = [
+pub(crate) const OPERATIONS: [Operation; 8] = [
     Operation::List,
     Operation::Get,
     Operation::Create,
@@ -20,6 +20,7 @@ pub(crate) const OPERATIONS: [Operation; 7] = [
     Operation::Update,
     Operation::Delete,
     Operation::Scopes,
+    Operation::Subusers,
 ];
 
 /// Those that SendGrid documents, and those that proxies, gateways and load balancers are known to send.
@@ -76,12 +77,13 @@ fn expected(operation: Operation, status: u16, body: Body) -> Believed {
     let is_done = match operation {
         Operation::Delete => status == 204,
         Operation::Create => (200..300).contains(&status) && has_body && body == Body::Right,
-        Operation::List | Operation::Scopes => {
+        Operation::List | Operation::Scopes | Operation::Subusers => {
             status == 200 && matches!(body, Body::Right | Body::OfAnotherKey)
         }
         Operation::Get | Operation::Rename | Operation::Update => status == 200 && body == Body::Right,
     };
-    let may_be_missing = !matches!(operation, Operation::List | Operation::Scopes | Operation::Create);
+    let may_be_missing =
+        !matches!(operation, Operation::List | Operation::Scopes | Operation::Subusers | Operation::Create);
     let says_missing = (status == 404 && is_error)
         || (status == 200 && body == Body::Missing && operation != Operation::Delete);
     if is_done {
@@ -105,6 +107,7 @@ fn text(operation: Operation, body: Body) -> String {
         Operation::Rename | Operation::Update => format!(r#"{{"api_key_id":"{id}","name":"Mail"}}"#),
         Operation::Delete => String::new(),
         Operation::Scopes => r#"{"scopes":["mail.send"]}"#.to_string(),
+        Operation::Subusers => format!(r#"[{{"username":"{id}","id":1,"region":"eu"}}]"#),
     };
     let error = |message: &str| format!(r#"{{"errors":[{{"field":null,"message":"{message}"}}]}}"#);
     match body {
@@ -128,6 +131,7 @@ pub(crate) async fn send(client: &Client, behalf: &Behalf, operation: Operation)
     let done = match operation {
         Operation::List => client.list(behalf).await.map(drop),
         Operation::Scopes => client.scopes(behalf).await.map(drop),
+        Operation::Subusers => client.subusers(behalf, 0).await.map(drop),
         Operation::Create => client.create(behalf, "Mail", &KeyAccess::Full).await.map(drop),
         Operation::Rename => client.rename(behalf, ID, "Mail").await.map(drop),
         Operation::Update => client.update(behalf, ID, "Mail", &scopes(&["mail.send"])).await,

@@ -6,11 +6,13 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 const KEYS: &str = include_str!("../../../gridkey-emulator/openapi/tsg_api_keys_v3.json");
+const SUBUSERS: &str = include_str!("../../../gridkey-emulator/openapi/tsg_subusers_v3.json");
 const SCOPES: &str = include_str!("../../../gridkey-emulator/openapi/tsg_scopes_v3.json");
 
 /// The document's entry for a request, if it has one.
 fn entry<'d>(document: &'d Value, request: &Request) -> Option<&'d Value> {
-    let segments: Vec<_> = request.path.split('/').collect();
+    let (path, _) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let segments: Vec<_> = path.split('/').collect();
     let method = match request.method {
         Method::Get => "get",
         Method::Post => "post",
@@ -53,13 +55,14 @@ fn requests() -> Vec<Request> {
         request::update("ngeVfQFYQlKU0ufo8x5d1A", "Mailer", &scopes),
         request::delete("ngeVfQFYQlKU0ufo8x5d1A"),
         request::scopes(),
+        request::subusers(500),
     ]
 }
 
 #[test]
 fn every_request_is_one_that_sendgrid_documents() {
     let documents: Vec<Value> =
-        [KEYS, SCOPES].into_iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+        [KEYS, SCOPES, SUBUSERS].into_iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     for request in requests() {
         let (document, operation) = documents
             .iter()

@@ -55,9 +55,7 @@ pub(crate) fn set(text: &str, variable: &str, value: &str) -> Result<Zeroizing<S
         }
         None => {
             no_continuation(text, text.len())?;
-            if let Some(open) = before.iter().find(|assignment| is_open(text, assignment)) {
-                let line = line_of(text, open.lines.start);
-                let message = format!("line {line} sets `{}` and has a quote that is not closed", open.name);
+            if let Some(message) = open_quote(text) {
                 return Err(FormatError::new(format!("{message}; what is added would be a part of it")));
             }
             let end = line_end(text);
@@ -111,6 +109,13 @@ fn verify(before: &str, after: &str, variable: &str, value: Option<&str>) -> Res
 fn is_base64(value: &str) -> bool {
     value.starts_with(|c: char| c.is_ascii_alphanumeric())
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+}
+
+/// The first quote that is not closed, in words.
+pub(crate) fn open_quote(text: &str) -> Option<String> {
+    let open = assignments(text).into_iter().find(|assignment| is_open(text, assignment))?;
+    let line = line_of(text, open.lines.start);
+    Some(format!("line {line} sets `{}` and has a quote that is not closed", open.name))
 }
 
 /// Whether a value begins with a quote that nothing ends.

@@ -135,6 +135,11 @@ pub(crate) fn keys_in_dotenv(text: &str) -> Result<Vec<String>, FormatError> {
     dotenv::holding_keys(split_mark(text).1)
 }
 
+/// The first quote of a dotenv file that is not closed, in words.
+pub(crate) fn open_quote_in_dotenv(text: &str) -> Option<String> {
+    dotenv::open_quote(split_mark(text).1)
+}
+
 /// The pointers to values of a JSON file that are SendGrid keys.
 pub(crate) fn keys_in_json(text: &str) -> Result<Vec<String>, FormatError> {
     json::holding_keys(split_mark(text).1)

@@ -304,6 +304,10 @@ pub struct SourceAccount {
     #[arg(long, value_name = "NAME", requires = "from_account", conflicts_with = "account_id")]
     pub subuser: Option<String>,
 
+    /// The account itself and every subuser of it, each with its keys
+    #[arg(long, requires = "from_account", conflicts_with_all = ["subuser", "account_id"])]
+    pub all_subusers: bool,
+
     /// The id of the customer account whose keys are meant
     #[arg(long, value_name = "ID", requires = "from_account")]
     pub account_id: Option<String>,
@@ -312,9 +316,10 @@ pub struct SourceAccount {
     #[arg(long, value_enum, default_value_t, requires = "from_account")]
     pub region: RegionChoice,
 
-    /// Look for the secrets in the files at or below a path, such as dotenv:deploy or json:config/prod.json (repeatable)
-    #[arg(long, value_name = "SINK:PREFIX", requires = "from_account", value_parser = look_in)]
-    pub look_in: Vec<(FileKind, PathBuf)>,
+    /// Look for the secrets in every file at or below a path; `dotenv:PATH`, `json:PATH` or `yaml:PATH` takes each file for one of
+    /// that kind (repeatable)
+    #[arg(long, value_name = "[KIND:]PATH", requires = "from_account", value_parser = look_in)]
+    pub look_in: Vec<(Option<FileKind>, PathBuf)>,
 }
 
 /// The two regions of SendGrid.

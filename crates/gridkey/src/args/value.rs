@@ -4,22 +4,26 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use gridkey_core::{Address, AddressPattern};
+use gridkey_core::{Address, AddressPattern, SinkKind};
 use gridkey_emulator::RateLimit;
 use gridkey_sendgrid::BaseUrl;
 use gridkey_sinks::FileKind;
 
-/// `dotenv:PREFIX`, `json:PREFIX` or `yaml:PREFIX`.
-pub(super) fn look_in(text: &str) -> Result<(FileKind, PathBuf), String> {
-    let wrong = || format!("`{text}` is not `dotenv:PATH`, `json:PATH` or `yaml:PATH`");
-    let (kind, path) = text.split_once(':').ok_or_else(wrong)?;
-    let kind = match kind {
-        "dotenv" => FileKind::Dotenv,
-        "json" => FileKind::Json,
-        "yaml" => FileKind::Yaml,
-        _ => return Err(format!("{}; other sinks cannot be looked through", wrong())),
+/// `PATH`, or `dotenv:PATH`, `json:PATH` or `yaml:PATH` for files whose names do not say what they are.
+pub(super) fn look_in(text: &str) -> Result<(Option<FileKind>, PathBuf), String> {
+    let (kind, path) = match text.split_once(':') {
+        Some(("dotenv", path)) => (Some(FileKind::Dotenv), path),
+        Some(("json", path)) => (Some(FileKind::Json), path),
+        Some(("yaml", path)) => (Some(FileKind::Yaml), path),
+        Some((kind, _)) if SinkKind::ALL.iter().any(|known| known.as_str() == kind) => {
+            return Err(format!("sinks of the kind `{kind}` cannot be looked through; files can"));
+        }
+        Some(_) | None => (None, text),
     };
-    if path.is_empty() { Err(wrong()) } else { Ok((kind, PathBuf::from(path))) }
+    match path.is_empty() {
+        true => Err("it is a PATH, or `dotenv:PATH`, `json:PATH` or `yaml:PATH`".to_string()),
+        false => Ok((kind, PathBuf::from(path))),
+    }
 }
 
 /// An address, or a pattern with `*`.
@@ -72,6 +76,16 @@ pub(super) fn rate_limit(text: &str) -> Result<RateLimit, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_to_look_in_is_a_path_with_or_without_a_kind() {
+        assert_eq!(look_in("deploy"), Ok((None, PathBuf::from("deploy"))));
+        assert_eq!(look_in("json:a/b:c"), Ok((Some(FileKind::Json), PathBuf::from("a/b:c"))));
+        assert_eq!(look_in("odd:name"), Ok((None, PathBuf::from("odd:name"))));
+        for bad in ["", "yaml:", "vault:secret/mail"] {
+            assert!(look_in(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn durations_have_a_unit() {

@@ -9,17 +9,18 @@ use futures::stream;
 use gridkey_core::inventory::Grantable;
 use gridkey_core::manifest::Credential;
 use gridkey_core::manifest_from_account::{
-    AccountEntry, LiveAccount, LiveKey, WrittenManifest, manifest_from_account,
+    AccountEntry, LiveAccount, LiveKey, WrittenManifest, manifest_from_accounts,
 };
-use gridkey_core::{KeyId, OnBehalfOf, Region, SinkSettings};
+use gridkey_core::{KeyId, Name, OnBehalfOf, Region};
 use gridkey_engine::Concurrency;
 use gridkey_engine::ports::{AccountReader, ReadError};
 use gridkey_sendgrid::{BaseUrl, Client, Limits};
-use gridkey_sinks::{Discovery, discover};
 
 use crate::args::{Global, InitArguments, RegionChoice, SourceAccount};
 use crate::command::init;
+use crate::command::look_in::look_in;
 use crate::command::plan::progress;
+use crate::command::subusers;
 use crate::credential;
 use crate::exit::{CommandError, Exit};
 use crate::print;
@@ -37,14 +38,47 @@ pub async fn run(global: &Global, arguments: &InitArguments) -> Result<Exit, Com
         return Err(CommandError::new(format!("{} is there already", manifest.display()))
             .help("nothing was changed; name another folder"));
     }
-    let account = of(&arguments.source);
-    let reader = open(global, &account, &arguments.source).await?;
-    let mut wanted = read(account, reader.as_ref(), global.concurrency()).await?;
-    wanted.found = look(&arguments.source, &arguments.folder, &wanted.keys).await?;
-    let written = manifest_from_account(&wanted);
+    let source = &arguments.source;
+    let clients = Clients::open(global, source).await?;
+    let own = of(source);
+    let mut accounts = vec![read(own.clone(), &clients, global.concurrency()).await.map_err(unreadable)?];
+    let unread = match source.all_subusers {
+        false => Vec::new(),
+        true => add_subusers(&mut accounts, &own, &clients, global.concurrency()).await?,
+    };
+    look_in(&source.look_in, &arguments.folder, &mut accounts).await?;
+    let written = manifest_from_accounts(&accounts);
     init::write(&arguments.folder, &written.text)?;
-    say(&written, &wanted, !arguments.source.look_in.is_empty());
-    Ok(Exit::Done)
+    say(&written, &accounts, !source.look_in.is_empty());
+    for (name, why) in &unread {
+        print::say(&format!("left out: the account `{name}` cannot be read: {}", safe(why)));
+    }
+    Ok(if unread.is_empty() { Exit::Done } else { Exit::Blocked })
+}
+
+/// Reads every subuser; those that cannot be read, and why.
+async fn add_subusers(
+    accounts: &mut Vec<LiveAccount>,
+    own: &AccountEntry,
+    clients: &Clients,
+    concurrency: Concurrency,
+) -> Result<Vec<(Name, String)>, CommandError> {
+    let subusers = subusers::entries(own, subusers::list(clients.of(own.region)).await?);
+    let mut unread = Vec::new();
+    let mut reads = stream::iter(subusers)
+        .map(|entry| async move { (entry.name.clone(), read(entry, clients, concurrency).await) })
+        .buffered(concurrency.accounts.get());
+    while let Some((name, live)) = reads.next().await {
+        match live {
+            Err(error) => unread.push((name, error.message)),
+            Ok(live) if subusers::shows_keys_of(&live, &accounts[0]) => {
+                let why = "SendGrid shows the keys of the parent account for it";
+                unread.push((name, why.to_string()));
+            }
+            Ok(live) => accounts.push(live),
+        }
+    }
+    Ok(unread)
 }
 
 fn of(source: &SourceAccount) -> AccountEntry {
@@ -57,40 +91,53 @@ fn of(source: &SourceAccount) -> AccountEntry {
             RegionChoice::Eu => Region::Eu,
         },
         on_behalf_of: subuser.or_else(|| source.account_id.clone().map(OnBehalfOf::AccountId)),
+        parent: None,
     }
 }
 
-async fn open(
-    global: &Global,
-    account: &AccountEntry,
-    source: &SourceAccount,
-) -> Result<Arc<dyn AccountReader>, CommandError> {
-    let credential = Credential::Env(source.api_key_env.clone());
-    let key = credential::find(&credential, Path::new(".")).await.map_err(|unreadable| {
-        CommandError::new(unreadable.message).help("name another variable with `--api-key-env`")
-    })?;
-    let base = global.sendgrid_url.clone().unwrap_or_else(|| match account.region {
-        Region::Global => BaseUrl::global(),
-        Region::Eu => BaseUrl::eu(),
-    });
-    let client = Client::new(base, key, Limits::default())
-        .map_err(|error| CommandError::new("SendGrid cannot be asked").because(&error))?;
-    let client = client.with_waits(Arc::new(Waits(progress(global))));
-    Ok(Arc::new(RemoteReader::new(client, account.on_behalf_of.as_ref())))
+/// A client for each region: a subuser that is pinned to one answers there alone.
+struct Clients {
+    global: Client,
+    eu: Client,
+}
+
+impl Clients {
+    async fn open(global: &Global, source: &SourceAccount) -> Result<Self, CommandError> {
+        let credential = Credential::Env(source.api_key_env.clone());
+        let open = async |base: BaseUrl| {
+            let key = credential::find(&credential, Path::new(".")).await.map_err(|unreadable| {
+                CommandError::new(unreadable.message).help("name another variable with `--api-key-env`")
+            })?;
+            let base = global.sendgrid_url.clone().unwrap_or(base);
+            let client = Client::new(base, key, Limits::default())
+                .map_err(|error| CommandError::new("SendGrid cannot be asked").because(&error))?;
+            Ok::<_, CommandError>(client.with_waits(Arc::new(Waits(progress(global)))))
+        };
+        Ok(Self { global: open(BaseUrl::global()).await?, eu: open(BaseUrl::eu()).await? })
+    }
+
+    fn of(&self, region: Region) -> &Client {
+        match region {
+            Region::Global => &self.global,
+            Region::Eu => &self.eu,
+        }
+    }
+}
+
+fn unreadable(error: ReadError) -> CommandError {
+    CommandError::new("the account cannot be read")
+        .because(&error)
+        .help("the managing key needs at least the scope `api_keys.read`; nothing was written")
 }
 
 /// One list, one look at each key, and what the managing key can grant.
 async fn read(
     account: AccountEntry,
-    reader: &dyn AccountReader,
+    clients: &Clients,
     concurrency: Concurrency,
-) -> Result<LiveAccount, CommandError> {
-    let failed = |error: ReadError| {
-        CommandError::new("the account cannot be read")
-            .because(&error)
-            .help("the managing key needs at least the scope `api_keys.read`; nothing was written")
-    };
-    let listing = reader.list().await.map_err(failed)?;
+) -> Result<LiveAccount, ReadError> {
+    let reader = &RemoteReader::new(clients.of(account.region).clone(), account.on_behalf_of.as_ref());
+    let listing = reader.list().await?;
     let looks: Vec<(KeyId, String, Result<_, ReadError>)> = stream::iter(listing.keys)
         .map(|(id, name)| async move {
             let held = reader.held(&id).await;
@@ -102,7 +149,7 @@ async fn read(
     let mut keys = Vec::new();
     for (id, name, held) in looks {
         // One that was revoked in this moment is gone.
-        if let Some(held) = held.map_err(failed)? {
+        if let Some(held) = held? {
             keys.push(LiveKey { id, name, scopes: held.scopes });
         }
     }
@@ -114,37 +161,7 @@ async fn read(
     Ok(LiveAccount { account, keys, managing_key, grantable, found: BTreeMap::new() })
 }
 
-/// Where the secrets of these keys are.
-async fn look(
-    source: &SourceAccount,
-    folder: &Path,
-    keys: &[LiveKey],
-) -> Result<BTreeMap<KeyId, Vec<SinkSettings>>, CommandError> {
-    let mut found: BTreeMap<KeyId, Vec<SinkSettings>> = BTreeMap::new();
-    for (kind, prefix) in &source.look_in {
-        let Discovery { found: places, skipped } =
-            discover(*kind, prefix, folder).await.map_err(|error| {
-                CommandError::new(format!("{} cannot be looked through", prefix.display())).because(&error)
-            })?;
-        for (path, why) in skipped {
-            print::say(&format!("note: {} was not looked at: {}", path.display(), safe(why)));
-        }
-        for (at, id) in places {
-            if keys.iter().any(|key| key.id == id) {
-                let known = found.entry(id).or_default();
-                if !known.contains(&at) {
-                    known.push(at);
-                }
-            } else {
-                let place = safe(at.place());
-                print::say(&format!("note: {place} holds the key {id}, which is not live in this account"));
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn say(written: &WrittenManifest, wanted: &LiveAccount, looked: bool) {
+fn say(written: &WrittenManifest, accounts: &[LiveAccount], looked: bool) {
     for left in &written.left_out {
         print::say(&format!("left out: {} \"{}\": {}", left.id, safe(&left.name), left.why));
     }
@@ -154,9 +171,14 @@ fn say(written: &WrittenManifest, wanted: &LiveAccount, looked: bool) {
             safe(at.place())
         ));
     }
-    print::say(&format!("{} in the manifest", count(written.keys, "key")));
+    let of = match accounts.len() {
+        1 => String::new(),
+        accounts => format!(" of {}", count(accounts, "account")),
+    };
+    print::say(&format!("{}{of} in the manifest", count(written.keys, "key")));
     if looked {
-        print::say(&format!("the secrets of {} were found", count(wanted.found.len(), "key")));
+        let found = accounts.iter().map(|account| account.found.len()).sum();
+        print::say(&format!("the secrets of {} were found", count(found, "key")));
     }
     print::say("look through it, and then: `gridkey plan`, which should propose nothing but adoption");
 }

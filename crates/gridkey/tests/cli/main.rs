@@ -12,7 +12,9 @@ mod clock;
 mod docs;
 #[cfg(unix)]
 mod files;
+mod from_account;
 mod habits;
+
 mod input;
 mod interruption;
 mod lives;

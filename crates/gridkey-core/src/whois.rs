@@ -144,6 +144,16 @@ impl Answer {
     }
 }
 
+/// What state says of an address: its keys and creations, the current one first, and their accounts.
+pub fn keys_at(input: &AuditInput<'_>, address: &Address) -> (Vec<AuditedKey>, BTreeMap<Name, AskedAccount>) {
+    let mut keys = audit(input).keys;
+    keys.retain(|key| key.address.as_ref() == Some(address));
+    keys.sort_by_key(|key| (key.status, std::cmp::Reverse(key.generation)));
+    let names: BTreeSet<&Name> = keys.iter().map(|key| &key.account).collect();
+    let accounts = names.into_iter().map(|name| (name.clone(), asked(input, name))).collect();
+    (keys, accounts)
+}
+
 /// Says whose keys these are.
 pub fn whois(input: &AuditInput<'_>, subjects: &[Subject]) -> Whois {
     let audited = audit(input);

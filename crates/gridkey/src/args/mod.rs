@@ -29,7 +29,7 @@ use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
 use self::value::{base_url, comment_id, duration, key_pattern, look_in, rate_limit};
 use crate::choice::KeyChoice;
-pub use self::whois::{WhoisArguments, WhoisFormat};
+pub use self::whois::{TextOrJson, WhoisArguments};
 use crate::environments::EnvironmentChoice;
 
 /// Keeps the API keys of Twilio SendGrid accounts as a manifest says they should be.
@@ -635,7 +635,12 @@ pub enum StateCommand {
     /// List the addresses that gridkey owns
     List,
     /// Show what state says of an address
-    Show { address: Address },
+    Show {
+        address: Address,
+        /// `json` is the document as it is stored
+        #[arg(long, value_enum, default_value_t)]
+        format: TextOrJson,
+    },
     /// Give a key another address, in state alone
     #[command(alias = "mv")]
     Move {

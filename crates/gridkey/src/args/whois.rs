@@ -16,7 +16,7 @@ pub struct WhoisArguments {
     pub scan: Vec<PathBuf>,
 
     #[arg(long, value_enum, default_value_t)]
-    pub format: WhoisFormat,
+    pub format: TextOrJson,
 
     /// Exit with 3 where a key that was found is live
     #[arg(long)]
@@ -37,7 +37,7 @@ Exit codes of this command: 0 found, 1 not found anywhere (one of several is eno
 may have it could not be read; with --scan 0 whatever is found, and 3 with --fail-on-live for a live key or one that may be";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum WhoisFormat {
+pub enum TextOrJson {
     #[default]
     Text,
     Json,

@@ -49,7 +49,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Destroy(arguments) => apply::destroy(&global, &arguments.run).await,
         Command::Environments(EnvironmentsCommand::List) => list::environments(&global).await,
         Command::State(StateCommand::List) => state::list(&global).await,
-        Command::State(StateCommand::Show { address }) => state::show(&global, &address).await,
+        Command::State(StateCommand::Show { address, format }) => {
+            state::show(&global, &address, format).await
+        }
         Command::State(StateCommand::Move { from, to, confirm }) => {
             state_edit::move_key(&global, &from, &to, &confirm).await
         }

@@ -1,11 +1,20 @@
 //! `state`: what gridkey owns, and its locks.
 
-use gridkey_core::{Address, Name};
+use std::collections::BTreeMap;
 
-use crate::args::Global;
+use gridkey_core::audit::AuditInput;
+use gridkey_core::inventory::Inventory;
+use gridkey_core::state::AccountState;
+use gridkey_core::whois::keys_at;
+use gridkey_core::{Address, Name};
+use jiff::Timestamp;
+
+use crate::args::{Global, TextOrJson};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::project::Project;
+use crate::view;
+use crate::view::Tone;
 use crate::view::table::{Cell, Table};
 use crate::view::words;
 
@@ -16,7 +25,14 @@ pub async fn list(global: &Global) -> Result<Exit, CommandError> {
         for (address, key) in &state.keys {
             let row =
                 [address.to_string(), account.to_string(), key.id.to_string(), words::access(&key.access)];
-            table.row(row.map(Cell::new).into(), Vec::new());
+            let older = key.retiring.iter().map(|older| {
+                let until = match older.held {
+                    true => "kept until `gridkey retire` says otherwise".to_string(),
+                    false => format!("to be revoked after {}", words::time(older.after)),
+                };
+                Cell::toned(Tone::Faint, format!("older key {}, {until}", older.id))
+            });
+            table.row(row.map(Cell::new).into(), older.collect());
         }
         for (marker, pending) in &state.pending {
             let row = [
@@ -36,21 +52,48 @@ pub async fn list(global: &Global) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-pub async fn show(global: &Global, address: &Address) -> Result<Exit, CommandError> {
+pub async fn show(global: &Global, address: &Address, format: TextOrJson) -> Result<Exit, CommandError> {
     let project = Project::open(global).await?;
-    for (_, state) in project.states().await? {
+    let states = project.states().await?;
+    let shown = match format {
+        TextOrJson::Json => document(&states, address),
+        TextOrJson::Text => text(&project, &states, address),
+    };
+    let Some(shown) = shown else {
+        return Err(CommandError::new(format!("state owns no key at `{address}`"))
+            .help("`gridkey state list` shows what it owns"));
+    };
+    print::out(&shown);
+    Ok(Exit::Done)
+}
+
+/// What is stored of an address.
+fn document(states: &BTreeMap<Name, AccountState>, address: &Address) -> Option<String> {
+    states.values().find_map(|state| {
         if let Some(key) = state.keys.get(address) {
-            print::out(&format!("{:#}\n", serde_json::json!(key)));
-            return Ok(Exit::Done);
+            return Some(format!("{:#}\n", serde_json::json!(key)));
         }
-        if let Some((marker, pending)) = state.pending.iter().find(|(_, pending)| pending.address == *address)
-        {
-            print::out(&format!("{:#}\n", serde_json::json!({ "pending": { (marker.as_str()): pending } })));
-            return Ok(Exit::Done);
-        }
-    }
-    Err(CommandError::new(format!("state owns no key at `{address}`"))
-        .help("`gridkey state list` shows what it owns"))
+        let (marker, pending) = state.pending.iter().find(|(_, pending)| pending.address == *address)?;
+        Some(format!("{:#}\n", serde_json::json!({ "pending": { (marker.as_str()): pending } })))
+    })
+}
+
+/// The same in words. No account and no sink is asked.
+fn text(project: &Project, states: &BTreeMap<Name, AccountState>, address: &Address) -> Option<String> {
+    let input = AuditInput {
+        manifest: project.manifest(),
+        states,
+        inventory: &Inventory::default(),
+        policy: project.policy.as_ref(),
+        sinks: false,
+    };
+    let (keys, accounts) = keys_at(&input, address);
+    let owned = states.values().filter_map(|state| state.keys.get(address));
+    let owned = owned.map(|key| (key.id.clone(), key)).collect();
+    let begun: Vec<_> = states.values().flat_map(|state| state.pending.values()).collect();
+    let begun: Vec<_> = begun.into_iter().filter(|begun| begun.address == *address).collect();
+    let text = view::state::address(&keys, &accounts, &owned, &begun, print::style(), Timestamp::now());
+    (!keys.is_empty()).then_some(text)
 }
 
 pub async fn unlock(global: &Global, account: &Name) -> Result<Exit, CommandError> {

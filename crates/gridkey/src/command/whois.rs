@@ -12,7 +12,7 @@ use gridkey_sinks::{Scan, mentions};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::args::{Global, WhoisArguments, WhoisFormat};
+use crate::args::{Global, TextOrJson, WhoisArguments};
 use crate::command::plan::progress;
 use crate::exit::{CommandError, Exit};
 use crate::print;
@@ -206,10 +206,10 @@ async fn find(
     Ok(whois(&input, &subjects))
 }
 
-fn show(found: &Whois, format: WhoisFormat, text: fn(&Whois, view::Style, Timestamp) -> String) {
+fn show(found: &Whois, format: TextOrJson, text: fn(&Whois, view::Style, Timestamp) -> String) {
     match format {
-        WhoisFormat::Text => print::out(&text(found, print::style(), Timestamp::now())),
-        WhoisFormat::Json => {
+        TextOrJson::Text => print::out(&text(found, print::style(), Timestamp::now())),
+        TextOrJson::Json => {
             let text = serde_json::to_string_pretty(found).expect("it is plain data with text keys");
             print::out(&format!("{text}\n"));
         }

@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod plan;
 pub mod progress;
 pub mod sarif;
+pub mod state;
 pub mod style;
 pub mod table;
 pub mod upcoming;

@@ -72,7 +72,13 @@ fn nowhere(found: &Whois, answer: &Answer) -> String {
 fn block(found: &Whois, answer: &Answer, style: Style, now: Timestamp) -> String {
     let mut text = style.paint(Tone::Strong, format!("key {}", answer.id)) + "\n";
     let lines = match &answer.key {
-        Some(key) => about(found, answer, key, now),
+        Some(key) => {
+            let mut lines = vec![("status", standing(answer, key))];
+            lines.extend(about(key, found.accounts.get(&key.account), now));
+            lines.extend(sinks(key));
+            lines.extend(concerns(key));
+            lines
+        }
         None => vec![("status", Cell::new(nowhere(found, answer)))],
     };
     let held = answer.held_by.iter().map(|location| safe(location.to_string()));
@@ -94,9 +100,8 @@ fn block(found: &Whois, answer: &Answer, style: Style, now: Timestamp) -> String
 }
 
 /// What is known of a key, as pairs of a word and what it says.
-pub fn about(found: &Whois, answer: &Answer, key: &AuditedKey, now: Timestamp) -> Vec<(&'static str, Cell)> {
-    let account = found.accounts.get(&key.account);
-    let mut lines = vec![("status", standing(answer, key))];
+pub fn about(key: &AuditedKey, account: Option<&AskedAccount>, now: Timestamp) -> Vec<(&'static str, Cell)> {
+    let mut lines = Vec::new();
     let mut line = |what: &'static str, text: Option<String>| {
         lines.extend(text.map(|text| (what, Cell::new(text))));
     };
@@ -109,7 +114,11 @@ pub fn about(found: &Whois, answer: &Answer, key: &AuditedKey, now: Timestamp) -
     line("first seen", key.first_seen.map(|seen| format!("{}{}", since(seen, now), by(key))));
     line("generation", key.generation.map(|generation| generation.to_string()));
     line("due", key.due.map(|due| format!("for rotation {}", time(due))));
-    for sink in &key.sinks {
+    lines
+}
+
+fn sinks(key: &AuditedKey) -> impl Iterator<Item = (&'static str, Cell)> {
+    key.sinks.iter().map(|sink| {
         let standing = match sink.standing {
             Standing::InStep => "holds it",
             Standing::Empty
@@ -118,13 +127,14 @@ pub fn about(found: &Whois, answer: &Answer, key: &AuditedKey, now: Timestamp) -
             | Standing::WriteOnly
             | Standing::NotLookedAt => sink.standing.as_words(),
         };
-        line("sink", Some(format!("{}: {standing}", safe(sink.location.to_string()))));
-    }
-    if !key.concerns.is_empty() {
-        let words: Vec<&str> = key.concerns.iter().map(|concern| concern.as_words()).collect();
-        line("look at", Some(words.join("; ")));
-    }
-    lines
+        ("sink", Cell::new(format!("{}: {standing}", safe(sink.location.to_string()))))
+    })
+}
+
+/// What may be worrying about it.
+pub fn concerns(key: &AuditedKey) -> Option<(&'static str, Cell)> {
+    let words: Vec<&str> = key.concerns.iter().map(|concern| concern.as_words()).collect();
+    (!words.is_empty()).then(|| ("look at", Cell::new(words.join("; "))))
 }
 
 fn standing(answer: &Answer, key: &AuditedKey) -> Cell {

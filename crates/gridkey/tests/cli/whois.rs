@@ -145,8 +145,7 @@ async fn a_creation_that_broke_off_or_was_given_up_is_told_by_its_marker() {
     let place = place().await;
     let lost = place.by_hand("acme", "lost [gridkey:k3x9abcdefghi]", Some(&["mail.send"]));
     let begun = place.by_hand("acme", "begun [gridkey:m3x9abcdefghi]", Some(&["mail.send"]));
-    let path = ".gridkey/state/default/acme.json";
-    let path = if place.path(path).exists() { path } else { ".gridkey/state/mailing/acme.json" };
+    let path = ".gridkey/state/mailing/acme.json";
     let mut state: Value = serde_json::from_str(&place.read(path)).unwrap();
     state["abandoned"] = json!({ "k3x9abcdefghi": { "address": "lost", "at": "2026-01-01T00:00:00Z" } });
     state["pending"] = json!({ "m3x9abcdefghi": {
@@ -264,4 +263,36 @@ async fn a_scan_finds_keys_in_files_the_live_ones_first_and_says_what_it_passed_
     place.server.model().clear_log();
     place.run(&["whois", "--scan", "src/none.txt"]).ends(0).says("looked at 1 file: no key");
     assert!(place.server.model().log().is_empty(), "without a key nothing is asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_shows_an_address_in_the_words_of_whois_and_as_it_is_stored() {
+    let place = place().await;
+    place.run(&["rotate", "mailer", "--yes"]).ends(0);
+    place.server.model().clear_log();
+    let shown = place.run(&["state", "show", "mailer"]);
+    shown
+        .ends(0)
+        .says("status       the current key of its address")
+        .says("account      acme")
+        .says("access       restricted: mail.send")
+        .says("owner        growth")
+        .says("generation   2")
+        .says("rotated      every 30 d, overlap 1 d")
+        .says("local (.env#SENDGRID_MAILER): delivered 2")
+        .says("an older key, to be revoked after");
+    assert!(
+        !shown.out.contains("whether it is live"),
+        "nothing was asked, so nothing is said of it: {}",
+        shown.out
+    );
+    let full = place.run(&["state", "show", "breakglass"]);
+    full.ends(0).says("access       full access").says("Full Access");
+    place.run(&["state", "list"]).ends(0).says("older key").says("to be revoked after");
+    assert!(place.server.model().log().is_empty(), "state alone is read");
+    let stored: Value =
+        serde_json::from_str(&place.run(&["state", "show", "mailer", "--format", "json"]).out).unwrap();
+    let state: Value = serde_json::from_str(&place.read(".gridkey/state/mailing/acme.json")).unwrap();
+    assert_eq!(stored, state["keys"]["mailer"]);
+    place.run(&["state", "show", "nothing"]).ends(1).says("state owns no key at `nothing`");
 }

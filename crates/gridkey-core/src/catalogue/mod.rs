@@ -177,10 +177,76 @@ impl Catalogue {
         crate::text::suggest::closest(prefix, prefixes)
     }
 
+    /// The scopes that SendGrid's own page for API keys shows under a name, such as `Mail Send`, `Stats / Global Stats` or `Template Engine:
+    /// Read Access`, and the name in full, which is
+    /// empty where the page does not show it; or one scope that is spelled in another way, such as `mail//send`.
+    pub fn under_name(&self, text: &str) -> Option<(String, BTreeSet<Scope>)> {
+        let (asked, reads_only) = level_of(&words_of(text));
+        let is_asked = |name: &str| words_of(name) == asked;
+        let last = |category: &str| category.rsplit('/').next().is_some_and(&is_asked);
+        let first = |category: &str| category.split('/').next().is_some_and(&is_asked);
+        // The name in full comes before a part of it: there is `Mail Send / Mail Send`.
+        let fits: [&dyn Fn(&str) -> bool; 3] = [&|category| is_asked(category), &last, &first];
+        let by_category = fits.iter().find_map(|fits| {
+            let entries: Vec<&Entry> =
+                self.entries().filter(|entry| entry.category.as_deref().is_some_and(fits)).collect();
+            let names: BTreeSet<&str> =
+                entries.iter().filter_map(|entry| entry.category.as_deref()).collect();
+            let scopes: BTreeSet<Scope> = entries
+                .iter()
+                .filter(|entry| !reads_only || entry.level == Level::Read)
+                .map(|entry| entry.scope.clone())
+                .collect();
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
+            (!scopes.is_empty()).then_some((names, scopes))
+        });
+        by_category.or_else(|| {
+            let entry = self.entries().find(|entry| is_asked(entry.scope.as_str()))?;
+            Some((entry.category.clone().unwrap_or_default(), [entry.scope.clone()].into()))
+        })
+    }
+
+    /// The scope, or the name on SendGrid's page, that an unknown text most probably meant.
+    pub fn suggest_name(&self, text: &str) -> Option<String> {
+        let categories: BTreeSet<&str> =
+            self.entries().filter_map(|entry| entry.category.as_deref()).collect();
+        let parts =
+            categories.iter().flat_map(|category| category.split('/').map(str::trim).chain([*category]));
+        // Where a scope and a name have the same words, a text of such words is rather the name.
+        let names = self.entries().map(|entry| entry.scope.as_str()).chain(parts);
+        let by_words: BTreeMap<String, &str> = names.map(|name| (words_of(name), name)).collect();
+        let meant = crate::text::suggest::closest(&level_of(&words_of(text)).0, by_words.keys())?;
+        by_words.get(&meant).map(ToString::to_string)
+    }
+
+    /// The pattern that stands for just these scopes, if one does.
+    pub fn pattern_of(&self, scopes: &BTreeSet<Scope>) -> Option<String> {
+        let first = scopes.first()?.as_str();
+        let prefixes = first.match_indices('.').map(|(at, _)| &first[..at]);
+        let patterns = prefixes.flat_map(|prefix| [format!("{prefix}.*"), format!("{prefix}:read")]);
+        patterns.into_iter().find(|pattern| self.expand(pattern).is_ok_and(|expanded| expanded == *scopes))
+    }
+
     /// The scope that an unknown text most probably meant.
     pub fn suggest(&self, text: &str) -> Option<Scope> {
         let known = self.entries().filter(|entry| entry.kind != ScopeKind::Automatic);
         crate::text::suggest::closest(text, known.map(|entry| entry.scope.as_str())).map(Scope::new)
+    }
+}
+
+/// The words of a name, whatever stands between them: `Mail Send`, `mail.send` and `mail//send` have the same.
+fn words_of(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
+/// A name without the level that SendGrid's page offers beside it, and whether that is the one that only reads.
+fn level_of(words: &str) -> (String, bool) {
+    let read = words.strip_suffix(" read access").or_else(|| words.strip_suffix(" read only"));
+    match (read, words.strip_suffix(" full access")) {
+        (Some(name), _) => (name.to_string(), true),
+        (None, Some(name)) => (name.to_string(), false),
+        (None, None) => (words.to_string(), false),
     }
 }
 
@@ -229,6 +295,46 @@ mod tests {
         assert!(matches!(refused("mail.*.read"), ExpandError::Form(_)));
         assert!(matches!(refused("*"), ExpandError::Form(_)));
         assert!(matches!(refused("mail:write"), ExpandError::Level { .. }));
+    }
+
+    #[test]
+    fn names_of_sendgrids_page_stand_for_scopes_however_they_are_spelled() {
+        let catalogue = Catalogue::builtin();
+        let under = |text: &str| {
+            let (name, scopes) = catalogue.under_name(text).unwrap_or_else(|| panic!("{text}"));
+            let scopes: Vec<String> = scopes.iter().map(Scope::to_string).collect();
+            (name, scopes.join(" "))
+        };
+        let send = ("Mail Send / Mail Send".to_string(), "mail.send".to_string());
+        for text in [
+            "Mail Send",
+            "mail send",
+            "Mail Send / Mail Send",
+            "mail//send",
+            "MAIL_SEND",
+            "Mail Send: Full Access",
+        ] {
+            assert_eq!(under(text), send, "{text}");
+        }
+        assert_eq!(under("Scheduled Sends").1.split(' ').count(), 8);
+        assert_eq!(
+            under("Template Engine: Read Access").1,
+            "templates.read templates.versions.activate.read templates.versions.read"
+        );
+        let (stats, scopes) = under("stats");
+        assert!(stats.contains("Stats / Global Stats, ") && scopes.contains("geo.stats.read"), "{stats}");
+        assert_eq!(under("teammates//read").1, "teammates.read");
+        assert_eq!(catalogue.under_name("entirely different"), None);
+        assert_eq!(catalogue.suggest_name("Mial Send").as_deref(), Some("Mail Send"));
+        assert_eq!(
+            catalogue.suggest_name("Scheduled Sendz (Read Access)").as_deref(),
+            Some("Scheduled Sends")
+        );
+        assert_eq!(catalogue.suggest_name("stats//raed").as_deref(), Some("stats.read"));
+        let pattern = |text: &str| catalogue.pattern_of(&catalogue.under_name(text).expect(text).1);
+        assert_eq!(pattern("Alerts").as_deref(), Some("alerts.*"));
+        assert_eq!(pattern("Template Engine: Read Access").as_deref(), Some("templates:read"));
+        assert_eq!(pattern("Stats"), None);
     }
 
     #[test]

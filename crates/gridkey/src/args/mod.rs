@@ -680,8 +680,11 @@ pub enum ScopesCommand {
         /// Such as `mail.*`, `templates:read` or `all:read`
         pattern: Option<String>,
     },
-    /// Say what is known of a scope, or what a pattern covers
-    Explain { scope: String },
+    /// Say what is known of a scope, or what a pattern covers, or a name on SendGrid's page for API keys
+    Explain {
+        /// Such as `mail.send`, `templates:read`, "Mail Send" or "Template Engine: Read Access"
+        scope: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -20,18 +20,36 @@ pub fn run(command: &ScopesCommand) -> Result<Exit, CommandError> {
         ScopesCommand::List { pattern: Some(pattern) } => {
             print::out(&table(catalogue, &covered(catalogue, pattern)?))
         }
-        ScopesCommand::Explain { scope } => {
-            let scopes = covered(catalogue, scope)?;
-            print::out(&table(catalogue, &scopes));
-            let first = scopes.iter().next();
-            if let (1, Some(only)) = (scopes.len(), first) {
-                print::out(explain(only));
-            } else {
-                print::out(&format!("`{scope}` covers {} scopes.\n", scopes.len()));
-            }
-        }
+        ScopesCommand::Explain { scope } => explain(catalogue, scope)?,
     }
     Ok(Exit::Done)
+}
+
+fn explain(catalogue: &Catalogue, text: &str) -> Result<(), CommandError> {
+    let (name, scopes) = match covered(catalogue, text) {
+        Ok(scopes) => {
+            print::out(&table(catalogue, &scopes));
+            match (scopes.len(), scopes.first()) {
+                (1, Some(only)) => print::out(kind_of(only)),
+                (count, _) => print::out(&format!("`{text}` covers {count} scopes.\n")),
+            }
+            return Ok(());
+        }
+        Err(unknown) => catalogue.under_name(text).ok_or(unknown)?,
+    };
+    print::out(&table(catalogue, &scopes));
+    let list: Vec<String> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
+    let pattern = catalogue.pattern_of(&scopes).map(|pattern| format!("\"{pattern}\""));
+    let words = pattern.unwrap_or_else(|| list.join(", "));
+    if !name.is_empty() {
+        let what = if scopes.len() == 1 { "it" } else { "them" };
+        print::out(&format!("SendGrid's page for API keys shows {what} as {name}.\n"));
+    }
+    print::out(&format!("In a manifest: scopes: [{words}]\n"));
+    if let (1, Some(only)) = (scopes.len(), scopes.first()) {
+        print::out(kind_of(only));
+    }
+    Ok(())
 }
 
 /// What a text stands for: one scope, or those that a pattern covers.
@@ -42,7 +60,8 @@ fn covered(catalogue: &Catalogue, text: &str) -> Result<BTreeSet<Scope>, Command
     }
     let unknown = || {
         let error = CommandError::new(format!("unknown scope `{text}`"));
-        match catalogue.suggest(text) {
+        let meant = catalogue.suggest(text).map(|scope| scope.to_string());
+        match meant.or_else(|| catalogue.suggest_name(text)) {
             Some(meant) => error.help(format!("did you mean `{meant}`?")),
             None => error.help("`gridkey scopes list` shows all that are known"),
         }
@@ -86,7 +105,7 @@ fn level_in_words(level: Level) -> &'static str {
     }
 }
 
-fn explain(scope: &Scope) -> &'static str {
+fn kind_of(scope: &Scope) -> &'static str {
     if scope.is_automatic() {
         "SendGrid puts it on keys by itself: gridkey never asks for it and never compares it.\n"
     } else if scope.is_billing() {

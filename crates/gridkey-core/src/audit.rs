@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Scope};
+use crate::access::{Access, AccessKind, Scope};
 use crate::address::Address;
 use crate::inventory::may_be_full;
 use crate::inventory::{AccountInventory, Inventory, KeyDetail, ReadAccount, SinkContent, SinkObservation};
@@ -364,11 +364,23 @@ impl AuditedKey {
             || self.scopes.iter().any(|scope| matches_pattern(pattern, scope.as_str()))
     }
 
+    /// Since when it is known to be there, and whether it may be older.
+    pub fn since(&self) -> Option<(Timestamp, bool)> {
+        self.made.map(|made| (made, false)).or(self.first_seen.map(|seen| (seen, true)))
+    }
+
     fn settled(mut self) -> Self {
         self.concerns.sort();
         self.concerns.dedup();
         self.risk = self.concerns.iter().map(|concern| concern.level()).min().unwrap_or(Level::None);
         self
+    }
+}
+
+impl Audit {
+    /// The latest that an account was looked at; `None` where none could be read.
+    pub fn observed_at(&self) -> Option<Timestamp> {
+        self.accounts.values().filter_map(|account| account.observed_at).max()
     }
 }
 
@@ -578,11 +590,16 @@ impl Look<'_> {
         key.revoke_after = Some(retiring.after).filter(|_| !retiring.held);
         if let Some(KeyDetail::Scopes(scopes)) = self.read.and_then(|read| read.details.get(&retiring.id)) {
             key.scopes = own(scopes);
+            let is_full = self.read.is_some_and(|read| may_be_full(&key.scopes, &read.grantable));
+            key.access = Some(looks_like(&key.scopes, is_full).to_string());
             // It is live until it is revoked, and as good as any other key until then.
+            if is_full {
+                key.concerns.push(Concern::FullAccess);
+            }
             if retiring.reported.as_ref().is_some_and(|reported| own(reported) != key.scopes) {
                 key.concerns.push(Concern::ScopesDrifted);
             }
-            if retiring.reported.is_some() && key.scopes.iter().any(Scope::manages_keys) {
+            if !is_full && retiring.reported.is_some() && key.scopes.iter().any(Scope::manages_keys) {
                 key.concerns.push(Concern::ManagesKeys);
             }
         }
@@ -605,13 +622,7 @@ impl Look<'_> {
             Some(KeyDetail::Scopes(scopes)) => {
                 key.scopes = own(scopes);
                 let full = may_be_full(&key.scopes, &read.grantable);
-                let billing = !key.scopes.is_empty() && key.scopes.iter().all(Scope::is_billing);
-                let access = match (full, billing) {
-                    (true, _) => "full",
-                    (false, true) => "billing",
-                    (false, false) => "restricted",
-                };
-                key.access = Some(access.to_string());
+                key.access = Some(looks_like(&key.scopes, full).to_string());
                 if full && !managing {
                     key.concerns.push(Concern::FullAccess);
                 } else if key.scopes.iter().any(Scope::manages_keys) && !managing {
@@ -652,6 +663,15 @@ impl Look<'_> {
             }
         };
         AuditedSink { location: location.clone(), standing }
+    }
+}
+
+/// The access of a key that state does not tell it of, by its scopes.
+fn looks_like(scopes: &BTreeSet<Scope>, is_full: bool) -> AccessKind {
+    match is_full {
+        true => AccessKind::Full,
+        false if !scopes.is_empty() && scopes.iter().all(Scope::is_billing) => AccessKind::Billing,
+        false => AccessKind::Restricted,
     }
 }
 

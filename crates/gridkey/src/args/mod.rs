@@ -494,6 +494,10 @@ pub struct AuditArguments {
     #[arg(long, value_name = "SCOPE")]
     pub scope: Vec<String>,
 
+    /// Only keys that are older than this, such as 90d, and those whose age is not known
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub older_than: Option<Duration>,
+
     /// Only keys with this concern, or of this risk and worse (repeatable)
     #[arg(long, value_name = "CONCERN|RISK", value_delimiter = ',')]
     pub concern: Vec<FailOn>,

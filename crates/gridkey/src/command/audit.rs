@@ -1,7 +1,10 @@
 //! `audit`: every key of every account. Nothing is changed, and no writer is made.
 
+use std::time::Duration;
+
 use gridkey_core::audit::{Audit, AuditInput, AuditedKey, audit};
 use gridkey_engine::{Depth, Refresh, refresh};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{AuditArguments, AuditFormat, FailOn, Global};
 use crate::command::plan::progress;
@@ -57,18 +60,27 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
 }
 
 fn narrow(audit: &mut Audit, arguments: &AuditArguments) {
-    let AuditArguments { account, owner, scope, concern, format: _, json: _, fail_on: _, no_sinks: _ } =
+    let AuditArguments { account, owner, scope, older_than, concern, format: _, json: _, fail_on: _, no_sinks: _ } =
         arguments;
+    // By SendGrid's clock; where no account could be read, by this machine's.
+    let now = audit.observed_at().unwrap_or_else(Timestamp::now);
     let owned_by = |key: &AuditedKey| key.owner.as_ref().is_some_and(|known| owner.contains(known));
     audit.keys.retain(|key| {
         (account.is_empty() || account.contains(&key.account))
             && (owner.is_empty() || owned_by(key))
             && (scope.is_empty() || scope.iter().any(|pattern| key.holds(pattern)))
+            && older_than.is_none_or(|age| may_be_older(key, age, now))
             && (concern.is_empty() || concern.iter().any(|on| on.is_met(key)))
     });
     if !account.is_empty() {
         audit.accounts.retain(|name, _| account.contains(name));
     }
+}
+
+/// Whether a key is older, or may be: SendGrid does not tell when a key was made.
+fn may_be_older(key: &AuditedKey, age: Duration, now: Timestamp) -> bool {
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    key.since().is_none_or(|(since, may_be_older)| may_be_older || now.duration_since(since) > age)
 }
 
 fn show(audit: &Audit, format: AuditFormat) {

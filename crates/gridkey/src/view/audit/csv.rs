@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::super::words::time;
 
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 17] = [
     "risk",
     "status",
     "account",
@@ -23,7 +23,6 @@ const COLUMNS: [&str; 18] = [
     "secret",
     "sinks",
     "concerns",
-    "made_by",
 ];
 
 /// The header and the keys. Lists are separated by spaces, times are RFC 3339 in UTC.
@@ -52,7 +51,8 @@ fn cells(key: &AuditedKey) -> [String; COLUMNS.len()] {
         due,
         revoke_after,
         secret,
-        made_by,
+        // The columns stay as they are; JSON has it.
+        made_by: _,
         sinks,
         concerns,
     } = key;
@@ -64,7 +64,11 @@ fn cells(key: &AuditedKey) -> [String; COLUMNS.len()] {
         gridkey_core::state::SecretStatus::Delivered => "delivered",
         gridkey_core::state::SecretStatus::Unknown => "unknown",
     });
-    let scopes: Vec<&str> = scopes.iter().map(gridkey_core::Scope::as_str).collect();
+    // Some 250 scopes in a row say less.
+    let scopes: Vec<&str> = match access.as_deref() {
+        Some("full") => vec!["full"],
+        Some(_) | None => scopes.iter().map(gridkey_core::Scope::as_str).collect(),
+    };
     let sinks: Vec<String> =
         sinks.iter().map(|sink| format!("{} {}", sink.location, sink.standing.as_words())).collect();
     let concerns: Vec<&str> = concerns.iter().map(|concern| concern.as_str()).collect();
@@ -86,7 +90,6 @@ fn cells(key: &AuditedKey) -> [String; COLUMNS.len()] {
         text(&secret),
         sinks.join("; "),
         concerns.join(" "),
-        text(made_by),
     ]
 }
 

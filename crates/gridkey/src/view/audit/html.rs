@@ -5,14 +5,15 @@ use maud::{Markup, html};
 
 use super::super::html::page::{page, theme_switch};
 use super::super::words::{safe, time};
-use super::{age, may, summary, title};
+use super::{accounts, age, heading, may, summary, title};
 
 /// The page. Everything that others named is escaped by the template.
 pub fn html(audit: &Audit) -> String {
-    let heading = format!("Audit of {}", audit.project);
+    let heading = heading(audit);
     let body = html! {
         header {
             h1 { (heading) }
+            p { (accounts(audit)) }
             p { (summary(audit)) }
             (theme_switch())
         }
@@ -46,7 +47,7 @@ fn row(audit: &Audit, key: &AuditedKey) -> Markup {
             }
             td { (key.account) }
             td {
-                @if key.scopes.is_empty() { (may(key)) }
+                @if key.scopes.is_empty() || key.access.as_deref() == Some("full") { (may(key)) }
                 @else {
                     details {
                         summary { (may(key)) }

@@ -28,7 +28,7 @@ pub fn text(audit: &Audit, style: Style) -> String {
         ];
         table.row(head, below(key));
     }
-    let mut blocks = Vec::new();
+    let mut blocks = vec![format!("{}\n{}\n", style.paint(Tone::Strong, heading(audit)), accounts(audit))];
     if !table.is_empty() {
         blocks.push(table.to_text(style, ""));
     }
@@ -46,6 +46,22 @@ pub fn text(audit: &Audit, style: Style) -> String {
     }
     blocks.push(style.paint(Tone::Strong, summary(audit)) + "\n");
     blocks.join("\n")
+}
+
+/// `Audit of project mailing, 2026-03-01T11:00:00Z`
+pub fn heading(audit: &Audit) -> String {
+    let at = audit.observed_at().map(|at| format!(", {}", time(at))).unwrap_or_default();
+    format!("Audit of project {}{at}", audit.project)
+}
+
+/// `accounts: acme (12 of 100 keys), team (not read)`
+pub fn accounts(audit: &Audit) -> String {
+    let each = audit.accounts.iter().map(|(name, account)| match (account.live, account.limit) {
+        (Some(live), Some(limit)) => format!("{name} ({live} of {limit} keys)"),
+        (Some(live), None) => format!("{name} ({})", count(live as usize, "key")),
+        (None, _) => format!("{name} (not read)"),
+    });
+    format!("accounts: {}", each.collect::<Vec<_>>().join(", "))
 }
 
 /// `60 keys in 2 accounts: 1 high, 3 medium, 56 none.`
@@ -71,9 +87,15 @@ fn tone(level: Level) -> Tone {
     }
 }
 
-/// By what people know the key: its address, or else its name.
+/// By what people know the key: its address, and its name at SendGrid where that is another.
 fn title(key: &AuditedKey) -> String {
     match (&key.address, &key.name) {
+        // What was given up has the name of its marker.
+        (Some(address), Some(name))
+            if key.status != Status::Abandoned && *name != address.to_string().replace('/', "-") =>
+        {
+            format!("{address} \"{}\"", safe(name))
+        }
         (Some(address), _) => address.to_string(),
         (None, Some(name)) => format!("\"{}\"", safe(name)),
         (None, None) => key.id.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -93,10 +115,10 @@ fn may(key: &AuditedKey) -> String {
 fn age(audit: &Audit, key: &AuditedKey) -> String {
     let now = audit.accounts.get(&key.account).and_then(|account| account.observed_at);
     let days = |since: Timestamp| now.map(|now| (now.duration_since(since).as_mins() + 30) / (24 * 60));
-    match (key.made.and_then(days), key.first_seen.and_then(days)) {
-        (Some(days), _) => format!("{days} d"),
-        (None, Some(days)) => format!("over {days} d"),
-        (None, None) => String::new(),
+    match key.since().and_then(|(since, is_older)| Some((days(since)?, is_older))) {
+        Some((days, false)) => format!("{days} d"),
+        Some((days, true)) => format!("over {days} d"),
+        None => String::new(),
     }
 }
 

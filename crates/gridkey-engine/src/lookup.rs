@@ -33,7 +33,7 @@ pub async fn lookup(lookup: &Lookup<'_>) -> Inventory {
         .buffer_unordered(lookup.concurrency.accounts.get())
         .collect()
         .await;
-    Inventory { accounts, sinks: lookup.sinks().await }
+    Inventory { accounts, sinks: lookup.sinks().await, ..Inventory::default() }
 }
 
 impl Lookup<'_> {
@@ -50,7 +50,7 @@ impl Lookup<'_> {
         match self.look(name, reader.as_ref()).await {
             Ok(read) => AccountInventory::Read(read),
             Err(ReadError { reason, message }) => {
-                AccountInventory::Unreadable(Unreadable { reason, message })
+                AccountInventory::Unreadable(Unreadable { reason, message, only_plans: reader.only_plans() })
             }
         }
     }

@@ -8,7 +8,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Review", &["plan", "show", "drift"]),
     ("Apply", &["apply", "destroy"]),
     ("Life of a key", &["rotate", "retire", "revoke", "import"]),
-    ("Look", &["audit", "environments", "scopes"]),
+    ("Look", &["audit", "whois", "environments", "scopes"]),
     ("Hand work", &["state", "emulator", "schema", "completions", "man", "version"]),
 ];
 

@@ -28,8 +28,8 @@ pub(crate) use self::complete::{answer as answer_completion, registration};
 use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
 use self::value::{base_url, comment_id, duration, key_pattern, look_in, rate_limit};
-use crate::choice::KeyChoice;
 pub use self::whois::{TextOrJson, WhoisArguments};
+use crate::choice::KeyChoice;
 use crate::environments::EnvironmentChoice;
 
 /// Keeps the API keys of Twilio SendGrid accounts as a manifest says they should be.

@@ -60,8 +60,17 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
 }
 
 fn narrow(audit: &mut Audit, arguments: &AuditArguments) {
-    let AuditArguments { account, owner, scope, older_than, concern, format: _, json: _, fail_on: _, no_sinks: _ } =
-        arguments;
+    let AuditArguments {
+        account,
+        owner,
+        scope,
+        older_than,
+        concern,
+        format: _,
+        json: _,
+        fail_on: _,
+        no_sinks: _,
+    } = arguments;
     // By SendGrid's clock; where no account could be read, by this machine's.
     let now = audit.observed_at().unwrap_or_else(Timestamp::now);
     let owned_by = |key: &AuditedKey| key.owner.as_ref().is_some_and(|known| owner.contains(known));

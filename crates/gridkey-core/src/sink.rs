@@ -1,5 +1,6 @@
 //! Where secrets are delivered: the kinds of sinks, their settings, and single locations in them.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
@@ -344,19 +345,25 @@ impl SinkSettings {
     }
 
     /// Where these settings point, without what does not tell places apart.
+    ///
+    /// No two places have the same text: plans that were approved are compared by it.
     pub fn place(&self) -> String {
         let path = |path: &str| normal_path(path);
+        // A `#` of the path is told from the one before the field.
+        let in_file = |file: &str, field: &str| {
+            format!("{}#{field}", path(file).replace('\\', "\\\\").replace('#', "\\#"))
+        };
         match self {
             Self::Dotenv(DotenvSettings { path: file, variable, mode: _, encoding: _ }) => {
-                format!("{}#{variable}", path(file))
+                in_file(file, variable)
             }
             Self::Json(FileSettings { path: file, pointer, mode: _, encoding: _ })
             | Self::Yaml(FileSettings { path: file, pointer, mode: _, encoding: _ }) => {
-                format!("{}#{pointer}", path(file))
+                in_file(file, pointer)
             }
             Self::Age(AgeSettings { path: file, recipients: _ }) => path(file),
             Self::Command(CommandSettings { put, read: _, absent_exit: _, remove: _, env: _ }) => {
-                put.join(" ")
+                put.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
             }
             Self::Vault(VaultSettings { address, mount, path, field, namespace }) => {
                 let namespace = namespace.as_deref().unwrap_or_default();
@@ -415,7 +422,8 @@ impl SinkSettings {
             Self::Vault(VaultSettings { address, mount, path, field, namespace }) => {
                 let namespace = namespace.as_deref().unwrap_or_default().trim_matches('/');
                 let (mount, path) = (mount.trim_matches('/'), path.trim_matches('/'));
-                format!("vault:{}/{namespace}/{mount}/{path}#{field}", server(address))
+                // A mount may have slashes, and where it ends makes another path.
+                format!("vault:{}/{namespace}/{}/{path}#{field}", server(address), mount.replace('/', "%2F"))
             }
             // Key Vault's names ignore case.
             Self::AzureKeyVault(AzureKeyVaultSettings { vault, secret }) => {
@@ -436,6 +444,49 @@ impl SinkSettings {
             | Self::AwsSsm(_)
             | Self::GcpSecretManager(_)
             | Self::Kubernetes(_) => format!("{}:{}", self.kind(), self.place()),
+        }
+    }
+}
+
+/// A word of a command line, in quotes where a shell would want them.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,{}".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(format!("'{}'", word.replace('\'', "'\\''"))),
+    }
+}
+
+/// How a place is used, besides where it is: what an approval of a plan covers as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner<'a> {
+    File(Option<FileMode>, Encoding),
+    Recipients(&'a [String]),
+    Command(&'a CommandSettings),
+    /// What else there is to say of it says where it is.
+    Place,
+}
+
+impl SinkSettings {
+    pub(crate) fn manner(&self) -> Manner<'_> {
+        match self {
+            Self::Dotenv(DotenvSettings { path: _, variable: _, mode, encoding }) => {
+                Manner::File(*mode, *encoding)
+            }
+            Self::Json(FileSettings { path: _, pointer: _, mode, encoding })
+            | Self::Yaml(FileSettings { path: _, pointer: _, mode, encoding }) => {
+                Manner::File(*mode, *encoding)
+            }
+            Self::Age(AgeSettings { path: _, recipients }) => Manner::Recipients(recipients),
+            Self::Command(command) => Manner::Command(command),
+            Self::Vault(_)
+            | Self::AwsSecretsManager(_)
+            | Self::AwsSsm(_)
+            | Self::GcpSecretManager(_)
+            | Self::AzureKeyVault(_)
+            | Self::Kubernetes(_)
+            | Self::GithubActions(_)
+            | Self::GitlabCi(_) => Manner::Place,
         }
     }
 }
@@ -532,7 +583,22 @@ impl SinkLocation {
 impl fmt::Display for SinkLocation {
     /// The place as a person would point at it, after the sink's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.sink, self.at.place())
+        match self.at.kind() {
+            // A program may be called as a file is.
+            SinkKind::Command => write!(f, "{} (runs {})", self.sink, self.at.place()),
+            SinkKind::Dotenv
+            | SinkKind::Json
+            | SinkKind::Yaml
+            | SinkKind::Age
+            | SinkKind::Vault
+            | SinkKind::AwsSecretsManager
+            | SinkKind::AwsSsm
+            | SinkKind::GcpSecretManager
+            | SinkKind::AzureKeyVault
+            | SinkKind::Kubernetes
+            | SinkKind::GithubActions
+            | SinkKind::GitlabCi => write!(f, "{} ({})", self.sink, self.at.place()),
+        }
     }
 }
 
@@ -571,6 +637,24 @@ mod tests {
         }
         assert_ne!(dotenv("/.env"), dotenv(".env"));
         assert_ne!(dotenv("../.env"), dotenv(".env"));
+    }
+
+    /// An approval is held against what is wanted by these texts.
+    #[test]
+    fn no_two_places_have_one_text() {
+        let command = |put: &[&str]| format!(r#"{{"command": {{"put": {put:?}}}}}"#);
+        for (one, other) in [
+            (command(&["./store", "prod"]), command(&["./store prod"])),
+            (command(&["sh", "-c", "cat > key"]), command(&["sh", "-c", "cat", ">", "key"])),
+            (command(&["a", ""]), command(&["a"])),
+            (
+                r#"{"json": {"path": "vault.json", "pointer": "/www#/k"}}"#.to_string(),
+                r#"{"json": {"path": "vault.json#/www", "pointer": "/k"}}"#.to_string(),
+            ),
+        ] {
+            let place = |text: &str| serde_json::from_str::<SinkSettings>(text).expect("settings").place();
+            assert_ne!(place(&one), place(&other));
+        }
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub enum Among {
     WithOlder,
 }
 
+/// What stands against a key of an environment that comes from a pattern.
+const OUTSIDE: &str = "is in an environment that has to be named with `--env`";
+
 /// What the arguments came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
@@ -106,6 +109,15 @@ impl KeyChoice {
                 .iter()
                 .filter(|(address, of)| pattern.matches(address) && is_about(address) && self.passes(of))
                 .collect();
+            // What is there and matches, in an environment that has to be named, is not left out in silence.
+            let outside = known.iter().filter(|(address, of)| {
+                selection.environments.is_none()
+                    && pattern.matches(address)
+                    && !is_about(address)
+                    && self.passes(of)
+                    && !of.owned.is_empty()
+            });
+            resolved.passed_over.extend(outside.map(|(address, _)| ((*address).clone(), OUTSIDE)));
             let before = resolved.addresses.len();
             for (address, of) in matching {
                 match of.stands_against(among) {
@@ -204,7 +216,11 @@ impl KeyChoice {
             .map(|(address, reason)| format!("`{address}` {reason}"))
             .collect();
         if !reasons.is_empty() {
-            let verb = if among == Among::WithOlder { "retired" } else { "replaced" };
+            let verb = match among {
+                Among::All => "part of this run",
+                Among::Replaceable => "replaced",
+                Among::WithOlder => "retired",
+            };
             let message = match self.filter.is_empty() && !self.patterns.is_empty() {
                 true => format!("no key that `{pattern}` matches can be {verb}"),
                 false => format!("no key that was asked for can be {verb}"),

@@ -92,6 +92,11 @@ impl<'a> Lookup<'a, '_> {
         }
         for import in &self.manifest.import {
             if let Some(wanted) = self.wanted(&import.to) {
+                // The key of the entry was rotated since, and a sink has the one that is live.
+                let is_gone = live(&import.key, self.read).is_empty();
+                if self.requests.from_sinks && is_gone && self.held_live(wanted).is_some() {
+                    continue;
+                }
                 let (key, position) = (import.key.clone(), Some(&import.position));
                 let candidate = Candidate { wanted, key, reason: Reason::Imported, position };
                 candidates.entry(&wanted.address).or_insert(candidate);

@@ -457,7 +457,9 @@ pub fn finished(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> V
         }
     }
     for import in &manifest.import {
-        if states.values().any(|state| state.keys.contains_key(&import.to)) {
+        // A key without sinks is one that the manifest may have for its entry alone.
+        let needs_it = manifest.keys.get(&import.to).is_some_and(|key| key.sinks.is_empty());
+        if !needs_it && states.values().any(|state| state.keys.contains_key(&import.to)) {
             let entry = format!("import: {{ to: {} }}", import.to);
             finished.push(Finished { entry, position: import.position.clone() });
         }

@@ -455,11 +455,13 @@ impl AccountRun {
         ))
     }
 
-    /// Whether SendGrid shows a key.
+    /// Whether a read of SendGrid shows a key: a look at it, or the list. A gateway may know the one path and not the other.
     async fn is_shown(&self, id: &KeyId) -> Result<bool, StepError> {
-        let held = self.writer.held(id).await;
-        let held =
-            held.map_err(|error| StepError::new(format!("key {id} could not be looked at: {error}")))?;
-        Ok(held.is_some())
+        let unread = |error| StepError::new(format!("key {id} could not be looked at: {error}"));
+        if self.writer.held(id).await.map_err(unread)?.is_some() {
+            return Ok(true);
+        }
+        let listing = self.writer.list().await.map_err(unread)?;
+        Ok(listing.keys.contains_key(id))
     }
 }

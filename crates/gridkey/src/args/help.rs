@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 /// The commands by what people are doing.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Start", &["init", "validate", "fmt"]),
-    ("Review", &["plan", "show", "drift"]),
-    ("Apply", &["apply", "destroy"]),
+    ("Review and apply", &["plan", "show", "drift", "apply", "destroy"]),
     ("Life of a key", &["rotate", "retire", "revoke", "import"]),
     ("Look", &["audit", "whois", "environments", "scopes"]),
     ("Hand work", &["state", "emulator", "schema", "completions", "man", "version"]),

@@ -23,20 +23,38 @@ pub fn run(global: &Global, arguments: &FmtArguments) -> Result<Exit, CommandErr
     };
     let mut otherwise = 0;
     for path in given {
+        check_is_plain(path)?;
         for file in read_sources(path)?.files {
             let old = text(&file.bytes, &file.name)?;
             let new = formatted(&old, &file.name)?;
-            if old == new {
+            if old == new || old.trim().is_empty() {
                 continue;
             }
+            let file_path = PathBuf::from(&file.name);
+            check_is_plain(&file_path)?;
             otherwise += 1;
-            print::out(&format!("{}\n", file.name));
             if !arguments.check {
-                write(&PathBuf::from(&file.name), &new)?;
+                write(&file_path, &new)?;
             }
+            print::out(&format!("{}\n", file.name));
         }
     }
     Ok(if arguments.check && otherwise > 0 { Exit::Changes } else { Exit::Done })
+}
+
+/// A device or a pipe has no layout, and a link may lead to a file that somebody else laid out.
+fn check_is_plain(path: &Path) -> Result<(), CommandError> {
+    let refused = |what: &str| {
+        let message = format!("{} is {what}, and is left as it is", path.display());
+        Err(CommandError::new(message)
+            .help("name the file itself, or give its text on standard input: `gridkey fmt -`"))
+    };
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => refused("a link"),
+        Ok(found) if !found.is_file() && !found.is_dir() => refused("no regular file"),
+        // What cannot be looked at is told by who reads it.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn standard_input(check: bool) -> Result<Exit, CommandError> {
@@ -96,12 +114,11 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
     let failed = |error: std::io::Error| {
         CommandError::new(format!("{} cannot be written", path.display())).because(&error)
     };
-    let real = path.canonicalize().map_err(failed)?;
-    let folder = real.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut temporary, text.as_bytes()).map_err(failed)?;
-    let permissions = std::fs::metadata(&real).map_err(failed)?.permissions();
+    let permissions = std::fs::metadata(path).map_err(failed)?.permissions();
     temporary.as_file().set_permissions(permissions).map_err(failed)?;
-    temporary.persist(&real).map_err(|error| failed(error.error))?;
+    temporary.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }

@@ -95,12 +95,20 @@ fn made(after: &KeyValues) -> Vec<Cell> {
     } = after;
     let mut lines = vec![Cell::new(format!("name {}", quoted(name)))];
     if let Some(scopes) = access.scopes() {
-        let named = scopes.iter().take(SCOPES_NAMED).map(|scope| safe(scope.as_str()));
-        let named: Vec<String> = named.collect();
-        let more = match scopes.as_set().len() - named.len() {
+        // What is more than reading is always named: a reviewer looks for just that.
+        let reads = |scope: &&Scope| scope.as_str().ends_with(".read");
+        let all = scopes.as_set().len();
+        let (reading, others): (Vec<&Scope>, Vec<&Scope>) = scopes.iter().partition(reads);
+        let reading_named =
+            if all <= SCOPES_NAMED { reading.len() } else { SCOPES_NAMED.saturating_sub(others.len()) };
+        let mut named: Vec<&Scope> = reading.iter().take(reading_named).copied().chain(others).collect();
+        named.sort();
+        let more = match all - named.len() {
             0 => String::new(),
-            more => format!(" and {more} more"),
+            more if named.is_empty() => format!("{more} that only read"),
+            more => format!(" and {more} that only read"),
         };
+        let named: Vec<String> = named.into_iter().map(|scope| safe(scope.as_str())).collect();
         lines.push(Cell::new(format!("scopes {}{more}", named.join(", "))));
     }
     if let Some(owner) = owner {

@@ -22,6 +22,10 @@ pub(super) struct Block<'a> {
     /// What is said of the account, behind its name.
     pub said: String,
     pub table: Table,
+    /// All that the changes come to, in which the name of the account may differ.
+    pub values: String,
+    /// What has to be the same in each of them: what the keys may do.
+    pub access: String,
 }
 
 /// Folds blocks that differ by the account's name alone, each at the place of its first; a heading and a table each.
@@ -56,10 +60,12 @@ pub(super) fn folded(blocks: Vec<Block<'_>>) -> Vec<(String, Table)> {
     shown.collect()
 }
 
-/// The same for blocks that say the same of accounts with other names.
+/// The same for blocks that say the same of accounts with other names. It goes by all that the changes come to, and not
+/// by the lines that are shown of them: those leave things out.
 fn signature(block: &Block<'_>) -> String {
     let table = block.table.map(|text| general(text, block.account));
-    format!("{}\n{}", block.said, table.to_text(super::Style::Plain, ""))
+    let values = general(&block.values, block.account);
+    format!("{}\n{}\n{values}\n{}", block.said, table.to_text(super::Style::Plain, ""), block.access)
 }
 
 /// A text in which the name of the account is left open, as it is and as a variable spells it.
@@ -101,7 +107,8 @@ mod tests {
         let blocks = accounts.iter().zip(&names).map(|((_, row), account)| {
             let mut table = Table::new();
             table.row(vec![Cell::new(*row)], Vec::new());
-            Block { account, said: ": 1 of 100".to_string(), table }
+            let values = row.to_string();
+            Block { account, said: ": 1 of 100".to_string(), table, values, access: String::new() }
         });
         let shown = folded(blocks.collect()).into_iter();
         shown.map(|(heading, table)| format!("{heading}\n{}", table.to_text(Style::Plain, "  "))).collect()
@@ -120,6 +127,26 @@ mod tests {
         other.insert(1, ("t-9", "+ all/t-9/web T_9"));
         let expected = "3 accounts: 1 of 100 each\n  t-1, t-2, t-3\n  + all/*/app *\nt-9: 1 of 100\n  + all/t-9/web T_9\n";
         assert_eq!(shown(&other), expected);
+    }
+
+    /// Lines leave out what is behind them, and a scope is what it is whatever the account is called.
+    #[test]
+    fn accounts_whose_keys_differ_in_what_is_not_shown_are_not_folded() {
+        let names: Vec<Name> = ["a", "b", "c"].map(|name| Name::new(name).expect("a name")).into();
+        let shown = |values: [&str; 3], access: [&str; 3]| {
+            let blocks =
+                names.iter().zip(values.into_iter().zip(access)).map(|(account, (values, access))| {
+                    let mut table = Table::new();
+                    table.row(vec![Cell::new(format!("+ {account}/app 13 scopes"))], Vec::new());
+                    let (values, access) = (values.to_string(), access.to_string());
+                    Block { account, said: String::new(), table, values, access }
+                });
+            folded(blocks.collect()).len()
+        };
+        assert_eq!(shown(["a/app", "b/app", "c/app"], ["mail.send"; 3]), 1);
+        assert_eq!(shown(["a/app", "b/app", "c/app"], ["mail.send", "mail.send", "teammates.create"]), 3);
+        assert_eq!(shown(["a/app", "b/app", "c/app"], ["a.read", "b.read", "c.read"]), 3);
+        assert_eq!(shown(["put a", "put b", "put other"], ["mail.send"; 3]), 3);
     }
 
     /// What is the same in all of them is never shown as if it differed.

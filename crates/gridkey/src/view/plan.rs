@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::plan::{
-    AccountPlan, Action, Allow, Capacity, Change, Code, Due, Finding, Note, Plan, PlanKind, Severity,
+    AccountPlan, Action, Allow, Capacity, Change, Code, Due, Finding, KeyValues, Note, Plan, PlanKind,
+    Severity,
 };
 use gridkey_core::{Address, Name, Scope};
 
@@ -30,6 +31,8 @@ pub fn text(plan: &Plan, style: Style) -> String {
         account,
         said: said(accounts.get(account)),
         table: table(changes, account),
+        values: values(changes, account),
+        access: access(changes, account),
     });
     for (heading, table) in folded(tables.filter(|block| !block.table.is_empty()).collect()) {
         // A heading of several accounts lists them below.
@@ -83,6 +86,30 @@ fn table(changes: &[Change], account: &Name) -> Table {
         table.row(head, below);
     }
     table
+}
+
+fn shown<'a>(changes: &'a [Change], account: &'a Name) -> impl Iterator<Item = &'a Change> {
+    changes.iter().filter(move |change| change.account == *account && is_effective(change))
+}
+
+/// What the keys of an account are before and after, but for their ids.
+fn values(changes: &[Change], account: &Name) -> String {
+    let told = |values: Option<&KeyValues>| {
+        let values = values.map(|values| KeyValues { id: None, ..values.clone() });
+        serde_json::to_string(&values).expect("plain data with text keys")
+    };
+    shown(changes, account)
+        .map(|change| told(change.before.as_ref()) + &told(change.after.as_ref()))
+        .collect()
+}
+
+/// What the keys of an account may do, before and after.
+fn access(changes: &[Change], account: &Name) -> String {
+    let told =
+        |values: Option<&KeyValues>| format!("{:?}", values.map(|values| (&values.access, &values.left_out)));
+    shown(changes, account)
+        .map(|change| told(change.before.as_ref()) + &told(change.after.as_ref()))
+        .collect()
 }
 
 /// Whether a finding says that something due is left.

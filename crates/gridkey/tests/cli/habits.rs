@@ -175,3 +175,19 @@ fn what_this_build_cannot_deliver_to_is_told_before_a_plan() {
     said(gridkey(folder.path(), &["validate"])).ends(0).says(told);
     said(gridkey(folder.path(), &["--emulator", "plan"])).ends(0).says(told);
 }
+
+/// A link may lead to a file of somebody else, and a device is none.
+#[cfg(unix)]
+#[test]
+fn only_a_manifest_itself_is_laid_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    std::fs::write(&other, "version:   1\n").unwrap();
+    std::os::unix::fs::symlink(&other, folder.path().join("gridkey.yaml")).unwrap();
+    said(gridkey(folder.path(), &["fmt"])).ends(1).says("gridkey.yaml is a link");
+    said(gridkey(folder.path(), &["fmt", "/dev/stdin"])).ends(1);
+    said(gridkey(folder.path(), &["fmt", "/dev/null"])).ends(1).says("no regular file");
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "version:   1\n");
+    std::fs::write(folder.path().join("empty.yaml"), "").unwrap();
+    said(gridkey(folder.path(), &["fmt", "--check", "empty.yaml"])).ends(0);
+}

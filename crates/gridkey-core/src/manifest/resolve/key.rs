@@ -361,7 +361,7 @@ impl<'d> Keys<'d, '_> {
                 .error("no_sink", key.site, format!("key `{}` has no sink{}", address.key, place.within()))
                 .help(
                     "SendGrid shows a secret once: say where it goes with `sinks: [NAME]` here, in \
-                    its environment or in `defaults`",
+                    its environment or in `defaults`; a key that was adopted without its secret keeps its `import` entry",
                 );
             return None;
         }

@@ -352,16 +352,15 @@ struct Allowed<'a> {
     effects: Vec<Effect<'a>>,
     goes_on: bool,
     /// Locations that the key may be given, and those that it may lose.
-    given: BTreeSet<LocationId>,
-    cleared: BTreeSet<LocationId>,
+    given: Vec<&'a SinkLocation>,
+    cleared: Vec<&'a SinkLocation>,
 }
 
 impl<'a> Allowed<'a> {
     fn of(change: &'a Change, goes_on: bool) -> Self {
         let effects: Vec<Effect<'a>> = change.effects().collect();
-        let given = change.after.as_ref().map(|after| ids(&after.sinks)).unwrap_or_default();
-        let cleared = effects.iter().filter_map(|effect| effect.cleared());
-        let cleared = cleared.map(SinkLocation::id).collect();
+        let given = change.after.iter().flat_map(|after| &after.sinks).collect();
+        let cleared = effects.iter().filter_map(|effect| effect.cleared()).collect();
         Self { effects, goes_on, given, cleared }
     }
 
@@ -383,9 +382,9 @@ impl<'a> Allowed<'a> {
                 let delivers = self.effects.iter().any(|approved| {
                     matches!(approved, Effect::Delivers(_) | Effect::Makes { .. } | Effect::Adopts(_) | Effect::Finishes(_))
                 });
-                delivers && self.given.contains(&put.location.id()) && self.overwrites(put)
+                delivers && is_among(&put.location, &self.given) && self.overwrites(put)
             }
-            Effect::Clears(location) => self.cleared.contains(&location.id()),
+            Effect::Clears(location) => is_among(location, &self.cleared),
             Effect::Revokes { .. } | Effect::Moves(_) | Effect::Adopts(_) | Effect::LetsGo(_) => {
                 self.effects.contains(effect)
             }
@@ -429,7 +428,7 @@ fn is_as_approved(approved: &KeyValues, wanted: &KeyValues) -> bool {
         && approved.account == *account
         && approved.name == *name
         && is_same_access(&approved.access, access, left_out)
-        && ids(&approved.sinks) == ids(sinks)
+        && are_as_approved(&approved.sinks, sinks)
         && approved.owner == *owner
         && approved.protect == *protect
         && approved.on_delete == *on_delete
@@ -492,6 +491,19 @@ fn before_is_as_approved(approved: &Change, now: Option<&KeyValues>, made: bool)
         && either(&|values| values.on_delete == *on_delete)
         && either(&|values| values.rotate == *rotate)
         && either(&|values| values.ttl == *ttl)
+}
+
+fn are_as_approved(approved: &[SinkLocation], wanted: &[SinkLocation]) -> bool {
+    let known: Vec<&SinkLocation> = approved.iter().collect();
+    ids(approved) == ids(wanted) && wanted.iter().all(|location| is_among(location, &known))
+}
+
+/// Whether a location is one of those that were approved: the same place, used in the same manner. Another program to
+/// read it or another mode is another matter than the one that somebody looked at.
+fn is_among(location: &SinkLocation, approved: &[&SinkLocation]) -> bool {
+    approved
+        .iter()
+        .any(|approved| approved.id() == location.id() && approved.at.manner() == location.at.manner())
 }
 
 fn ids(sinks: &[SinkLocation]) -> BTreeSet<LocationId> {
@@ -599,6 +611,16 @@ mod tests {
         with(|change| edit(change.before.as_mut().expect("it has one")))
     }
 
+    /// The same place, used otherwise.
+    fn in_base64(location: &SinkLocation) -> SinkLocation {
+        let mut settings = location.at.to_settings();
+        match &mut settings {
+            crate::sink::SinkSettings::Dotenv(dotenv) => dotenv.encoding = crate::sink::Encoding::Base64,
+            other => panic!("{other:?} is no dotenv file"),
+        }
+        SinkLocation::new(location.sink.clone(), settings)
+    }
+
     fn after(edit: impl FnOnce(&mut KeyValues)) -> Change {
         with(|change| edit(change.after.as_mut().expect("it has one")))
     }
@@ -642,6 +664,7 @@ mod tests {
             after(|values| values.access = restricted(&["mail.send"])),
             after(|values| values.sinks.push(location("C"))),
             after(|values| values.sinks.truncate(1)),
+            after(|values| values.sinks[0] = in_base64(&values.sinks[0])),
             after(|values| values.owner = None),
             after(|values| values.protect = true),
             after(|values| values.on_delete = OnDelete::Keep),

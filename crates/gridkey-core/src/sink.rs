@@ -583,22 +583,9 @@ impl SinkLocation {
 impl fmt::Display for SinkLocation {
     /// The place as a person would point at it, after the sink's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at.kind() {
-            // A program may be called as a file is.
-            SinkKind::Command => write!(f, "{} (runs {})", self.sink, self.at.place()),
-            SinkKind::Dotenv
-            | SinkKind::Json
-            | SinkKind::Yaml
-            | SinkKind::Age
-            | SinkKind::Vault
-            | SinkKind::AwsSecretsManager
-            | SinkKind::AwsSsm
-            | SinkKind::GcpSecretManager
-            | SinkKind::AzureKeyVault
-            | SinkKind::Kubernetes
-            | SinkKind::GithubActions
-            | SinkKind::GitlabCi => write!(f, "{} ({})", self.sink, self.at.place()),
-        }
+        // A program may be called as a file is.
+        let runs = if self.at.kind() == SinkKind::Command { "runs " } else { "" };
+        write!(f, "{} ({runs}{})", self.sink, self.at.place())
     }
 }
 

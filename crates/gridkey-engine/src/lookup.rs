@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt;
 use futures::stream;
 use gridkey_core::inventory::{
-    AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkObservation, Unreadable,
+    AccountInventory, Grantable, Inventory, ReadAccount, SinkObservation, Unreadable,
 };
 use gridkey_core::whois::Search;
 use gridkey_core::{KeyId, LocationId, Name};
@@ -13,7 +13,7 @@ use gridkey_core::{KeyId, LocationId, Name};
 use crate::concurrency::Concurrency;
 use crate::event::{Event, Observer};
 use crate::ports::{AccountReader, ReadError, SinkReader};
-use crate::refresh::Readers;
+use crate::refresh::{Readers, look_at, read_account};
 
 /// Which keys to look for, and with what.
 pub struct Lookup<'a> {
@@ -60,31 +60,17 @@ impl Lookup<'_> {
         let is_here =
             |id: &&KeyId| listing.keys.contains_key(*id) || self.search.known.get(*id) == Some(name);
         let ids: Vec<&KeyId> = self.ids.iter().filter(is_here).collect();
-        let mut looks = stream::iter(&ids)
-            .map(|id| async move { ((*id).clone(), reader.held(id).await) })
-            .buffer_unordered(self.concurrency.reads.get());
-        let mut details = BTreeMap::new();
-        while let Some((id, held)) = looks.next().await {
-            let detail = held?.map_or(KeyDetail::Missing, |held| KeyDetail::Scopes(held.scopes));
-            details.insert(id, detail);
-        }
-        drop(looks);
+        let is_any = !ids.is_empty();
+        let details = look_at(reader, ids, self.concurrency).await?;
         // Whether a key that is not ours has Full Access can be told by what there is to have.
-        let grantable = match ids.is_empty() {
-            true => Grantable::NotAsked,
-            false => reader
+        let grantable = match is_any {
+            false => Grantable::NotAsked,
+            true => reader
                 .grantable()
                 .await
                 .map_or_else(|error| Grantable::Unknown(error.message), Grantable::Known),
         };
-        Ok(ReadAccount {
-            at: listing.at,
-            managing_key: reader.managing_key(),
-            only_plans: reader.only_plans(),
-            live: listing.keys,
-            details,
-            grantable,
-        })
+        Ok(read_account(reader, listing, details, grantable))
     }
 
     async fn sinks(&self) -> BTreeMap<LocationId, SinkObservation> {

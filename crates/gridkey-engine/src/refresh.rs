@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::concurrency::Concurrency;
 use crate::event::{Event, Observer};
-use crate::ports::{AccountReader, HeldKey, ReadError, SinkReader, Timer};
+use crate::ports::{AccountReader, HeldKey, Listing, ReadError, SinkReader, Timer};
 
 /// The reading half of every account of a run, or why there is none.
 pub type Readers = BTreeMap<Name, Result<Arc<dyn AccountReader>, Unreadable>>;
@@ -162,22 +162,8 @@ impl Refresh<'_> {
         if self.depth == Depth::Everything {
             ids.extend(listing.keys.keys());
         }
-        let mut looks = stream::iter(ids)
-            .map(|id| async move { (id.clone(), reader.held(id).await) })
-            .buffer_unordered(self.concurrency.reads.get());
-        let mut details = BTreeMap::new();
-        while let Some((id, held)) = looks.next().await {
-            details.insert(id, detail(held?));
-        }
-        drop(looks);
-        Ok(ReadAccount {
-            at: listing.at,
-            managing_key: reader.managing_key(),
-            only_plans: reader.only_plans(),
-            live: listing.keys,
-            details,
-            grantable: Grantable::NotAsked,
-        })
+        let details = look_at(reader, ids, self.concurrency).await?;
+        Ok(read_account(reader, listing, details, Grantable::NotAsked))
     }
 
     /// How long until everything that an earlier run did is sure to be seen; `None` when it is.
@@ -289,6 +275,39 @@ impl Refresh<'_> {
             .filter(|location| location.at.is_readable())
             .map(|location| (location.id(), location.clone()))
             .collect()
+    }
+}
+
+/// One look at each of some keys.
+pub(crate) async fn look_at<'k>(
+    reader: &dyn AccountReader,
+    ids: impl IntoIterator<Item = &'k KeyId>,
+    concurrency: Concurrency,
+) -> Result<BTreeMap<KeyId, KeyDetail>, ReadError> {
+    let mut looks = stream::iter(ids)
+        .map(|id| async move { (id.clone(), reader.held(id).await) })
+        .buffer_unordered(concurrency.reads.get());
+    let mut details = BTreeMap::new();
+    while let Some((id, held)) = looks.next().await {
+        details.insert(id, detail(held?));
+    }
+    Ok(details)
+}
+
+/// An account as its list and the looks at some of its keys have it.
+pub(crate) fn read_account(
+    reader: &dyn AccountReader,
+    listing: Listing,
+    details: BTreeMap<KeyId, KeyDetail>,
+    grantable: Grantable,
+) -> ReadAccount {
+    ReadAccount {
+        at: listing.at,
+        managing_key: reader.managing_key(),
+        only_plans: reader.only_plans(),
+        live: listing.keys,
+        details,
+        grantable,
     }
 }
 

@@ -136,6 +136,20 @@ impl KeyChoice {
         Ok(resolved)
     }
 
+    /// The same where the arguments narrow a run at all; `None` where they say nothing.
+    pub fn narrowed(
+        &self,
+        manifest: &Manifest,
+        states: &BTreeMap<Name, AccountState>,
+        selection: &Selection,
+        among: Among,
+    ) -> Result<Option<Resolved>, CommandError> {
+        match self.is_everything() {
+            true => Ok(None),
+            false => self.resolve(&[manifest], states, selection, among).map(Some),
+        }
+    }
+
     fn take_exact(
         &self,
         address: Address,

@@ -523,10 +523,10 @@ pub(crate) fn is_near(pattern: &AddressPattern, address: &Address) -> bool {
         return true;
     }
     let same_place = place.len() == at.len() && place.iter().zip(at).all(|(part, of)| resembles(part, of));
-    match *key {
-        "*" => same_place && !place.is_empty(),
-        _ => (same_place || place.is_empty()) && resembles(key, name),
+    if *key == "*" {
+        return same_place && !place.is_empty();
     }
+    (same_place || place.is_empty()) && resembles(key, name)
 }
 
 /// Whether a part of a pattern stands for a part of an address, or does but for a slip of the pen.

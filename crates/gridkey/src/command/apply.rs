@@ -19,9 +19,9 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 
 use crate::args::{ApplyArguments, Confirmation, Global, KeyFilter, RunArguments};
-use crate::choice::{Among, KeyChoice, Resolved};
+use crate::choice::{Among, KeyChoice};
 use crate::command::approve;
-use crate::command::plan::{blocked, check_only, check_wanted, progress};
+use crate::command::plan::{blocked, check_only, check_wanted, progress, say_passed_over};
 use crate::environments::{EnvironmentChoice, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Signals;
@@ -225,15 +225,14 @@ async fn wish(project: &Project, asked: &Asked<'_>) -> Result<Wish, CommandError
     let Asked { aim, keys, .. } = *asked;
     let states = project.states().await?;
     let all = project.selection(None, false);
-    let resolve = |keys: &KeyChoice, among| keys.resolve(&[project.manifest()], &states, &all, among);
-    let takes_all = asked.due == Due::Only || !matches!(aim, Aim::Rotation | Aim::Retirement);
-    let only = match keys.is_everything() && takes_all {
-        true => None,
-        false => Some(resolve(keys, aim.among())?),
+    let (manifest, takes_all) =
+        (project.manifest(), asked.due == Due::Only || !matches!(aim, Aim::Rotation | Aim::Retirement));
+    let only = match takes_all {
+        true => keys.narrowed(manifest, &states, &all, aim.among())?,
+        false => Some(keys.resolve(&[manifest], &states, &all, aim.among())?),
     };
     let rotate = KeyChoice::new(asked.rotate, &KeyFilter::default());
-    let rotate =
-        if rotate.is_everything() { Resolved::default() } else { resolve(&rotate, Among::Replaceable)? };
+    let rotate = rotate.narrowed(manifest, &states, &all, Among::Replaceable)?.unwrap_or_default();
     say_passed_over(only.iter().chain([&rotate]));
     let named = only.map(|only| only.addresses);
     let chosen = project.selection(named.as_deref(), aim == Aim::Nothing);
@@ -252,13 +251,6 @@ async fn wish(project: &Project, asked: &Asked<'_>) -> Result<Wish, CommandError
     }));
     check_wanted(project.manifest(), requests.rotate.keys().chain(requests.retire.keys()))?;
     Ok(Wish { selection, requests })
-}
-
-/// What a pattern matches and is not meant is not left out in silence.
-fn say_passed_over<'a>(resolved: impl Iterator<Item = &'a Resolved>) {
-    for (address, reason) in resolved.flat_map(|resolved| &resolved.passed_over) {
-        print::say(&format!("`{address}` {reason}, and is left out"));
-    }
 }
 
 fn not_approved(count: usize) -> CommandError {

@@ -14,13 +14,8 @@ pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, Co
     project.check_external_targets(&states)?;
     let manifest = as_applied(project.manifest(), &states);
     let keys = KeyChoice::new(&arguments.only, &arguments.filter);
-    let only = match keys.is_everything() {
-        true => None,
-        false => {
-            let all = project.selection(None, false);
-            Some(keys.resolve(&[&manifest], &states, &all, Among::All)?.addresses)
-        }
-    };
+    let all = project.selection(None, false);
+    let only = keys.narrowed(&manifest, &states, &all, Among::All)?.map(|only| only.addresses);
     let owned = |address| states.values().any(|state| state.keys.contains_key(address));
     if let Some(address) = only.iter().flatten().find(|address| !owned(address)) {
         return Err(CommandError::usage(format!("state has no key at `{address}`"))

@@ -50,12 +50,11 @@ async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, 
     let project = Project::open(global).await?;
     let states = project.states().await?;
     let all = project.selection(None, false);
-    let resolve = |keys: &KeyChoice, among| keys.resolve(&[project.manifest()], &states, &all, among);
-    let keys = arguments.narrowing.keys();
-    let only = if keys.is_everything() { None } else { Some(resolve(&keys, Among::All)?) };
+    let narrowed = |keys: KeyChoice, among| keys.narrowed(project.manifest(), &states, &all, among);
+    let only = narrowed(arguments.narrowing.keys(), Among::All)?;
     let rotate = KeyChoice::new(&arguments.rotate, &KeyFilter::default());
-    let rotate =
-        if rotate.is_everything() { Resolved::default() } else { resolve(&rotate, Among::Replaceable)? };
+    let rotate = narrowed(rotate, Among::Replaceable)?.unwrap_or_default();
+    say_passed_over(only.iter().chain([&rotate]));
     let named = only.map(|only| only.addresses);
     let selection = project.selection(named.as_deref(), false);
     let mut options = project.options(&arguments.narrowing.allow).await?;
@@ -74,6 +73,13 @@ async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, 
     };
     let inventory = look.observe(&project, &progress(global)).await;
     Ok(plan(&look.input(&project, &inventory)))
+}
+
+/// What a pattern matches and is not meant is not left out in silence.
+pub fn say_passed_over<'a>(resolved: impl Iterator<Item = &'a Resolved>) {
+    for (address, reason) in resolved.flat_map(|resolved| &resolved.passed_over) {
+        print::say(&format!("`{address}` {reason}, and is left out"));
+    }
 }
 
 /// Everything that a command that only reads looks at.

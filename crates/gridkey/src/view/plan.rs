@@ -24,17 +24,19 @@ const UPCOMING: usize = 8;
 pub fn text(plan: &Plan, style: Style) -> String {
     let Plan { accounts, changes, findings, allowed, .. } = plan;
     let mut blocks = Vec::new();
+    let mut by_account: BTreeMap<&Name, Vec<&Change>> = BTreeMap::new();
     // A change counts where it says it does, even in a document that says nothing else of that account.
-    let named: BTreeSet<&Name> =
-        accounts.keys().chain(changes.iter().map(|change| &change.account)).collect();
-    let tables = named.into_iter().map(|account| Block {
+    for change in changes.iter().filter(|change| is_effective(change)) {
+        by_account.entry(&change.account).or_default().push(change);
+    }
+    let tables = by_account.into_iter().map(|(account, changes)| Block {
         account,
         said: said(accounts.get(account)),
-        table: table(changes, account),
-        values: values(changes, account),
-        access: access(changes, account),
+        table: table(&changes),
+        values: values(&changes),
+        access: access(&changes),
     });
-    for (heading, table) in folded(tables.filter(|block| !block.table.is_empty()).collect()) {
+    for (heading, table) in folded(tables.collect()) {
         // A heading of several accounts lists them below.
         let (heading, names) = heading.split_once('\n').unwrap_or((&heading, ""));
         let names = if names.is_empty() { String::new() } else { format!("{names}\n") };
@@ -76,40 +78,32 @@ pub(super) fn lets_pass(allow: &Allow, findings: &[Finding]) -> bool {
     passed.any(|finding| allow.is_about(finding.code, finding.address.as_ref()))
 }
 
-fn table(changes: &[Change], account: &Name) -> Table {
+fn table(changes: &[&Change]) -> Table {
     let mut table = Table::new();
-    for change in changes.iter().filter(|change| change.account == *account && is_effective(change)) {
+    for change in changes {
         // That is said once of all of them.
         let is_automatic = |note: &Note| matches!(note, Note::AutomaticScopes(_));
         let notes = change.notes.iter().filter(|note| !is_automatic(note)).cloned().collect();
-        let (head, below) = change::row(&Change { notes, ..change.clone() });
+        let (head, below) = change::row(&Change { notes, ..(*change).clone() });
         table.row(head, below);
     }
     table
 }
 
-fn shown<'a>(changes: &'a [Change], account: &'a Name) -> impl Iterator<Item = &'a Change> {
-    changes.iter().filter(move |change| change.account == *account && is_effective(change))
-}
-
 /// What the keys of an account are before and after, but for their ids.
-fn values(changes: &[Change], account: &Name) -> String {
+fn values(changes: &[&Change]) -> String {
     let told = |values: Option<&KeyValues>| {
         let values = values.map(|values| KeyValues { id: None, ..values.clone() });
         serde_json::to_string(&values).expect("plain data with text keys")
     };
-    shown(changes, account)
-        .map(|change| told(change.before.as_ref()) + &told(change.after.as_ref()))
-        .collect()
+    changes.iter().map(|change| told(change.before.as_ref()) + &told(change.after.as_ref())).collect()
 }
 
 /// What the keys of an account may do, before and after.
-fn access(changes: &[Change], account: &Name) -> String {
+fn access(changes: &[&Change]) -> String {
     let told =
         |values: Option<&KeyValues>| format!("{:?}", values.map(|values| (&values.access, &values.left_out)));
-    shown(changes, account)
-        .map(|change| told(change.before.as_ref()) + &told(change.after.as_ref()))
-        .collect()
+    changes.iter().map(|change| told(change.before.as_ref()) + &told(change.after.as_ref())).collect()
 }
 
 /// Whether a finding says that something due is left.

@@ -144,8 +144,5 @@ fn postponement(account: &Account<'_>, due: &[&Decision], slots: u32, blocks: bo
     };
     let position = due.first().and_then(|due| due.position.as_ref());
     let finding = finding.in_account(account.name()).at_position(position);
-    match due {
-        [one] => finding.at_address(&one.address),
-        _ => finding,
-    }
+    if let [one] = due { finding.at_address(&one.address) } else { finding }
 }

@@ -164,10 +164,8 @@ fn sink(settings: &SinkSettings) -> Vec<Reached<'_>> {
 /// pattern never spans two of the command, so that an argument with spaces cannot pass for several.
 fn is_command(pattern: &str, command: &[String]) -> bool {
     let words: Vec<&str> = pattern.split_whitespace().collect();
-    let (words, rest) = match words.split_last() {
-        Some((&"*", words)) if !words.is_empty() => (words, true),
-        _ => (&words[..], false),
-    };
+    let before_rest = words.strip_suffix(&["*"]).filter(|words| !words.is_empty());
+    let (words, rest) = (before_rest.unwrap_or(&words), before_rest.is_some());
     let lengths = if rest { command.len() >= words.len() } else { command.len() == words.len() };
     lengths && words.iter().zip(command).all(|(pattern, word)| matches_pattern(pattern, word))
 }

@@ -96,6 +96,9 @@ fn write_values(values: &KeyValues, text: &mut String) {
     }
     for sink in sinks {
         line(format!("sink: {}", safe(sink.to_string())));
+        // What reads it, or with which mode and encoding it is written, was approved as well.
+        let settings = serde_json::to_string(&sink.at).expect("settings are plain data with text keys");
+        line(format!("settings: {}", safe(settings)));
     }
     line(format!("owner: {}", owner.as_ref().map_or("none".to_string(), safe)));
     line(format!("protect: {protect}"));

@@ -7,7 +7,9 @@ use futures::executor::block_on;
 use gridkey_core::plan::{Action, Code, Due, Note, Options, Requests, Selection};
 use gridkey_core::{Address, SinkLocation};
 use gridkey_tests::invariants::violations;
-use gridkey_tests::world::{Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme};
+use gridkey_tests::world::{
+    Ended, Fault, OVERLAP, READ_LAG, RunOptions, Wanted, World, WorldManifest, acme, branch,
+};
 
 #[test]
 fn an_uncertain_key_without_a_spare_slot_blocks_until_it_is_allowed_to_go() {
@@ -88,6 +90,48 @@ fn what_broke_off_on_the_way_to_another_account_goes_on_as_the_same_change() {
     let generations: Vec<u32> =
         inner.states().flat_map(|state| state.keys.values()).map(|key| key.generation).collect();
     assert_eq!(generations, [1, 2], "the older key waits for its overlap");
+}
+
+#[test]
+fn what_broke_off_before_a_key_went_to_another_account_is_settled_without_waiting_for_the_older_key() {
+    let wanted = [Wanted { address: "prod/mailer", scopes: &["mail.send"], locations: &["ra"] }];
+    let before = WorldManifest::new(&wanted, 10).with_branch(&[], 10);
+    let after = before.clone().with_branch(&["prod/mailer"], 10);
+    let mailer: Address = "prod/mailer".parse().expect("an address");
+    let options = RunOptions::default();
+    let live = |world: &World| {
+        let inner = world.lock();
+        inner.live_count(&acme()) + inner.live_count(&branch())
+    };
+    let begun = |world: &World| world.lock().states().map(|state| state.pending.len()).sum::<usize>();
+    // Intend and POST, and the put besides: no sink got the secret, or one did.
+    for (effect, in_between) in [(1, 2), (2, 3)] {
+        let world = World::new(10);
+        world.pass(OVERLAP);
+        block_on(world.run(1, &before, &options));
+        world.pass(OVERLAP);
+        world.lock().effects.clear();
+        world.lock().schedule = BTreeMap::from([(effect, Fault::KilledAfter)]);
+        let requests = Requests { rotate: BTreeMap::from([(mailer.clone(), None)]), ..Requests::default() };
+        let rotate =
+            RunOptions { options: Options { requests, ..Options::default() }, ..RunOptions::default() };
+        assert!(matches!(block_on(world.run(2, &before, &rotate)), Ended::Killed), "effect {effect}");
+        world.pass(READ_LAG);
+        assert_eq!((live(&world), begun(&world)), (2, 1), "effect {effect}");
+        let ended = block_on(world.run(3, &after, &options));
+        assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+        // Where a program may have read its secret, it goes with the older key.
+        assert_eq!((live(&world), begun(&world)), (in_between, in_between - 2), "effect {effect}");
+        let plan = block_on(world.plan(&after, &options));
+        let told = plan.changes.iter().filter(|change| change.action == Action::Recover).count();
+        assert_eq!(told, in_between - 2, "effect {effect}: a creation that waits is told of");
+        world.pass(OVERLAP * 2);
+        let ended = block_on(world.run(4, &after, &options));
+        assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+        assert_eq!((live(&world), begun(&world)), (1, 0), "effect {effect}");
+        let plan = block_on(world.plan(&after, &options));
+        assert_eq!(violations(&world, &after, &plan, true), Vec::<String>::new(), "effect {effect}");
+    }
 }
 
 #[test]

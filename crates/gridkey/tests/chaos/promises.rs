@@ -69,6 +69,7 @@ impl Promises {
             let states = site.states(project.name);
             broken.extend(states.iter().flat_map(|(account, state)| left_over(project, account, state)));
             owned.extend(states.iter().flat_map(|(_, state)| ids(state)));
+            owned.extend(states.iter().flat_map(|(account, state)| waiting(site, project, account, state)));
             for wanted in project.wanted() {
                 broken.extend(
                     delivered(site, &wanted, &states).map(|what| format!("{}: {what}", project.name)),
@@ -104,9 +105,29 @@ fn left_over(project: &Project, account: &str, state: &Value) -> Vec<String> {
     let wanted: BTreeSet<String> = project.wanted().into_iter().map(|wanted| wanted.address).collect();
     let others = state["keys"].as_object().unwrap().keys().filter(|address| !wanted.contains(*address));
     let others = others.map(|address| format!("{}: {account} still owns {address}", project.name));
-    let pending = state["pending"].as_object().into_iter().flat_map(|pending| pending.keys());
-    let pending = pending.map(|marker| format!("{}: {account} still expects {marker}", project.name));
+    let pending = state["pending"].as_object().into_iter().flatten();
+    let pending = pending.filter(|(_, pending)| !is_wanted_elsewhere(project, account, pending));
+    let pending = pending.map(|(marker, _)| format!("{}: {account} still expects {marker}", project.name));
     others.chain(pending).collect()
+}
+
+/// A program may have read what broke off before its address went to another account: that waits for the overlap.
+fn is_wanted_elsewhere(project: &Project, account: &str, pending: &Value) -> bool {
+    let address = pending["address"].as_str().unwrap();
+    project.wanted().iter().any(|wanted| wanted.address == address && wanted.account != account)
+}
+
+/// The ids of keys that broke off and wait for an overlap.
+fn waiting(site: &Site, project: &Project, account: &str, state: &Value) -> Vec<String> {
+    let pending = state["pending"].as_object().into_iter().flatten();
+    let waiting: Vec<_> = pending
+        .filter(|(_, pending)| is_wanted_elsewhere(project, account, pending))
+        .map(|(marker, _)| marker.clone())
+        .collect();
+    let keys = site.keys(account).into_iter();
+    keys.filter(|key| waiting.iter().any(|marker| key.name.contains(marker.as_str())))
+        .map(|key| key.id)
+        .collect()
 }
 
 /// What is wrong with a key that is wanted.

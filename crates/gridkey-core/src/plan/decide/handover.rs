@@ -71,11 +71,36 @@ pub(crate) fn may_be_overwritten(account: &Account<'_>, address: &Address, owned
     begun.iter().any(|(_, pending)| pending.at > owned.born.at() && pending.may_be_in_write_only())
 }
 
-/// When the key that an address has in another account has been there for an overlap, where it was made after a
-/// creation here was begun.
-pub(crate) fn replaced_at(account: &Account<'_>, wanted: &WantedKey, since: Timestamp) -> Option<Timestamp> {
-    let successor = account.input.states.get(&wanted.account)?.keys.get(&wanted.address)?;
-    (successor.born.at() > since).then(|| later(successor.delivered(), wanted.overlap()))
+/// Whether what an address has here may go, where its key in another account was made after a creation here was begun.
+pub(crate) fn replaced(account: &Account<'_>, wanted: &WantedKey, since: Timestamp) -> Option<bool> {
+    let address = &wanted.address;
+    let successor = account.input.states.get(&wanted.account)?.keys.get(address)?;
+    if successor.born.at() <= since {
+        return None;
+    }
+    let owned = account.owned(address);
+    Some(match account.input.options.requests.retire.get(address) {
+        Some(RetireRequest::Now) => true,
+        Some(RetireRequest::Hold(_)) => false,
+        None => {
+            let held = owned.is_some_and(|owned| owned.retiring.iter().any(|retiring| retiring.held));
+            !held
+                && goes_after(wanted, owned, successor) <= account.at()
+                && is_there(account, wanted, successor)
+        }
+    })
+}
+
+/// When the overlap with the key of another account has passed.
+fn goes_after(wanted: &WantedKey, owned: Option<&OwnedKey>, successor: &OwnedKey) -> Timestamp {
+    let kept_until = owned.and_then(|owned| owned.kept_until).unwrap_or(Timestamp::MIN);
+    later(successor.delivered(), wanted.overlap()).max(kept_until)
+}
+
+/// Whether the key of another account can be seen. Where it cannot, an older one may be the only one there is.
+fn is_there(account: &Account<'_>, wanted: &WantedKey, successor: &OwnedKey) -> bool {
+    let read = account.input.inventory.account(&wanted.account);
+    read.is_some_and(|read| read.live.contains_key(&successor.id))
 }
 
 /// What becomes of a key whose address is wanted in another account; nothing before its successor is there.
@@ -131,18 +156,14 @@ fn after_overlap(
         decision.edit.notes = held;
         return decision;
     }
-    let after = later(successor.delivered(), wanted.overlap());
-    let after = after.max(owned.kept_until.unwrap_or(Timestamp::MIN));
+    let after = goes_after(wanted, Some(owned), successor);
     let look: Vec<SinkLocation> =
         wanted.sinks.iter().filter(|location| location.at.is_readable()).cloned().collect();
     let (keys, _, _) = all_keys(account, address, owned);
     // The other account's plan delivers the successor where an older key is served.
     let served = look.iter().any(|location| keys.iter().any(|key| account.holds(location, &key.id)));
     let unreadable = look.iter().find(|location| is_unreadable(&account.observed(location)));
-    // Where its successor cannot be seen, it may be the only key there is.
-    let follower = account.input.inventory.account(&wanted.account);
-    let is_followed = follower.is_some_and(|read| read.live.contains_key(&successor.id));
-    if after > account.at() || served || !is_followed {
+    if after > account.at() || served || !is_there(account, wanted, successor) {
         let (id, after) = (owned.id.clone(), after.max(account.at()));
         decision.edit.notes.push(Note::RetiringKey { id, after });
     } else if let Some(location) = unreadable {

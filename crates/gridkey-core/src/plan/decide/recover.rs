@@ -94,8 +94,9 @@ fn never_seen(account: &Account<'_>, marker: &Marker, pending: &PendingKey, reco
     if !account.index.is_recovered(&pending.address) {
         return;
     }
-    // A delete gives up the pending creations of its address itself.
-    if account.wanted_to_recover(&pending.address).is_none() && account.owned(&pending.address).is_some() {
+    if account.wanted_to_recover(&pending.address).is_none()
+        && remove::takes_what_broke_off(account, &pending.address)
+    {
         return;
     }
     let note = Note::Creation { marker: marker.clone(), id: None };
@@ -119,7 +120,7 @@ fn resolve(
     // The newest creation is what people wanted last.
     keys.sort_by(|a, b| b.pending.at.cmp(&a.pending.at).then_with(|| a.marker.cmp(b.marker)));
     let Some(wanted) = account.wanted_to_recover(address) else {
-        if account.owned(address).is_none() {
+        if !remove::takes_what_broke_off(account, address) {
             for key in &keys {
                 let decision = match account.wanted_elsewhere(address) {
                     Some(wanted) => followed(account, wanted, key),
@@ -280,9 +281,9 @@ fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Decisi
         account.holds(location, &key.id)
             || matches!(account.observed(location), SinkObservation::Unreadable(_))
     };
-    let over = match handover::replaced_at(account, wanted, key.pending.at) {
+    let over = match handover::replaced(account, wanted, key.pending.at) {
         // What a sink held before cannot be seen any more, so its readers are given the overlap.
-        Some(after) => after <= account.at() && !wanted.sinks.iter().any(|location| may_serve(&location)),
+        Some(over) => over && !wanted.sinks.iter().any(|location| may_serve(&location)),
         None => !locations.iter().any(|location| may_serve(&location)) && !key.pending.may_be_in_write_only(),
     };
     if over {

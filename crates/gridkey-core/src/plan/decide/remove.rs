@@ -48,7 +48,13 @@ pub(crate) fn settle_first(address: &Address) -> Finding {
     Finding::blocks(Code::SettleFirst, message, help)
 }
 
-/// Every key of an address: its own, its older ones and those of creations that broke off; those creations;
+/// Whether the deletion of an address's key here gives up the creations that broke off as well. Where the address is
+/// wanted in another account that deletion waits for its overlap, and they are settled without waiting for it.
+pub(crate) fn takes_what_broke_off(account: &Account<'_>, address: &Address) -> bool {
+    account.owned(address).is_some() && account.wanted_elsewhere(address).is_none()
+}
+
+/// Every key of an address that its deletion takes: its own, its older ones and those of creations that broke off; those creations;
 /// and every location that may hold one of the keys.
 pub(crate) fn all_keys(
     account: &Account<'_>,
@@ -63,7 +69,8 @@ pub(crate) fn all_keys(
         owned.sinks.iter().map(|delivery| delivery.location.clone()).collect();
     locations.extend(owned.retiring_locations.iter().map(|retiring| retiring.location.clone()));
     let mut abandon = Vec::new();
-    for (marker, pending) in account.state.into_iter().flat_map(|state| &state.pending) {
+    let begun = account.state.into_iter().flat_map(|state| &state.pending);
+    for (marker, pending) in begun.filter(|_| takes_what_broke_off(account, address)) {
         if pending.address != *address {
             continue;
         }

@@ -227,7 +227,9 @@ impl SinkWriter for Sinks {
 impl From<FileError> for SinkError {
     fn from(error: FileError) -> Self {
         match error {
-            FileError::Refused(message) | FileError::Unclear(message) => Self::Failed(message),
+            FileError::Refused(message) | FileError::NoRoom(message) | FileError::Unclear(message) => {
+                Self::Failed(message)
+            }
         }
     }
 }
@@ -236,6 +238,7 @@ impl From<FileError> for PutError {
     fn from(error: FileError) -> Self {
         match error {
             FileError::Refused(message) => Self::Refused(message),
+            FileError::NoRoom(message) => Self::NoRoom(message),
             FileError::Unclear(message) => Self::Unclear(message),
         }
     }

@@ -201,6 +201,8 @@ pub struct Inner {
     pub unanswered: BTreeSet<usize>,
     /// Locations that are found not to be ready.
     pub not_ready: BTreeSet<LocationId>,
+    /// Whether every sink says that it has no room for a secret.
+    pub no_room: bool,
     /// Until when each run may count on each lock.
     leases: BTreeMap<(u64, Name), Duration>,
     /// Whether reads are as stale as they may be.

@@ -106,6 +106,9 @@ impl SinkWriter for Process {
         let put = secret.key_id();
         let flight = {
             let inner = self.live().await;
+            if inner.no_room {
+                return Err(PutError::NoRoom("no space left on device".to_string()));
+            }
             let expected = match replaces {
                 // A sink that never tells what it holds cannot compare either.
                 _ if !location.at.is_readable() => inner.held(&location.id()),

@@ -37,6 +37,8 @@ pub(crate) struct Parts {
     pub events: Arc<dyn Observer>,
     pub cancel: Cancel,
     pub options: ApplyOptions,
+    /// Set once a sink of any account has no room for a secret.
+    pub no_room: Arc<AtomicBool>,
     /// Whether keys are made before others are revoked.
     pub order: Order,
     /// SendGrid's clock when the account was observed.
@@ -54,6 +56,7 @@ pub(crate) struct AccountRun {
     pub events: Arc<dyn Observer>,
     pub cancel: Cancel,
     pub options: ApplyOptions,
+    pub no_room: Arc<AtomicBool>,
     order: Order,
     observed: Timestamp,
     started: Duration,
@@ -103,8 +106,20 @@ impl From<CommitError> for StepError {
 
 impl AccountRun {
     pub fn new(parts: Parts) -> Self {
-        let Parts { account, locked, store, writer, sinks, timer, events, cancel, options, order, observed } =
-            parts;
+        let Parts {
+            account,
+            locked,
+            store,
+            writer,
+            sinks,
+            timer,
+            events,
+            cancel,
+            options,
+            no_room,
+            order,
+            observed,
+        } = parts;
         let LockedAccount { lock, mut state, version } = locked;
         state.managing_key = writer.managing_key().or(state.managing_key);
         let committer = Committer::new(account.clone(), store, Arc::clone(&timer), state, version);
@@ -119,6 +134,7 @@ impl AccountRun {
             events,
             cancel,
             options,
+            no_room,
             order,
             observed,
             started,
@@ -309,8 +325,12 @@ impl AccountRun {
         phases.filter(|phase| change.steps.iter().any(|step| step.phase() == *phase))
     }
 
-    /// `false` where the run was told to stop before the steps were done.
+    /// `false` where the run was told to stop before the steps were done, or where a new key could not be delivered.
     async fn steps_of(&self, change: &Change, phase: Phase) -> Result<bool, StepError> {
+        let mut steps = change.steps.iter().filter(|step| step.phase() == phase);
+        if self.no_room.load(Ordering::Relaxed) && steps.any(|step| matches!(step, Step::Mint(_))) {
+            return Ok(false);
+        }
         // It is said once that a change is begun: in the first of its phases.
         let mut first = self.phases_of(change).next() == Some(phase);
         for step in change.steps.iter().filter(|step| step.phase() == phase) {

@@ -277,6 +277,11 @@ impl AccountRun {
                     message = reason;
                     break;
                 }
+                Err(PutError::NoRoom(reason)) => {
+                    self.no_room.store(true, Ordering::Relaxed);
+                    message = reason;
+                    break;
+                }
                 Err(PutError::Unclear(reason)) => {
                     took = PutResult::Maybe;
                     message = reason;

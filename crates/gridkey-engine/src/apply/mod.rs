@@ -11,6 +11,7 @@ mod step;
 mod unreachable_account;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -137,6 +138,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let events = Arc::new(Lasting::over(events));
     let by_account = plan.by_account();
     check_sinks(&by_account, sinks.as_ref(), options.concurrency).await?;
+    let no_room = Arc::new(AtomicBool::new(false));
     let mut runs = Vec::new();
     let mut locks = Vec::new();
     for (name, locked) in session.accounts {
@@ -159,6 +161,7 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
             events: Arc::clone(&events) as Arc<dyn Observer>,
             cancel: cancel.clone(),
             options: options.clone(),
+            no_room: Arc::clone(&no_room),
             order,
             observed: observed.unwrap_or(Timestamp::UNIX_EPOCH),
         });

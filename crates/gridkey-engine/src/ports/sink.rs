@@ -68,6 +68,9 @@ pub enum PutError {
     /// Surely nothing was written.
     #[error("{0}")]
     Refused(String),
+    /// Surely nothing was written, for want of space; nothing else will fit either.
+    #[error("{0}")]
+    NoRoom(String),
     /// It may have been written.
     #[error("the outcome is unclear: {0}")]
     Unclear(String),

@@ -16,6 +16,7 @@ mod properties;
 mod protocol;
 mod random_lifecycles;
 mod recovery;
+mod room;
 mod stage;
 mod unclear;
 mod year;

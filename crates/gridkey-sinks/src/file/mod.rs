@@ -60,6 +60,9 @@ pub(crate) enum FileError {
     /// Surely nothing was written.
     #[error("{0}")]
     Refused(String),
+    /// Surely nothing was written, as the file system has no space left.
+    #[error("{0}")]
+    NoRoom(String),
     /// It was written, and might not survive a loss of power.
     #[error("{0}")]
     Unclear(String),
@@ -235,7 +238,8 @@ impl FilePlace {
             Way::Replace if folder_of(&loaded.path).exists() => {
                 let locked = lock::lock(folder_of(&loaded.path), before_lock);
                 let _locked = locked.map_err(|error| self.cannot("be written", &error))?;
-                replace::sweep(folder_of(&loaded.path));
+                let fits = replace::fits(folder_of(&loaded.path), loaded.text().len() + PROBE.len());
+                fits.map_err(|error| self.cannot("be written", &error))?;
             }
             Way::Replace | Way::InPlace(_) => {}
         }
@@ -384,11 +388,16 @@ impl FilePlace {
             io::ErrorKind::PermissionDenied => "; let this user read and write it and its folder",
             io::ErrorKind::ReadOnlyFilesystem => "; name a file that is not on a read-only file system",
             io::ErrorKind::NotADirectory => "; a part of the path is a file: name another path",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and run again",
+            _ if is_no_room(error) => "; free some space and run again",
             _ => "",
         };
-        FileError::Refused(format!("`{}` cannot {what}: {error}{help}", self.path.display()))
+        let message = format!("`{}` cannot {what}: {error}{help}", self.path.display());
+        if is_no_room(error) { FileError::NoRoom(message) } else { FileError::Refused(message) }
     }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn lock_in_place(

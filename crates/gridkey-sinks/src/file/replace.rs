@@ -101,7 +101,7 @@ pub(crate) fn replace(
         Ok(())
     })?;
     let mut temporary = made.expect("the step before made it");
-    step(Effect::Write, &mut || temporary.write_all(new))?;
+    step(Effect::Write, &mut || temporary.as_file_mut().write_all(new))?;
     step(Effect::Sync, &mut || temporary.as_file().sync_all())?;
     step(Effect::Compare, &mut || compare(path, old))?;
     let mut temporary = Some(temporary);
@@ -155,6 +155,13 @@ fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
         }
     }
     Err(io::Error::other("temporary files are cleared away by another program as soon as they are made"))
+}
+
+/// Whether a folder has room for a file of so many bytes beside what it has. The caller has the folder's lock.
+pub(super) fn fits(folder: &Path, bytes: usize) -> io::Result<()> {
+    sweep(folder);
+    let mut temporary = temporary_in(folder)?;
+    temporary.as_file_mut().write_all(&vec![0; bytes])
 }
 
 /// Clears away the temporary files that killed processes left; those of live ones are locked.

@@ -7,7 +7,7 @@ use std::path::Path;
 use gridkey_core::inventory::{SinkCaveat, SinkContent, SinkObservation};
 use gridkey_core::sink::DotenvSettings;
 use gridkey_core::{SinkLocation, SinkSettings};
-use gridkey_engine::ports::{SinkReader, SinkWriter};
+use gridkey_engine::ports::{PutError, SinkReader, SinkWriter};
 use gridkey_sinks::Sinks;
 use tempfile::TempDir;
 
@@ -205,7 +205,7 @@ async fn a_file_whose_folder_cannot_be_written_is_written_in_place_and_the_plan_
     set_mode(&closed, 0o755);
 }
 
-/// Mounts a file over another; nothing where this user cannot.
+/// A file over another, or a file system of memory; nothing where this user cannot mount.
 #[cfg(target_os = "linux")]
 struct Mount<'a>(&'a Path);
 
@@ -220,6 +220,12 @@ impl<'a> Mount<'a> {
         again.args(["-o", "remount,bind,ro"]).arg(to);
         let done = !read_only || again.output().is_ok_and(|output| output.status.success());
         done.then_some(mount)
+    }
+
+    fn memory(size: &str, to: &'a Path) -> Option<Self> {
+        let mut command = std::process::Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "gridkey-test"]).arg(to);
+        command.output().is_ok_and(|output| output.status.success()).then_some(Self(to))
     }
 }
 
@@ -259,6 +265,36 @@ async fn a_file_that_is_a_mount_point_is_written_in_place_and_refused_where_it_i
     assert_eq!(sinks.caveats(&location).await, [SinkCaveat::NotWritable(error.clone())]);
     let refused = sinks.put(&location, &secret('a'), &holds('b')).await.unwrap_err();
     assert_eq!(refused.to_string(), error);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_is_told_before_a_key_is_made_and_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let Some(_mount) = Mount::memory("64k", &disk) else {
+        println!("skipped: this user cannot mount");
+        return;
+    };
+    let (sinks, location) = (sinks(&folder), dotenv("disk/.env", "KEY"));
+    let before = format!("A={}\n", "a".repeat(5_000));
+    fs::write(disk.join(".env"), &before).unwrap();
+    sinks.check(&location).await.unwrap();
+    // Room for an empty file, and for none that holds what this one does.
+    let filled = fs::write(disk.join("filler"), vec![1; 64 << 10]);
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let error = sinks.check(&location).await.unwrap_err().to_string();
+    assert!(error.contains("disk/.env` cannot be written: ") && error.contains("free some space"), "{error}");
+    let refused = sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap_err();
+    assert!(matches!(refused, PutError::NoRoom(_)), "{refused:?}");
+    assert_eq!(refused.to_string(), error);
+    assert_eq!(fs::read_to_string(disk.join(".env")).unwrap(), before);
+    let files = fs::read_dir(&disk).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(files.filter(|name| name.to_string_lossy().ends_with(".tmp")).count(), 0);
+    fs::remove_file(disk.join("filler")).unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.check(&location).await.unwrap();
 }
 
 #[tokio::test]

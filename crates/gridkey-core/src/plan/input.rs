@@ -192,12 +192,10 @@ impl Selection {
         let wanted =
             manifest.keys.values().filter(|key| self.has(manifest, &key.address)).map(|key| &key.account);
         let owned = states.values().filter(|state| {
-            let begun = state.pending.values().map(|pending| &pending.address);
-            state
-                .keys
-                .keys()
-                .chain(begun)
-                .any(|address| self.has_environment(manifest, address.environment.as_ref()))
+            // What broke off is settled at other addresses, too.
+            let mut begun = state.pending.values().map(|pending| &pending.address);
+            state.keys.keys().any(|address| self.has(manifest, address))
+                || begun.any(|address| self.has_environment(manifest, address.environment.as_ref()))
                 || (self.environments.is_none() && !state.abandoned.is_empty())
         });
         let owned = owned

@@ -1,4 +1,5 @@
-//! What fingers type that know other tools: options with one dash, and commands that are nearly those there are.
+//! What fingers type that know other tools: options with one dash, commands that are nearly those there are, and ids
+//! that look like options.
 
 use std::ffi::OsString;
 
@@ -53,6 +54,36 @@ pub(super) fn with_safe_guesses(mut error: clap::Error) -> clap::Error {
         error.insert(ContextKind::SuggestedSubcommand, kept);
     }
     error
+}
+
+/// Ids that begin with a hyphen, behind the `--` that ends options.
+pub(super) fn ids_last(given: Vec<OsString>) -> Vec<OsString> {
+    let takes_ids = given.iter().any(|word| word == "revoke" || word == "import" || word == "whois");
+    if !takes_ids || given.iter().any(|word| word == "--") {
+        return given;
+    }
+    let mut ids = Vec::new();
+    let mut words: Vec<OsString> = Vec::new();
+    for word in given {
+        let is_value = words.last().is_some_and(|before| before == "--name");
+        if !is_value && word.to_str().is_some_and(is_id_with_hyphen) {
+            ids.push(word)
+        } else {
+            words.push(word)
+        }
+    }
+    if !ids.is_empty() {
+        words.push("--".into());
+    }
+    words.extend(ids);
+    words
+}
+
+/// Ids have 22 characters of base64 for URLs, and no option has (a test sees to it).
+pub(super) fn is_id_with_hyphen(word: &str) -> bool {
+    word.starts_with('-')
+        && word.len() == 22
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 #[cfg(test)]

@@ -57,15 +57,19 @@ pub fn read(
         Some(variable) if is_empty(variable) => argument.env(Resettable::Reset),
         Some(_) | None => argument,
     });
-    let given = ids_last(given.into_iter().collect());
+    let given = habit::ids_last(given.into_iter().collect());
     if let Some(error) = habit::one_dash(&command, &given) {
         return Err(error);
     }
     let matches = command.try_get_matches_from(given).map_err(habit::with_safe_guesses)?;
-    let arguments = Arguments::from_arg_matches(&matches)?;
+    let mut arguments = Arguments::from_arg_matches(&matches)?;
     if let Some((name, of)) = matches.subcommand() {
         // An environment from a variable says where a command works, and not that all of its keys are meant.
         let environment = of.value_source("environments") == Some(ValueSource::CommandLine);
+        if !environment && matches!(arguments.command, Command::Audit(_) | Command::Whois(_)) {
+            // They are about every key.
+            arguments.global.environments.clear();
+        }
         if let Err(message) = names_keys(&arguments.command, environment) {
             let mut all = cli();
             // Only then do the parts know what they are called with.
@@ -75,36 +79,6 @@ pub fn read(
         }
     }
     Ok(arguments)
-}
-
-/// Ids that begin with a hyphen, behind the `--` that ends options.
-fn ids_last(given: Vec<OsString>) -> Vec<OsString> {
-    let takes_ids = given.iter().any(|word| word == "revoke" || word == "import" || word == "whois");
-    if !takes_ids || given.iter().any(|word| word == "--") {
-        return given;
-    }
-    let mut ids = Vec::new();
-    let mut words: Vec<OsString> = Vec::new();
-    for word in given {
-        let is_value = words.last().is_some_and(|before| before == "--name");
-        if !is_value && word.to_str().is_some_and(is_id_with_hyphen) {
-            ids.push(word)
-        } else {
-            words.push(word)
-        }
-    }
-    if !ids.is_empty() {
-        words.push("--".into());
-    }
-    words.extend(ids);
-    words
-}
-
-/// Ids have 22 characters of base64 for URLs, and no option has (a test sees to it).
-fn is_id_with_hyphen(word: &str) -> bool {
-    word.starts_with('-')
-        && word.len() == 22
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// The command line as clap sees it, for the reference and for completions.
@@ -735,7 +709,7 @@ mod tests {
     fn no_option_looks_like_an_id() {
         fn look(command: &clap::Command) {
             for long in command.get_opts().filter_map(clap::Arg::get_long) {
-                assert!(!is_id_with_hyphen(&format!("--{long}")), "{} --{long}", command.get_name());
+                assert!(!habit::is_id_with_hyphen(&format!("--{long}")), "{} --{long}", command.get_name());
             }
             command.get_subcommands().for_each(look);
         }

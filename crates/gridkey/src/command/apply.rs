@@ -173,6 +173,11 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let notes = view::approval::notes(&planned, print::style());
     let plan = planned.plan;
     progress.suspend(|| print::out(&format!("{notes}{}", view::plan::text(&plan, print::style()))));
+    if print::lost().is_some() {
+        progress.finish();
+        close(session).await;
+        return Err(CommandError::new("what would be done could not be shown, so nothing was changed"));
+    }
     if wish.requests.from_sinks {
         say_not_found(project.manifest(), selection, &plan);
     }

@@ -115,6 +115,33 @@ async fn two_managing_keys_swapped_are_noticed_and_nothing_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_narrowed_run_reads_only_the_accounts_that_it_is_about() {
+    let place = Place::new(Settings::default()).await;
+    let other = place.server.model().parent("other", Timestamp::now());
+    let text = manifest(
+        "  mailer: { scopes: [mail.send], account: acme }\n  pager: { scopes: [mail.send], account: beta }\n",
+    )
+    .replace("sinks:\n  local", "  beta: { api_key: { env: OTHER_KEY } }\nsinks:\n  local");
+    place.write("gridkey.yaml", &text);
+    let run = |arguments: &[&str], other: &str| {
+        let mut command = place.command(arguments);
+        command.env("OTHER_KEY", other);
+        said(command)
+    };
+    run(&["apply", "--yes"], &other).ends(0).says("2 created");
+    let gone = "SG.aaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    run(&["plan"], gone).ends(3).says("account_unreadable");
+    place.server.model().clear_log();
+    for narrowed in [&["--account", "acme"][..], &["--only", "mailer"], &["--only", "mai*"]] {
+        run(&[&["plan"], narrowed].concat(), gone).ends(0).says("No changes");
+        run(&[&["apply", "--yes"], narrowed].concat(), gone).ends(0).says("No changes");
+    }
+    run(&["rotate", "mailer", "--yes"], gone).ends(0).says("1 rotated");
+    let refused = place.server.model().log().iter().filter(|entry| entry.status == Some(401)).count();
+    assert_eq!(refused, 0, "the other account was asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wrong_folder_for_a_sink_is_noticed_and_nothing_is_made() {
     let place = Place::new(Settings::default()).await;
     place.write("gridkey.yaml", &manifest(&many(3)));

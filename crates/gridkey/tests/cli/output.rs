@@ -15,6 +15,18 @@ async fn output_that_cannot_be_written_is_an_error_of_every_command() {
     place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
     place.run(&["apply", "--yes"]).ends(0);
     place.run(&["plan", "--out", "plan.json"]).ends(0);
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    // What nobody could read is not carried out.
+    place.write(
+        "gridkey.yaml",
+        &manifest("  mailer: { scopes: [mail.send] }\n  other: { scopes: [mail.send] }\n"),
+    );
+    let mut unseen = place.command(&["apply", "--yes"]);
+    let output = unseen.stdout(full()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("could not be shown, so nothing was changed"), "{err}");
+    assert_eq!((output.status.code(), place.server.model().keys("acme").len()), (Some(1), 2), "{err}");
+    place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
     let commands = [
         "--help",
         "--version",
@@ -39,7 +51,7 @@ async fn output_that_cannot_be_written_is_an_error_of_every_command() {
     ];
     for command in commands {
         let mut process = place.command(&command.split(' ').collect::<Vec<_>>());
-        process.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        process.stdout(full()).stderr(Stdio::piped());
         let output = process.spawn().unwrap().wait_with_output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{command}: {err}");

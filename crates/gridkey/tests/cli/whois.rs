@@ -8,7 +8,7 @@ use gridkey_emulator::{Operation, Settings};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{Place, Said};
+use crate::support::{self, Place, Said};
 
 const MANIFEST: &str = "version: 1
 project: mailing
@@ -83,6 +83,13 @@ async fn a_key_of_the_project_is_told_with_its_sinks_and_what_to_do() {
         .says("if it leaked   gridkey rotate mailer --revoke-old now")
         .says(&format!("who uses it    gridkey whois {} --scan PATH", id(&secret)));
     assert_eq!(place.asked(Operation::List), 1, "the other account need not be asked");
+    // The environment that a shell works in says nothing of where a key may be.
+    for command in [&["whois", id(&secret)][..], &["audit"]] {
+        let mut elsewhere = place.command(command);
+        elsewhere.env("GRIDKEY_ENV", "staging");
+        support::said(elsewhere).ends(0).says("mailer");
+        place.run(&[command, &["--env", "staging"]].concat()).ends(64).says("takes no `--env`");
+    }
     // The command that was proposed does what it says, and the key is told by its id from then on.
     place.run(&["rotate", "mailer", "--yes"]).ends(0);
     place

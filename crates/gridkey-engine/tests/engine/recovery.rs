@@ -135,6 +135,69 @@ fn what_broke_off_before_a_key_went_to_another_account_is_settled_without_waitin
 }
 
 #[test]
+fn what_broke_off_goes_with_the_key_of_an_environment_whose_time_is_over_wherever_it_is_wanted() {
+    let wanted = [Wanted { address: "pr/mailer", scopes: &["mail.send"], locations: &["ra"] }];
+    let mut before = WorldManifest::new(&wanted, 10).with_branch(&[], 10);
+    for key in before.manifest.keys.values_mut() {
+        key.ttl = Some(OVERLAP * 3);
+    }
+    let after = before.clone().with_branch(&["pr/mailer"], 10);
+    let mailer: Address = "pr/mailer".parse().expect("an address");
+    let selection = Selection::new(mailer.environment.clone().map(|name| BTreeSet::from([name])), None);
+    let options = RunOptions { selection: selection.clone(), ..RunOptions::default() };
+    for effect in [1, 2] {
+        let world = World::new(10);
+        world.pass(OVERLAP);
+        block_on(world.run(1, &before, &options));
+        world.pass(OVERLAP);
+        world.lock().effects.clear();
+        world.lock().schedule = BTreeMap::from([(effect, Fault::KilledAfter)]);
+        let requests = Requests { rotate: BTreeMap::from([(mailer.clone(), None)]), ..Requests::default() };
+        let rotate = RunOptions { options: Options { requests, ..Options::default() }, ..options.clone() };
+        assert!(matches!(block_on(world.run(2, &before, &rotate)), Ended::Killed), "effect {effect}");
+        world.pass(OVERLAP * 4);
+        let ended = block_on(world.run(3, &after, &options));
+        assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+        let inner = world.lock();
+        assert_eq!(inner.live_count(&acme()) + inner.live_count(&branch()), 0, "effect {effect}");
+        assert_eq!(inner.states().map(|state| state.pending.len()).sum::<usize>(), 0, "effect {effect}");
+        assert_eq!(inner.held(&before.locations()[0]), None, "effect {effect}: it is cleared");
+    }
+}
+
+#[test]
+fn a_first_key_that_broke_off_goes_with_its_environment_wherever_it_is_wanted() {
+    let other = Wanted { address: "pr/other", scopes: &["mail.send"], locations: &["rb"] };
+    let mailer = Wanted { address: "pr/mailer", scopes: &["mail.send"], locations: &["ra"] };
+    let short_lived = |wanted: &[Wanted]| {
+        let mut manifest = WorldManifest::new(wanted, 10).with_branch(&[], 10);
+        for key in manifest.manifest.keys.values_mut() {
+            key.ttl = Some(OVERLAP * 3);
+        }
+        manifest
+    };
+    let (first, both) = (short_lived(std::slice::from_ref(&other)), short_lived(&[other, mailer]));
+    let after = both.clone().with_branch(&["pr/mailer"], 10);
+    let environment = "pr".parse().expect("a name");
+    let selection = Selection::new(Some(BTreeSet::from([environment])), None);
+    let options = RunOptions { selection, ..RunOptions::default() };
+    let world = World::new(10);
+    world.pass(OVERLAP);
+    block_on(world.run(1, &first, &options));
+    world.lock().effects.clear();
+    // Right after the sink took the secret: intend, POST, put.
+    world.lock().schedule = BTreeMap::from([(2, Fault::KilledAfter)]);
+    assert!(matches!(block_on(world.run(2, &both, &options)), Ended::Killed));
+    world.pass(OVERLAP * 4);
+    let ended = block_on(world.run(3, &after, &options));
+    assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");
+    let inner = world.lock();
+    assert_eq!(inner.live_count(&acme()) + inner.live_count(&branch()), 0);
+    assert_eq!(inner.states().map(|state| state.pending.len()).sum::<usize>(), 0);
+    assert!(both.locations().iter().all(|location| inner.held(location).is_none()), "they are cleared");
+}
+
+#[test]
 fn a_run_that_leaves_edits_for_another_finishes_a_rotation_as_it_was_applied() {
     let keys = |locations: &'static [&'static str]| {
         let mailer = Wanted { address: "prod/mailer", scopes: &["mail.send"], locations };

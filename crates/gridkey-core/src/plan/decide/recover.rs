@@ -15,7 +15,7 @@ use crate::plan::account::{Account, values_of, values_with};
 use crate::plan::applied::as_applied;
 use crate::plan::decide::decision::{Decision, Part};
 use crate::plan::decide::location::readable_first;
-use crate::plan::decide::{handover, remove};
+use crate::plan::decide::{handover, remove, schedule};
 use crate::plan::document::change::{Action, Cause, Note, Reason};
 use crate::plan::document::step::{FinishPending, Put, Step};
 use crate::plan::findings::{Findings, about};
@@ -123,8 +123,10 @@ fn resolve(
         if !remove::takes_what_broke_off(account, address) {
             for key in &keys {
                 let decision = match account.wanted_elsewhere(address) {
-                    Some(wanted) => followed(account, wanted, key),
-                    None => left_over(account, address, key, findings),
+                    Some(wanted) if !schedule::has_expired(account, wanted, address) => {
+                        followed(account, wanted, key)
+                    }
+                    Some(_) | None => left_over(account, address, key, findings),
                 };
                 recovered.decisions.push(decision);
             }
@@ -315,7 +317,7 @@ fn discard(account: &Account<'_>, address: &Address, key: &Seen<'_>) -> Decision
         .pending
         .locations
         .iter()
-        .filter(|location| account.index.user(&location.id()).is_none())
+        .filter(|location| account.other_user(address, &location.id()).is_none())
         .filter(|location| !account.is_given_elsewhere(address, &location.id()))
         .filter(|location| may_hold(account, location, key))
         .cloned()

@@ -9,6 +9,7 @@ use crate::key::{KeyId, Marker};
 use crate::name::Name;
 use crate::plan::account::{Account, values_of};
 use crate::plan::decide::decision::{Decision, Part};
+use crate::plan::decide::schedule;
 use crate::plan::document::change::{Action, Cause, Note, Reason};
 use crate::plan::document::step::{Delete, DeleteKey, Step};
 use crate::plan::findings::Findings;
@@ -51,7 +52,9 @@ pub(crate) fn settle_first(address: &Address) -> Finding {
 /// Whether the deletion of an address's key here gives up the creations that broke off as well. Where the address is
 /// wanted in another account that deletion waits for its overlap, and they are settled without waiting for it.
 pub(crate) fn takes_what_broke_off(account: &Account<'_>, address: &Address) -> bool {
-    account.owned(address).is_some() && account.wanted_elsewhere(address).is_none()
+    let wanted = account.wanted_elsewhere(address);
+    let goes = wanted.is_none_or(|wanted| schedule::has_expired(account, wanted, address));
+    goes && account.owned(address).is_some()
 }
 
 /// Every key of an address that its deletion takes: its own, its older ones and those of creations that broke off; those creations;

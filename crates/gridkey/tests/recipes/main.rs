@@ -11,8 +11,10 @@
 
 mod aws;
 mod bench;
+mod gcloud;
 mod page;
 #[path = "../support/process.rs"]
 mod process;
 mod server;
+mod stand_in;
 mod vault;

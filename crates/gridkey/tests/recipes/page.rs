@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::server::programs;
 
-const SECTIONS: [&str; 3] = ["vault", "aws ssm", "aws secretsmanager"];
+const SECTIONS: [&str; 6] = ["vault", "aws ssm", "aws secretsmanager", "gcloud", "op", "gh"];
 
 /// The top of the project.
 pub fn root() -> PathBuf {

@@ -12,6 +12,7 @@
 mod aws;
 mod bench;
 mod gcloud;
+mod kubectl;
 mod page;
 #[path = "../support/process.rs"]
 mod process;

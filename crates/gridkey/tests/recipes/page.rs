@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::server::programs;
 
-const SECTIONS: [&str; 6] = ["vault", "aws ssm", "aws secretsmanager", "gcloud", "op", "gh"];
+const SECTIONS: [&str; 7] = ["vault", "kubectl", "aws ssm", "aws secretsmanager", "gcloud", "op", "gh"];
 
 /// The top of the project.
 pub fn root() -> PathBuf {

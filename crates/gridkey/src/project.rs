@@ -449,9 +449,32 @@ pub fn undeliverable(manifest: &Manifest) -> Vec<String> {
     }
     let told = keys.into_iter().map(|((sink, kind), addresses)| {
         let of = count(addresses.len(), "key");
-        format!("this build cannot deliver to `{sink}` ({}), a sink of {of}", kind.as_str())
+        let instead = match recipe(kind) {
+            Some(recipe) => format!(" (a command sink can: see `{recipe}` in docs/recipes.md)"),
+            None => String::new(),
+        };
+        format!("this build cannot deliver to `{sink}` ({}), a sink of {of}{instead}", kind.as_str())
     });
     told.collect()
+}
+
+/// The section of `docs/recipes.md` that delivers to the same store by a command.
+fn recipe(kind: SinkKind) -> Option<&'static str> {
+    match kind {
+        SinkKind::Vault => Some("vault"),
+        SinkKind::AwsSecretsManager => Some("aws secretsmanager"),
+        SinkKind::AwsSsm => Some("aws ssm"),
+        SinkKind::GcpSecretManager => Some("gcloud"),
+        SinkKind::Kubernetes => Some("kubectl"),
+        SinkKind::GithubActions => Some("gh"),
+        SinkKind::Dotenv
+        | SinkKind::Json
+        | SinkKind::Yaml
+        | SinkKind::Age
+        | SinkKind::Command
+        | SinkKind::AzureKeyVault
+        | SinkKind::GitlabCi => None,
+    }
 }
 
 /// The environments that `--env` chooses, of those that manifest and state have.

@@ -126,7 +126,7 @@ async fn a_command_sink_that_shows_its_secret_is_compared_before_it_is_replaced(
     assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
 }
 
-/// `vault kv get` ends with 2 where there is no secret, and with 1 or 2 where something is wrong; others have their own codes.
+/// Each program has codes of its own, and one that has a single code for all that is wrong is asked by a script that tells them apart.
 #[tokio::test]
 async fn an_exit_code_can_say_that_nothing_is_stored() {
     let folder = tempfile::tempdir().unwrap();

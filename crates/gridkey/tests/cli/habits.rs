@@ -171,9 +171,40 @@ fn what_this_build_cannot_deliver_to_is_told_before_a_plan() {
         text.replace("sinks: [local]", "sinks: [local, store]"),
     )
     .unwrap();
-    let told = "this build cannot deliver to `store` (vault), a sink of 2 keys";
-    said(gridkey(folder.path(), &["validate"])).ends(0).says(told);
+    let told = "this build cannot deliver to `store` (vault), a sink of 2 keys (a command sink can: see `vault` in docs/recipes.md)";
+    said(gridkey(folder.path(), &["validate"])).ends(0).says(&format!("{told}: plans of them are blocked"));
     said(gridkey(folder.path(), &["--emulator", "plan"])).ends(0).says(told);
+}
+
+/// What is told of a kind of sink leads to a section of the page.
+#[test]
+fn every_recipe_that_is_named_is_on_the_page() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipes.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut named = 0;
+    for sink in [
+        "vault: { address: \"https://vault.internal\", mount: kv, path: mail, field: key }",
+        "aws_secrets_manager: { region: eu-west-1, secret: mail }",
+        "aws_ssm: { region: eu-west-1, parameter: /mail }",
+        "gcp_secret_manager: { project: acme, secret: mail }",
+        "azure_key_vault: { vault: \"https://acme.vault.azure.net\", secret: mail }",
+        "kubernetes: { namespace: mail, secret: sendgrid, field: key }",
+        "github_actions: { repository: acme/mail, secret: KEY }",
+        "gitlab_ci: { project: acme/mail, variable: KEY }",
+    ] {
+        let text = manifest(&many(1)).replace("sinks:\n", &format!("sinks:\n  store: {{ {sink} }}\n"));
+        let text = text.replace("sinks: [local]", "sinks: [local, store]");
+        std::fs::write(folder.path().join("gridkey.yaml"), text).unwrap();
+        let said = said(gridkey(folder.path(), &["validate"]));
+        said.ends(0).says("this build cannot deliver to `store`");
+        if let Some((_, rest)) = said.all().split_once("a command sink can: see `") {
+            let (section, _) = rest.split_once("` in docs/recipes.md").unwrap();
+            assert!(page.contains(&format!("\n## {section}\n")), "{section}");
+            named += 1;
+        }
+    }
+    assert_eq!(named, 6);
 }
 
 /// A link may lead to a file of somebody else, and a device is none.

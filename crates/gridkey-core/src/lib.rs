@@ -25,7 +25,7 @@ mod time;
 pub mod whois;
 
 pub use access::{Access, AccessKind, Scope, Scopes};
-pub use address::{Address, AddressPattern};
+pub use address::{Address, AddressError, AddressPattern};
 pub use identity::{AccountIdentity, OnBehalfOf, Region};
 pub use key::{KeyId, Marker};
 pub use name::Name;

@@ -37,6 +37,12 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let wrong = error.use_stderr();
+            if wrong && args::wants_json(std::env::args_os()) {
+                print::talk(print::Manner { quiet: false, json: true });
+                let args::Mistake { message, help } = args::Mistake::of(&error);
+                print::error(&message, &[], help.as_deref());
+                return Exit::Usage.into();
+            }
             if wrong {
                 // A key that was pasted where something else belongs is not repeated.
                 print::say(error.render().to_string().trim_end());

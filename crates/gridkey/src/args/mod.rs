@@ -4,6 +4,8 @@ mod complete;
 mod habit;
 mod help;
 mod keys;
+mod mistake;
+mod state;
 mod value;
 mod whois;
 
@@ -27,7 +29,9 @@ use gridkey_sinks::FileKind;
 pub(crate) use self::complete::{answer as answer_completion, registration};
 use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
-use self::value::{base_url, comment_id, duration, key_pattern, look_in, rate_limit};
+pub(crate) use self::mistake::{Mistake, wants_json};
+pub use self::state::{BookConfirmation, StateCommand};
+use self::value::{address, base_url, comment_id, duration, key_pattern, look_in, rate_limit};
 pub use self::whois::{TextOrJson, WhoisArguments};
 use crate::choice::KeyChoice;
 use crate::environments::EnvironmentChoice;
@@ -547,7 +551,7 @@ pub struct RevokeArguments {
 #[derive(Debug, Args)]
 pub struct ImportArguments {
     /// The address that the key is to have
-    #[arg(required_unless_present = "from_sinks", requires = "id", conflicts_with = "from_sinks")]
+    #[arg(required_unless_present = "from_sinks", requires = "id", conflicts_with = "from_sinks", value_parser = address)]
     pub address: Option<Address>,
 
     /// The key's id: the middle of `SG.<id>.<secret>`
@@ -606,49 +610,6 @@ impl RunArguments {
 pub enum EnvironmentsCommand {
     /// List them
     List,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum StateCommand {
-    /// List the addresses that gridkey owns
-    List,
-    /// Show what state says of an address
-    Show {
-        address: Address,
-        /// `json` is the document as it is stored
-        #[arg(long, value_enum, default_value_t)]
-        format: TextOrJson,
-    },
-    /// Give a key another address, in state alone
-    #[command(alias = "mv")]
-    Move {
-        from: Address,
-        to: Address,
-        #[command(flatten)]
-        confirm: BookConfirmation,
-    },
-    /// Let go of keys, which stay live
-    #[command(alias = "rm")]
-    Forget {
-        #[arg(value_name = "ADDRESS", required = true)]
-        addresses: Vec<Address>,
-        #[command(flatten)]
-        confirm: BookConfirmation,
-    },
-    /// Lift the lock of an account's state, after its holder died
-    Unlock { account: Name },
-}
-
-/// How a change of state alone is let go ahead.
-#[derive(Clone, Debug, Args)]
-pub struct BookConfirmation {
-    /// Do not ask
-    #[arg(long, short, alias = "auto-approve")]
-    pub yes: bool,
-
-    /// How long to wait for another run that holds the lock
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "0s")]
-    pub lock_timeout: Duration,
 }
 
 #[derive(Debug, Subcommand)]

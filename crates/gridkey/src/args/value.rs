@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use gridkey_core::{Address, AddressPattern, SinkKind};
+use gridkey_core::{Address, AddressError, AddressPattern, KeyId, SinkKind};
 use gridkey_emulator::RateLimit;
 use gridkey_sendgrid::BaseUrl;
 use gridkey_sinks::FileKind;
@@ -30,9 +30,29 @@ pub(super) fn look_in(text: &str) -> Result<(Option<FileKind>, PathBuf), String>
 pub(super) fn key_pattern(text: &str) -> Result<AddressPattern, String> {
     match text.contains('*') {
         true => text.parse().map_err(|error| format!("`{text}` matches no address: {error}")),
-        false => Address::from_str(text).map(AddressPattern::from).map_err(|error| error.to_string()),
+        false => address(text).map(AddressPattern::from),
     }
 }
+
+/// An address. A key or its ID is what people have at hand, so it is said how to get from there to the address.
+pub(super) fn address(text: &str) -> Result<Address, String> {
+    Address::from_str(text).map_err(|error| {
+        let is_id = text.len() == ID_LENGTH && KeyId::parse(text).is_ok();
+        match &error {
+            _ if text.starts_with("SG.") => "this is a key, and an address belongs here: `gridkey whois` takes the key on \
+                 standard input and tells the address. The key is in the shell's history now: consider it leaked"
+                .to_string(),
+            _ if is_id => format!(
+                "this is the ID of a key, and an address belongs here: `gridkey whois {text}` tells the address"
+            ),
+            AddressError::Name { segment, source, .. } if !segment.contains('*') => format!("{error}: {source}"),
+            AddressError::Name { .. } | AddressError::Segments(_) => error.to_string(),
+        }
+    })
+}
+
+/// How many characters SendGrid's ids have.
+const ID_LENGTH: usize = 22;
 
 /// A word that can stand in a hidden comment of Markdown without ending it.
 pub(super) fn comment_id(text: &str) -> Result<String, String> {
@@ -85,6 +105,17 @@ mod tests {
         for bad in ["", "yaml:", "vault:secret/mail"] {
             assert!(look_in(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_or_its_id_where_an_address_belongs_is_told_how_to_get_there() {
+        let id = format!("A{}", "b".repeat(21));
+        let said = |text: &str| key_pattern(text).expect_err("it is not an address");
+        assert!(said(&id).contains(&format!("`gridkey whois {id}`")), "{}", said(&id));
+        let key = said(&format!("SG.{id}.{}", "c".repeat(43)));
+        assert!(key.contains("consider it leaked") && !key.contains(&id), "{key}");
+        assert!(said("Prod/mailer").contains("not `P`"), "{}", said("Prod/mailer"));
+        assert!(address("prod/*").expect_err("a pattern").contains("name each address"));
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn against(global: &Global, arguments: &PlanArguments, older: &Path) -> Result<P
 
 fn save(plan: &Plan, path: &Path) -> Result<(), CommandError> {
     if is_another_file(path) {
-        let message = format!("{} is there and is no plan, and it was not replaced", path.display());
+        let message = format!("{} is there and is not a plan, and it was not replaced", path.display());
         return Err(CommandError::new(message).help("name another file for the plan, or take that one away"));
     }
     std::fs::write(path, plan.to_json()).map_err(|error| {
@@ -205,6 +205,7 @@ pub fn blocked(plan: &Plan) -> bool {
 /// How events are shown.
 pub fn progress(global: &Global) -> Arc<Progress> {
     let form = match global.log_format {
+        LogFormat::Json if global.quiet => progress::Form::QuietJson,
         LogFormat::Json => progress::Form::Json,
         LogFormat::Text if global.quiet => progress::Form::Quiet,
         LogFormat::Text if std::io::stderr().is_terminal() => progress::Form::Terminal,

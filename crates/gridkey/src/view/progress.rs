@@ -22,6 +22,8 @@ pub enum Form {
     Json,
     /// A line for what failed.
     Quiet,
+    /// A JSON object for what failed.
+    QuietJson,
 }
 
 /// Waits shorter than this are not worth a line; a bar shows them all.
@@ -59,7 +61,7 @@ impl Progress {
     fn to(form: Form, out: Box<dyn Write + Send>) -> Self {
         let target = match form {
             Form::Terminal => ProgressDrawTarget::stderr(),
-            Form::Lines | Form::Json | Form::Quiet => ProgressDrawTarget::hidden(),
+            Form::Lines | Form::Json | Form::Quiet | Form::QuietJson => ProgressDrawTarget::hidden(),
         };
         let progress = Self {
             form,
@@ -89,7 +91,7 @@ impl Progress {
             Form::Lines if wait >= SHORTEST_WAIT_SAID => {
                 self.print(&format!("waiting {} {words}", duration(wait)));
             }
-            Form::Lines | Form::Quiet => {}
+            Form::Lines | Form::Quiet | Form::QuietJson => {}
             Form::Json => {
                 let event = RateLimited { event: "rate_limited", what, wait };
                 self.print(&events::timed(&event));
@@ -189,15 +191,20 @@ impl Observer for Progress {
                 }
             }
             Form::Json => self.print(&events::timed(&event)),
+            Form::Quiet | Form::QuietJson if !is_failure(&event) => {}
+            Form::QuietJson => self.print(&events::timed(&event)),
             Form::Quiet => {
-                if let (Event::Failed(_) | Event::AccountStopped { .. }, Some(line)) =
-                    (&event, events::line(&event))
-                {
+                if let Some(line) = events::line(&event) {
                     self.print(&line);
                 }
             }
         }
     }
+}
+
+/// What is said to a person who asked for quiet.
+fn is_failure(event: &Event) -> bool {
+    matches!(event, Event::Failed(_) | Event::AccountStopped { .. })
 }
 
 impl Drop for Progress {
@@ -249,6 +256,13 @@ mod tests {
             printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let names: Vec<_> = events.iter().map(|event| event["event"].clone()).collect();
         assert_eq!(names, ["observing", "rate_limited", "interrupted"]);
+    }
+
+    #[test]
+    fn in_quiet_nothing_but_failures_is_said_in_either_format() {
+        for form in [Form::Quiet, Form::QuietJson] {
+            assert_eq!(printed(form), "");
+        }
     }
 
     #[test]

@@ -18,7 +18,10 @@ async fn a_plan_replaces_a_plan_and_no_other_file() {
     place.run(&["apply", "plan.json", "--yes"]).ends(0);
     for other in [".env", "gridkey.yaml", ".gridkey/state/default/acme.json"] {
         let before = place.read(other);
-        place.run(&["plan", "--out", other]).ends(1).says("is there and is no plan, and it was not replaced");
+        place
+            .run(&["plan", "--out", other])
+            .ends(1)
+            .says("is there and is not a plan, and it was not replaced");
         assert_eq!(place.read(other), before, "{other}");
     }
 }

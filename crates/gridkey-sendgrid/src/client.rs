@@ -29,6 +29,8 @@ pub enum BaseUrlError {
     Syntax(String),
     #[error("`{0}` is plain HTTP, which would show the key to all on the way; only loopback may be")]
     PlainHttp(String),
+    #[error("`{0}` has a path that gridkey adds itself: leave `/v3` out")]
+    Path(String),
 }
 
 impl BaseUrl {
@@ -54,6 +56,9 @@ impl BaseUrl {
             Some(Host::Domain(name)) => name == "localhost",
             None => false,
         };
+        if url.path().trim_end_matches('/').ends_with("/v3") {
+            return Err(BaseUrlError::Path(text.to_string()));
+        }
         match url.scheme() {
             "https" if url.has_host() => Ok(Self(url)),
             "http" if loopback => Ok(Self(url)),
@@ -509,6 +514,9 @@ mod tests {
         }
         for bad in ["ftp://127.0.0.1", "api.sendgrid.com", ""] {
             assert_eq!(BaseUrl::new(bad), Err(BaseUrlError::Syntax(bad.to_string())), "{bad}");
+        }
+        for bad in ["https://api.sendgrid.com/v3", "http://127.0.0.1:8080/v3/"] {
+            assert_eq!(BaseUrl::new(bad), Err(BaseUrlError::Path(bad.to_string())), "{bad}");
         }
     }
 

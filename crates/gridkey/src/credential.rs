@@ -25,7 +25,7 @@ pub async fn find(credential: &Credential, base: &Path) -> Result<SecretString, 
                     missing(format!("the environment variable `{name}` is not set"))
                 }
                 std::env::VarError::NotUnicode(_) => {
-                    missing(format!("the environment variable `{name}` is no text"))
+                    missing(format!("the environment variable `{name}` is not text"))
                 }
             })?;
             (Zeroizing::new(text), format!("the environment variable `{name}`"))
@@ -49,6 +49,11 @@ pub async fn find(credential: &Credential, base: &Path) -> Result<SecretString, 
     let value = text.trim_start_matches('\u{feff}').trim();
     if value.is_empty() {
         return Err(missing(format!("{place} holds nothing")));
+    }
+    if value.to_ascii_lowercase().contains("bearer ") {
+        return Err(missing(format!(
+            "{place} holds a header, `Bearer` and the key; leave the key alone there"
+        )));
     }
     if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(missing(format!("{place} holds more than one key: it has blanks or line breaks inside")));

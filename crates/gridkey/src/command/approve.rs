@@ -19,7 +19,18 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Reads a saved plan.
 pub fn read_plan(path: &Path) -> Result<Plan, CommandError> {
     let unreadable = || CommandError::new(format!("the plan {} cannot be read", path.display()));
-    let failed = |error: std::io::Error| unreadable().because(&error);
+    let failed = |error: std::io::Error| {
+        let failed = unreadable().because(&error);
+        match path.to_str().and_then(|text| text.parse::<Address>().ok()) {
+            Some(address) if error.kind() == std::io::ErrorKind::NotFound => failed.help(format!(
+                "a plan file comes from `gridkey plan --out FILE`; one key is named as in `--only {address}`"
+            )),
+            None if error.kind() == std::io::ErrorKind::NotFound => {
+                failed.help("`gridkey plan --out FILE` makes a plan file; nothing was changed")
+            }
+            Some(_) | None => failed,
+        }
+    };
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > MAX_BYTES {
         return Err(unreadable().help(format!("it has {size} bytes, and no plan has that many")));

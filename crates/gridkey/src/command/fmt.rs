@@ -51,7 +51,7 @@ fn check_is_plain(path: &Path) -> Result<(), CommandError> {
     };
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => refused("a link"),
-        Ok(found) if !found.is_file() && !found.is_dir() => refused("no regular file"),
+        Ok(found) if !found.is_file() && !found.is_dir() => refused("not a regular file"),
         // What cannot be looked at is told by who reads it.
         Ok(_) | Err(_) => Ok(()),
     }
@@ -71,7 +71,8 @@ fn standard_input(check: bool) -> Result<Exit, CommandError> {
 }
 
 fn text(bytes: &[u8], name: &str) -> Result<String, CommandError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| CommandError::new(format!("{name} is not UTF-8")))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| CommandError::new(format!("{name} is not UTF-8")).help("save it as UTF-8"))?;
     Ok(text.to_string())
 }
 
@@ -80,14 +81,15 @@ fn formatted(old: &str, name: &str) -> Result<String, CommandError> {
     let options = FormatOptions { layout, ..FormatOptions::default() };
     // Where the syntax is wrong, the manifest's own reader says it better.
     let new = pretty_yaml::format_text(old, &options).map_err(|_| {
-        CommandError::new(format!("{name} is not laid out, as it is no YAML"))
+        CommandError::new(format!("{name} is not laid out, as it is not YAML"))
             .help("`gridkey validate` says where")
     })?;
     // A layout must change nothing that is read, so that is looked at and not believed.
     if !is_same(old, &new) || comments(old) != comments(&new) {
         return Err(CommandError::new(format!(
             "{name} is left as it is: a new layout would change what it says"
-        )));
+        ))
+        .help("`gridkey validate` says whether something in it is given twice or cannot be read"));
     }
     Ok(new)
 }

@@ -99,7 +99,9 @@ fn text(project: &Project, states: &BTreeMap<Name, AccountState>, address: &Addr
 pub async fn unlock(global: &Global, account: &Name) -> Result<Exit, CommandError> {
     let project = Project::open(global).await?;
     if !project.manifest().accounts.contains_key(account) && !project.states().await?.contains_key(account) {
-        return Err(CommandError::usage(format!("there is no account `{account}`")));
+        let known: Vec<String> = project.manifest().accounts.keys().map(ToString::to_string).collect();
+        return Err(CommandError::usage(format!("there is no account `{account}`"))
+            .help(format!("the manifest has {}", known.join(", "))));
     }
     let lifted = project.store.lift(account).await;
     let lifted = lifted.map_err(|error| CommandError::new("the lock was not lifted").because(&error))?;

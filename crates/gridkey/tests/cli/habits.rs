@@ -67,7 +67,7 @@ fn a_layout_is_checked_without_being_changed() {
     assert_eq!((told.code, told.out.as_str()), (2, "gridkey.yaml\n"));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     std::fs::write(folder.path().join("broken.yaml"), "keys: [\n").unwrap();
-    said(gridkey(folder.path(), &["fmt", "broken.yaml"])).ends(1).says("it is no YAML");
+    said(gridkey(folder.path(), &["fmt", "broken.yaml"])).ends(1).says("it is not YAML");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -217,7 +217,7 @@ fn only_a_manifest_itself_is_laid_out() {
     std::os::unix::fs::symlink(&other, folder.path().join("gridkey.yaml")).unwrap();
     said(gridkey(folder.path(), &["fmt"])).ends(1).says("gridkey.yaml is a link");
     said(gridkey(folder.path(), &["fmt", "/dev/stdin"])).ends(1);
-    said(gridkey(folder.path(), &["fmt", "/dev/null"])).ends(1).says("no regular file");
+    said(gridkey(folder.path(), &["fmt", "/dev/null"])).ends(1).says("not a regular file");
     assert_eq!(std::fs::read_to_string(&other).unwrap(), "version:   1\n");
     std::fs::write(folder.path().join("empty.yaml"), "").unwrap();
     said(gridkey(folder.path(), &["fmt", "--check", "empty.yaml"])).ends(0);

@@ -33,6 +33,9 @@ enum LeftOut {
     Errors,
 }
 
+/// Said at a place that is wrong for more than the first of what it stands for.
+const AND_OTHERS: &str = " and others";
+
 /// More secrets than this in one manifest are found by their form alone.
 const MOST_SECRETS: usize = 100;
 
@@ -247,10 +250,20 @@ fn is_full(list: &mut Vec<Diagnostic>) -> bool {
     list.len() >= MAX_PROBLEMS
 }
 
-/// One mistake in a key is met once in every environment that has the key, and said once.
+/// One mistake in a key is met once in every environment that has the key, and one in a sink once for every key that it
+/// is for. It is said once.
 fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by(|a, b| a.order().cmp(&b.order()));
-    diagnostics.dedup_by(|a, b| a.order() == b.order());
+    diagnostics.dedup_by(|again, kept| {
+        let is_same = again.order() == kept.order();
+        if let (true, Some(again), Some(kept)) = (is_same, again.labels.first(), kept.labels.first_mut())
+            && again.text != kept.text
+            && !kept.text.ends_with(AND_OTHERS)
+        {
+            kept.text.push_str(AND_OTHERS);
+        }
+        is_same
+    });
     diagnostics
 }
 

@@ -98,11 +98,8 @@ pub(crate) fn fill(text: &str, site: Site, values: &Values<'_>, problems: &mut P
                 if value.is_none() {
                     let why = values.why_not(placeholder);
                     problems
-                        .error(
-                            "placeholder_without_value",
-                            site,
-                            format!("`{{{name}}}` has no value for {}", values.what),
-                        )
+                        .error("placeholder_without_value", site, format!("`{{{name}}}` has no value"))
+                        .here(format!("for {}", values.what))
                         .help(why);
                 }
                 value.map(|value| if upper { upper_case(value) } else { value.to_string() })

@@ -1,9 +1,12 @@
 //! Bounds: a small file that asks for much is refused before the work is done. Counted, not timed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use gridkey_core::manifest::{Loaded, SourceFile, WantedAccess, load};
 use gridkey_core::text::diagnostic::Diagnostics;
+
+use crate::corpus::folder;
 
 fn read(text: &str) -> Result<Loaded, Diagnostics> {
     load(&[SourceFile { name: "gridkey.yaml".to_string(), bytes: text.as_bytes().to_vec() }], &[])
@@ -32,8 +35,8 @@ fn fanned(accounts: usize, keys: usize) -> String {
     text
 }
 
-/// What a refusal says is short, whatever it is about, and it is about this alone.
-fn check(text: &str, code: &str) {
+/// What a refusal says is short, whatever it is about, and it is about this alone. Without its place, which is long here.
+fn check(text: &str, code: &str) -> String {
     let found = read(text).expect_err("it is refused");
     let codes: Vec<_> = found.errors.iter().map(|error| error.code).collect();
     assert!(codes.contains(&code), "{codes:?} for {code}");
@@ -44,6 +47,25 @@ fn check(text: &str, code: &str) {
         .sum();
     assert!(said < 5_000, "{said} bytes are said of {code}");
     assert!(found.errors.len() <= 1_000);
+    words(&found, code)
+}
+
+/// The message and the help of the error with a code.
+fn words(found: &Diagnostics, code: &str) -> String {
+    let error = found.errors.iter().find(|error| error.code == code);
+    let error = error.unwrap_or_else(|| panic!("no {code} in {:?}", found.errors));
+    let help = error.help.as_ref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
+    format!("error: {}{help}\n", error.message)
+}
+
+/// Checks messages against the snapshot of this name; `INSTA_UPDATE=always` writes it anew.
+fn shows(name: &str, said: BTreeSet<String>) {
+    let text = said.into_iter().collect::<Vec<_>>().join("\n");
+    insta::with_settings!({
+        snapshot_path => folder("bounds"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, { insta::assert_snapshot!(name, text) });
 }
 
 #[test]
@@ -52,6 +74,7 @@ fn keys_are_counted_before_they_are_resolved() {
     let codes: Vec<_> = found.errors.iter().map(|error| error.code).collect();
     assert_eq!(codes, ["too_many_keys"], "no key was looked at");
     assert_eq!(found.errors[0].message, "the manifest comes to 490000 keys, and it may have 100000");
+    shows("keys", [words(&found, "too_many_keys")].into());
 }
 
 #[test]
@@ -76,12 +99,13 @@ fn locations_are_counted_before_they_are_resolved() {
     let mut text = fanned(900, 100).replace("sinks: [local] }\nenv", "sinks: [@] }\nenv");
     let sinks: Vec<_> = (0..10).map(|at| format!("{{ local: {{ path: \"{at}/{{account}}\" }} }}")).collect();
     text = text.replace('@', &sinks.join(", "));
-    check(&text, "too_many_locations");
+    shows("locations", [check(&text, "too_many_locations")].into());
 }
 
 #[test]
 fn texts_are_bounded_wherever_they_stand() {
     let long = "x".repeat(900_000);
+    let mut said = BTreeSet::new();
     for rest in [
         format!("keys: {{ mailer: {{ scopes: [{long}] }} }}\n"),
         format!("keys: {{ mailer: {{ scopes: [\"{long}:read\"] }} }}\n"),
@@ -91,8 +115,9 @@ fn texts_are_bounded_wherever_they_stand() {
         format!("keys: {{ mailer: {{ access: {long} }} }}\n"),
         format!("environments: {{ prod: {{ accounts: [{long}] }} }}\n"),
     ] {
-        check(&with(&rest), "text_too_long");
+        said.insert(check(&with(&rest), "text_too_long"));
     }
+    shows("texts", said);
     // YAML has a bound of its own for keys on one line.
     for rest in [
         format!("keys: {{ {long}: {{ scopes: [mail.send] }} }}\n"),
@@ -114,8 +139,8 @@ fn names_and_places_are_bounded_once_placeholders_are_filled_in() {
              keys: {{ mailer: {{ name: \"{name}\", scopes: [mail.send], sinks: [{{ local: {{ path: \"{path}\" }} }}] }} }}\n"
         ))
     };
-    check(&rest(&"{environment}".repeat(20), "x"), "invalid_key_name");
-    check(&rest("x", &placeholders), "text_too_long");
+    let name = check(&rest(&"{environment}".repeat(20), "x"), "invalid_key_name");
+    shows("names_and_places", [name, check(&rest("x", &placeholders), "text_too_long")].into());
 }
 
 #[test]
@@ -123,6 +148,7 @@ fn lists_entries_and_blocks_are_bounded() {
     let many = |count: usize, item: &dyn Fn(usize) -> String| -> String {
         (0..count).map(item).collect::<Vec<_>>().join(", ")
     };
+    let mut said = BTreeSet::new();
     for (rest, code) in [
         (
             format!("moved: [{}]\n", many(10_001, &|at| format!("{{from: a{at}, to: b{at}}}"))),
@@ -153,9 +179,17 @@ fn lists_entries_and_blocks_are_bounded() {
             format!("keys: {{ {} }}\n", many(10_001, &|at| format!("a{at}: {{access: full}}"))),
             "too_many_blocks",
         ),
+        (
+            format!(
+                "keys: {{ a: {{ access: full, sinks: [{{ local: {{ path: [{}] }} }}] }} }}\n",
+                many(1_001, &|at| format!("s{at}"))
+            ),
+            "list_too_long",
+        ),
     ] {
-        check(&with(&rest), code);
+        said.insert(check(&with(&rest), code));
     }
+    shows("lists_entries_and_blocks", said);
 }
 
 #[test]
@@ -164,7 +198,7 @@ fn problems_are_bounded_and_how_many_there_are_is_said() {
         (0..3_000).map(|at| format!("  k{at}: {{ scopez: [mail.send], sinks: [local] }}\n")).collect();
     let found = read(&with(&format!("keys:\n{keys}"))).expect_err("it is refused");
     assert!(found.errors.len() <= 1_001, "{}", found.errors.len());
-    assert!(found.errors.iter().any(|error| error.code == "too_many_problems"));
+    shows("problems", [words(&found, "too_many_problems")].into());
 }
 
 #[test]
@@ -175,4 +209,6 @@ fn files_are_bounded_together() {
         .collect();
     let found = load(&files, &[]).expect_err("it is refused");
     assert_eq!(found.errors.iter().map(|error| error.code).collect::<Vec<_>>(), ["files_too_large"]);
+    let one = check(&format!("version: 1\n# {}\n", "x".repeat(1 << 20)), "file_too_large");
+    shows("files", [words(&found, "files_too_large"), one].into());
 }

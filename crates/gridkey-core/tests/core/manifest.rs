@@ -179,6 +179,9 @@ fn too_many_files_and_none_are_refused() {
     for sources in [&many[..], &[]] {
         let found = load(sources, &[]).expect_err("it is refused");
         assert_eq!(found.errors.iter().map(|error| error.code).collect::<Vec<_>>(), ["no_files"]);
+        let name = if sources.is_empty() { "no_files" } else { "too_many_files" };
+        let case = Case { name: name.to_string(), sources: Vec::new(), requested: Vec::new() };
+        check("bounds", &case, &found.to_text());
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a scenario's `scenario.yaml` can say.
 
-use gridkey_emulator::Settings;
+use std::collections::BTreeMap;
+
+use gridkey_emulator::{FaultRule, Settings};
 use serde::Deserialize;
 
 /// `scenario.yaml`
@@ -47,6 +49,18 @@ pub enum Step {
     Run(Vec<String>),
     /// The same, without the managing key.
     WithoutKey(Vec<String>),
+    /// The same, with a text on standard input and with variables of the environment.
+    RunWith {
+        run: Vec<String>,
+        #[serde(default)]
+        input: Option<String>,
+        #[serde(default)]
+        variables: BTreeMap<String, String>,
+    },
+    /// Requests fail like this from now on.
+    Faults(Vec<FaultRule>),
+    /// A symbolic link.
+    Link { file: String, to: String },
     /// A file of the project is replaced.
     Write { file: String, text: String },
     /// A key is revoked by hand.

@@ -1,5 +1,7 @@
 //! Goes through a scenario, and tells what every command says, in the order in which it was said.
 
+use std::collections::BTreeMap;
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -8,7 +10,7 @@ use crate::clock;
 use crate::forms;
 use crate::names::Names;
 use crate::script::{Foreign, Scenario, Step};
-use crate::support::{Place, said};
+use crate::support::{Place, Said, said};
 
 /// What a scenario's commands say, one after another.
 pub async fn tell(claim: &Path) -> String {
@@ -66,6 +68,12 @@ impl Telling<'_> {
         match step {
             Step::Run(arguments) => self.run(&arguments, true),
             Step::WithoutKey(arguments) => self.run(&arguments, false),
+            Step::RunWith { run, input, variables } => self.run_with(&run, input.as_deref(), &variables),
+            Step::Faults(rules) => {
+                self.note(if rules.is_empty() { "SendGrid is well again" } else { "SendGrid fails" });
+                self.place.server.model().set_faults(rules);
+            }
+            Step::Link { file, to } => self.link(&file, &to),
             Step::Manifest(file) => {
                 let text = std::fs::read_to_string(self.claim.join(&file)).unwrap();
                 self.place.write("gridkey.yaml", &with_ids(&self.place, &text));
@@ -121,6 +129,12 @@ impl Telling<'_> {
         self.told.push_str(&format!("# {text}\n"));
     }
 
+    fn link(&mut self, file: &str, to: &str) {
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(to, self.place.path(file)).unwrap();
+        self.note(&format!("{file} is a link to {to}"));
+    }
+
     fn edit(&mut self, file: &str, from: &str, to: &str) {
         let text = self.place.read(file);
         assert!(text.contains(from), "{}: {file} has no {from}", self.name);
@@ -162,19 +176,54 @@ impl Telling<'_> {
             command.env_remove("SENDGRID_API_KEY");
         }
         let said = said(command);
+        self.tell(&arguments, &said);
+        if forms::is_plan_in_text(&arguments) && !said.out.is_empty() {
+            forms::check(&self.name, &self.place, &arguments, with_key);
+        }
+    }
+
+    fn run_with(&mut self, arguments: &[String], input: Option<&str>, variables: &BTreeMap<String, String>) {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut command = self.place.command(&arguments);
+        command.env("GRIDKEY_CONCURRENCY", "1").envs(variables);
+        if let Some(input) = input {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(input.as_bytes()).unwrap();
+            file.rewind().unwrap();
+            command.stdin(file);
+        }
+        let input = input.map(|_| "a text on standard input".to_string());
+        let set = variables.keys().map(|name| format!("`{name}` set"));
+        self.note(&format!("with {}", input.into_iter().chain(set).collect::<Vec<_>>().join(" and ")));
+        let said = said(command);
+        self.tell(&arguments, &said);
+    }
+
+    fn tell(&mut self, arguments: &[&str], said: &Said) {
+        let place = &self.place;
         let line = format!("gridkey {}", arguments.join(" "));
         place.no_secrets(&format!("what `{line}` says"), &said.all());
         self.told.push_str(&format!("$ {line}\n"));
-        for line in said.err.lines().filter(|line| !line.trim().is_empty()) {
-            self.told.push_str(&format!("! {line}\n"));
+        for line in said.err.lines().filter(|line| is_told(line)) {
+            self.told.push_str(&format!("! {}\n", without_time(line)));
         }
         for line in said.out.lines() {
             self.told.push_str(&format!("| {line}\n"));
         }
         self.told.push_str(&format!("= {}\n", said.code));
-        if forms::is_plan_in_text(&arguments) && !said.out.is_empty() {
-            forms::check(&self.name, place, &arguments, with_key);
-        }
+    }
+}
+
+/// How often a short wait is told depends on the machine.
+fn is_told(line: &str) -> bool {
+    !line.trim().is_empty() && !line.contains(" until SendGrid shows what an earlier run did")
+}
+
+/// A line of JSON without the time in front.
+fn without_time(line: &str) -> String {
+    match line.strip_prefix("{\"time\":\"").and_then(|rest| rest.split_once("\",")) {
+        Some((_, rest)) => format!("{{{rest}"),
+        None => line.to_string(),
     }
 }
 

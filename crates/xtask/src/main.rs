@@ -1,11 +1,13 @@
 //! The project's own chores: `generate` writes what is generated and committed, `check` finds it stale and code
 //! untidy, `tidy` shows what every rule finds.
 
+mod messages;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use messages::Messages;
 use tidy::Sources;
 
 /// A generated file, and what it should hold.
@@ -14,7 +16,7 @@ struct Generated {
     text: String,
 }
 
-fn generated(root: &Path) -> Vec<Generated> {
+fn generated(root: &Path, messages: Messages) -> Vec<Generated> {
     vec![
         Generated {
             path: root.join("schema/manifest.schema.json"),
@@ -37,6 +39,7 @@ fn generated(root: &Path) -> Vec<Generated> {
             text: format!("{:#}\n", gridkey_core::whois::whois_schema()),
         },
         Generated { path: root.join("docs/reference/commands.md"), text: commands() },
+        Generated { path: root.join(messages::TABLE), text: messages.table },
     ]
 }
 
@@ -63,9 +66,16 @@ fn section(text: &mut String, command: &mut clap::Command, name: &str) {
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let messages = match messages::read(&root) {
+        Ok(messages) => messages,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     match std::env::args().nth(1).as_deref() {
-        Some("generate") => generate(&root),
-        Some("check") => check(&root),
+        Some("generate") => generate(&root, messages),
+        Some("check") => check(&root, messages),
         Some("tidy") => show(&root),
         _ => {
             eprintln!("usage: cargo xtask generate|check|tidy");
@@ -74,8 +84,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn generate(root: &Path) -> ExitCode {
-    for Generated { path, text } in generated(root) {
+fn generate(root: &Path, messages: Messages) -> ExitCode {
+    for Generated { path, text } in generated(root, messages) {
         let written =
             path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text));
         if let Err(error) = written {
@@ -87,9 +97,13 @@ fn generate(root: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn check(root: &Path) -> ExitCode {
+fn check(root: &Path, messages: Messages) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    for Generated { path, text } in generated(root) {
+    for finding in &messages.findings {
+        eprintln!("{finding}");
+        code = ExitCode::FAILURE;
+    }
+    for Generated { path, text } in generated(root, messages) {
         let fresh = std::fs::read_to_string(&path).is_ok_and(|committed| committed == text);
         if !fresh {
             eprintln!("{} is stale: run `cargo xtask generate`", path.display());

@@ -14,6 +14,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use source::Sources;
+#[cfg(test)]
+pub use source::made_up;
 
 /// What is wrong at a line, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

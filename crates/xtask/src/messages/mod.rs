@@ -29,7 +29,7 @@ const READ: [&str; 7] = [
 ];
 
 /// Where every sentence has to be shown.
-const HELD: [&str; 18] = [
+const HELD: [&str; 25] = [
     "crates/gridkey/src/args/habit.rs",
     "crates/gridkey/src/args/keys.rs",
     "crates/gridkey/src/args/mistake.rs",
@@ -42,12 +42,19 @@ const HELD: [&str; 18] = [
     "crates/gridkey/src/lib.rs",
     "crates/gridkey/src/project.rs",
     "crates/gridkey/src/real_paths.rs",
+    "crates/gridkey-core/src/access.rs",
+    "crates/gridkey-core/src/address.rs",
+    "crates/gridkey-core/src/catalogue",
+    "crates/gridkey-core/src/finding.rs",
+    "crates/gridkey-core/src/key.rs",
     "crates/gridkey-core/src/manifest/check",
     "crates/gridkey-core/src/manifest/load.rs",
     "crates/gridkey-core/src/manifest/problem.rs",
     "crates/gridkey-core/src/manifest/read",
     "crates/gridkey-core/src/manifest/resolve",
+    "crates/gridkey-core/src/name.rs",
     "crates/gridkey-core/src/plan",
+    "crates/gridkey-core/src/state",
 ];
 
 /// The table, and the sentences that it should have and has not.

@@ -227,6 +227,6 @@ fn until_readable(kind: SinkKind) -> &'static str {
         "a secret is only made where it can be stored; where `read` fails because nothing is stored yet, name its exit code in \
          `absent_exit`, or let it print nothing and end with exit code 0"
     } else {
-        "make the sink reachable; a secret is only made where it can be stored"
+        "put that right, or make the sink reachable; a secret is only made where it can be stored"
     }
 }

@@ -1,6 +1,8 @@
 //! Arguments, and what they say in help texts.
 
+mod audit;
 mod complete;
+mod form;
 mod habit;
 mod help;
 mod keys;
@@ -12,26 +14,26 @@ mod whois;
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use gridkey_core::audit::{Concern, Level};
 use gridkey_core::plan::{Allow, Due};
 use gridkey_core::{Address, AddressPattern, Name};
 use gridkey_engine::Concurrency;
 use gridkey_sendgrid::BaseUrl;
 use gridkey_sinks::FileKind;
 
+pub use self::audit::{AuditArguments, AuditFormat, FailOn};
 pub(crate) use self::complete::{answer as answer_completion, registration};
+pub use self::form::{Form, Format};
 use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
 pub(crate) use self::mistake::{Mistake, wants_json};
 pub use self::state::{BookConfirmation, StateCommand};
-use self::value::{address, base_url, comment_id, duration, key_pattern, look_in, rate_limit};
+use self::value::{address, base_url, duration, key_pattern, look_in, rate_limit};
 pub use self::whois::{TextOrJson, WhoisArguments};
 use crate::choice::KeyChoice;
 use crate::environments::EnvironmentChoice;
@@ -341,40 +343,6 @@ pub struct PlanArguments {
     pub against: Option<PathBuf>,
 }
 
-/// In which form a plan is shown.
-#[derive(Clone, Debug, Args)]
-pub struct Form {
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-
-    /// Short for `--format json`
-    #[arg(long, conflicts_with = "format")]
-    json: bool,
-
-    /// What the hidden marker of a Markdown comment names, so that it is found and edited in place
-    #[arg(long, value_name = "ID", default_value = "plan", value_parser = comment_id)]
-    pub comment_id: String,
-}
-
-impl Form {
-    pub fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.format }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    #[default]
-    Text,
-    Json,
-    /// For a comment on a pull request
-    Markdown,
-    /// One self-contained page
-    Html,
-    /// Findings on lines of the manifest, for code review
-    Sarif,
-}
-
 /// What of a plan is left to the clock, as `--due` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum DueChoice {
@@ -449,81 +417,6 @@ pub struct ApplyArguments {
 pub struct DestroyArguments {
     #[command(flatten)]
     pub run: RunArguments,
-}
-
-#[derive(Debug, Args)]
-pub struct AuditArguments {
-    #[arg(long, value_enum, default_value_t)]
-    pub format: AuditFormat,
-
-    /// Short for `--format json`
-    #[arg(long, conflicts_with = "format")]
-    pub json: bool,
-
-    /// Only keys of this account (repeatable)
-    #[arg(long, value_name = "NAME")]
-    pub account: Vec<Name>,
-
-    /// Only keys of this owner (repeatable)
-    #[arg(long, value_name = "OWNER")]
-    pub owner: Vec<String>,
-
-    /// Only keys that hold this scope, or one that a pattern such as `mail.*` matches (repeatable)
-    #[arg(long, value_name = "SCOPE")]
-    pub scope: Vec<String>,
-
-    /// Only keys that are older than this, such as 90d, and those whose age is not known
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub older_than: Option<Duration>,
-
-    /// Only keys with this concern, or of this risk and worse (repeatable)
-    #[arg(long, value_name = "CONCERN|RISK", value_delimiter = ',')]
-    pub concern: Vec<FailOn>,
-
-    /// Exit with 3 where a key that is shown has this concern, or is of this risk or worse (repeatable)
-    #[arg(long, value_name = "CONCERN|RISK", value_delimiter = ',')]
-    pub fail_on: Vec<FailOn>,
-
-    /// Leave the sinks alone
-    #[arg(long)]
-    pub no_sinks: bool,
-}
-
-impl AuditArguments {
-    pub fn format(&self) -> AuditFormat {
-        if self.json { AuditFormat::Json } else { self.format }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum AuditFormat {
-    #[default]
-    Text,
-    Json,
-    /// A line for each key
-    Csv,
-    /// One self-contained page
-    Html,
-}
-
-/// A concern, or a risk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailOn {
-    Level(Level),
-    Concern(Concern),
-}
-
-impl FromStr for FailOn {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let level = Level::ALL.into_iter().find(|level| *level != Level::None && level.as_str() == text);
-        let concern = Concern::ALL.into_iter().find(|concern| concern.as_str() == text);
-        level.map(Self::Level).or(concern.map(Self::Concern)).ok_or_else(|| {
-            let known: Vec<&str> = Concern::ALL.iter().map(|concern| concern.as_str()).collect();
-            format!("it is `high`, `medium`, `low`, or one of {}", known.join(", "))
-        })
-    }
 }
 
 #[derive(Debug, Args)]
@@ -658,76 +551,4 @@ pub struct EmulatorArguments {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        cli().debug_assert();
-    }
-
-    #[test]
-    fn no_option_looks_like_an_id() {
-        fn look(command: &clap::Command) {
-            for long in command.get_opts().filter_map(clap::Arg::get_long) {
-                assert!(!habit::is_id_with_hyphen(&format!("--{long}")), "{} --{long}", command.get_name());
-            }
-            command.get_subcommands().for_each(look);
-        }
-        look(&cli());
-    }
-
-    #[test]
-    fn an_id_that_begins_with_a_hyphen_is_an_id() {
-        let read = |words: &[&str]| super::read(words.iter().map(OsString::from), |_| false);
-        let id = "-2DiA8DQQTaO_CVtrq2b4Q";
-        for id in [id, "--DiA8DQQTaO_CVtrq2b4Q", "-yDiA8DQQTaO_CVtrq2b4Q", "-fDiA8DQQTaO_CVtrq2b4Q"] {
-            let words = ["gridkey", "revoke", id, "--account", "main", "--yes", "--name", "-leaked-"];
-            let Command::Revoke(revoke) = read(&words).expect("it parses").command else { panic!("revoke") };
-            assert_eq!(
-                (revoke.id.as_str(), revoke.name.as_deref(), revoke.yes),
-                (id, Some("-leaked-"), true)
-            );
-            let words = ["gridkey", "--emulator", "import", "prod/mailer", id, "--yes"];
-            let Command::Import(import) = read(&words).expect("it parses").command else { panic!("import") };
-            assert_eq!((import.id.as_deref(), import.confirm.yes), (Some(id), true));
-            let words = ["gridkey", "whois", id, "--no-sinks", "--scan", "deploy", "logs"];
-            let Command::Whois(whois) = read(&words).expect("it parses").command else { panic!("whois") };
-            assert_eq!((whois.ids, whois.scan.len(), whois.no_sinks), (vec![id.to_string()], 2, true));
-        }
-        let words = ["gridkey", "revoke", "--account", "main", "--yes", "--name", id, "--", id];
-        let Command::Revoke(revoke) = read(&words).expect("it parses").command else { panic!("revoke") };
-        assert_eq!(revoke.name.as_deref(), Some(id));
-        assert!(read(&["gridkey", "revoke", "-unknown", "--account", "main"]).is_err());
-        assert!(read(&["gridkey", "plan", id]).is_err());
-    }
-
-    #[test]
-    fn global_flags_work_after_the_command_too() {
-        let before =
-            Arguments::try_parse_from(["gridkey", "--emulator", "-f", "x", "plan"]).expect("it parses");
-        let after =
-            Arguments::try_parse_from(["gridkey", "plan", "--emulator", "-f", "x"]).expect("it parses");
-        assert_eq!(format!("{:?}", before.global), format!("{:?}", after.global));
-        assert!(
-            Arguments::try_parse_from(["gridkey", "apply", "--auto-approve", "--target", "prod/a"]).is_ok()
-        );
-        assert!(Arguments::try_parse_from(["gridkey", "plan", "--allow", "managing_key"]).is_err());
-        assert!(Arguments::try_parse_from(["gridkey", "plan", "--env", "../prod"]).is_err());
-    }
-
-    #[test]
-    fn without_a_number_there_are_more_reads_than_keys_and_zero_is_refused() {
-        let concurrency = |arguments: &[&str]| {
-            let parsed = Arguments::try_parse_from(["gridkey", "plan"].iter().chain(arguments));
-            parsed.map(|arguments| arguments.global.concurrency())
-        };
-        let default = concurrency(&[]).expect("it parses");
-        assert_eq!((default.keys.get(), default.reads.get(), default.accounts.get()), (4, 8, 8));
-        assert_eq!(
-            concurrency(&["--concurrency", "1"]).expect("it parses"),
-            Concurrency::of_each(NonZeroUsize::MIN)
-        );
-        assert!(concurrency(&["--concurrency", "0"]).is_err());
-    }
-}
+mod tests;

@@ -1,0 +1,39 @@
+//! Arguments that say in which form a plan is shown.
+
+use clap::{Args, ValueEnum};
+
+use super::value::comment_id;
+
+/// In which form a plan is shown.
+#[derive(Clone, Debug, Args)]
+pub struct Form {
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    /// Short for `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+
+    /// What the hidden marker of a Markdown comment names, so that it is found and edited in place
+    #[arg(long, value_name = "ID", default_value = "plan", value_parser = comment_id)]
+    pub comment_id: String,
+}
+
+impl Form {
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+    /// For a comment on a pull request
+    Markdown,
+    /// One self-contained page
+    Html,
+    /// Findings on lines of the manifest, for code review
+    Sarif,
+}

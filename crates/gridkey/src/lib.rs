@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
                 print::say(error.render().to_string().trim_end());
                 return Exit::Usage.into();
             }
-            print::out(&match print::style() {
+            print::text(&match print::style() {
                 Style::Plain => error.render().to_string(),
                 Style::Coloured => error.render().ansi().to_string(),
             });

@@ -3,13 +3,16 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use gridkey_core::text::diagnostic::Diagnostics;
 use gridkey_core::text::redact::redact;
 use serde::Serialize;
+use terminal_size::{Height, Width, terminal_size_of};
 use tokio::sync::oneshot;
 
 use crate::view::events::timed;
 use crate::view::words::safe;
-use crate::view::{Style, Tone};
+use crate::view::wrap::wrapped;
+use crate::view::{self, Style, Tone};
 
 /// Whether colour is wanted on standard output, as `NO_COLOR` and its relatives say.
 pub fn style() -> Style {
@@ -42,6 +45,25 @@ pub fn out(text: &str) {
     }
 }
 
+/// A terminal that says less does not know how wide it is.
+const NARROWEST: usize = 20;
+
+/// Data for people, to standard output, in lines that fit where they are shown.
+pub fn text(text: &str) {
+    match width(terminal_size_of(io::stdout())) {
+        Some(width) => out(&wrapped(text, width)),
+        None => out(text),
+    }
+}
+
+/// How wide lines may be: as wide as the terminal, or what `COLUMNS` says where there is none. Where neither is known, as
+/// in a pipe or a log, what reads it goes by lines.
+fn width(terminal: Option<(Width, Height)>) -> Option<usize> {
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let width = terminal.map(|(Width(width), _)| usize::from(width)).or_else(said);
+    width.filter(|width| *width >= NARROWEST)
+}
+
 /// Why some of the data did not get to standard output, where it did not.
 pub fn lost() -> Option<&'static io::Error> {
     LOST.get()
@@ -50,7 +72,19 @@ pub fn lost() -> Option<&'static io::Error> {
 /// Talk, to standard error. What looks like a secret is starred out, whatever it comes from: a server's words, a
 /// command's, an argument.
 pub fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", redact(line));
+    let line = redact(line);
+    // What has lines already was laid out by whoever made it.
+    let is_one = !line.contains('\n') && !manner().json;
+    let line = match width(terminal_size_of(io::stderr())).filter(|_| is_one) {
+        Some(width) => wrapped(&line, width),
+        None => line,
+    };
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// What is wrong with a text that a person wrote, to standard error.
+pub fn diagnostics(found: &Diagnostics) {
+    say(&view::diagnostics::render(found, error_style(), width(terminal_size_of(io::stderr()))));
 }
 
 /// Talk that nobody has to hear who asked for quiet.
@@ -99,7 +133,11 @@ pub fn error(message: &str, causes: &[String], help: Option<&str>) {
     let mut lines = vec![format!("{} {}", style.paint(Tone::Bad, "error:"), safe(message))];
     lines.extend(causes.iter().map(|cause| format!("  because {}", safe(cause))));
     lines.extend(help.map(|help| format!("  {} {}", style.paint(Tone::Strong, "help:"), safe(help))));
-    say(&lines.join("\n"));
+    let text = lines.join("\n");
+    match width(terminal_size_of(io::stderr())) {
+        Some(width) => say(&wrapped(&text, width)),
+        None => say(&text),
+    }
 }
 
 /// Asks on the terminal; anything but `yes` is a no.

@@ -146,7 +146,7 @@ pub fn read_bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
 pub fn read_manifest(path: &Path, requested: &[Name]) -> Result<(Loaded, PathBuf), CommandError> {
     let Sources { files, base } = read_sources(path)?;
     let loaded = load(&files, requested).map_err(|diagnostics| {
-        print::say(&crate::view::diagnostics::render(&diagnostics, print::error_style()));
+        print::diagnostics(&diagnostics);
         CommandError::new("the manifest cannot be used")
     })?;
     Ok((loaded, base))
@@ -161,13 +161,13 @@ pub fn read_policy(path: &Path) -> Result<PolicyFile, CommandError> {
     })?;
     let source = SourceFile { name: path.display().to_string(), bytes };
     let loaded = load_policy(&source).map_err(|diagnostics| {
-        print::say(&crate::view::diagnostics::render(&diagnostics, print::error_style()));
+        print::diagnostics(&diagnostics);
         CommandError::new("the policy file cannot be used")
     })?;
     let LoadedPolicy { policy, warnings, sources } = loaded;
     if !warnings.is_empty() {
         let found = Diagnostics { errors: Vec::new(), warnings, sources };
-        print::say(&crate::view::diagnostics::render(&found, print::error_style()));
+        print::diagnostics(&found);
     }
     Ok(policy)
 }

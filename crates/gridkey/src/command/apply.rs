@@ -172,7 +172,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     }
     let notes = view::approval::notes(&planned, print::style());
     let plan = planned.plan;
-    progress.suspend(|| print::out(&format!("{notes}{}", view::plan::text(&plan, print::style()))));
+    progress.suspend(|| print::text(&format!("{notes}{}", view::plan::text(&plan, print::style()))));
     if print::lost().is_some() {
         progress.finish();
         close(session).await;
@@ -218,7 +218,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
         true => interrupted(),
         false => sinks_not_ready(&error),
     })?;
-    print::out(&view::outcome::text(&outcome, print::style()));
+    print::text(&view::outcome::text(&outcome, print::style()));
     if project.is_emulated() && matches!(aim, Aim::Manifest | Aim::Rotation) {
         say_paths(&project, selection);
     }

@@ -186,7 +186,7 @@ fn is_another_file(path: &Path) -> bool {
 /// Prints a plan in the form that was asked for.
 pub fn show(plan: &Plan, form: &Form) {
     match form.format() {
-        Format::Text => print::out(&view::plan::text(plan, print::style())),
+        Format::Text => print::text(&view::plan::text(plan, print::style())),
         Format::Json => print::out(&plan.to_json()),
         Format::Markdown => print::out(&view::markdown::markdown(plan, &form.comment_id)),
         Format::Html => print::out(&view::html::html(plan)),

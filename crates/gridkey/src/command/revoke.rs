@@ -73,7 +73,7 @@ async fn revoke(
     }
     match writer.delete(id).await {
         Ok(Deleted::Revoked) => {
-            print::out(&format!("Revoked key {id} \"{}\" of account {account}.\n", safe(name)));
+            print::text(&format!("Revoked key {id} \"{}\" of account {account}.\n", safe(name)));
             Ok(Exit::Done)
         }
         Ok(Deleted::NotFound) => Err(CommandError::new(format!(

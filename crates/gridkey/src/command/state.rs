@@ -47,7 +47,7 @@ pub async fn list(global: &Global) -> Result<Exit, CommandError> {
     if table.is_empty() {
         print::say(&format!("nothing is owned yet; state is kept in {}", project.store.describe()));
     } else {
-        print::out(&table.to_text(print::style(), ""));
+        print::text(&table.to_text(print::style(), ""));
     }
     Ok(Exit::Done)
 }
@@ -63,7 +63,10 @@ pub async fn show(global: &Global, address: &Address, format: TextOrJson) -> Res
         return Err(CommandError::new(format!("state owns no key at `{address}`"))
             .help("`gridkey state list` shows what it owns"));
     };
-    print::out(&shown);
+    match format {
+        TextOrJson::Json => print::out(&shown),
+        TextOrJson::Text => print::text(&shown),
+    }
     Ok(Exit::Done)
 }
 

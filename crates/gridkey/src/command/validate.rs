@@ -30,10 +30,10 @@ pub async fn run(global: &Global) -> Result<Exit, CommandError> {
             };
             if found.errors.is_empty() {
                 if !found.warnings.is_empty() {
-                    print::say(&view::diagnostics::render(&found, print::error_style()));
+                    print::diagnostics(&found);
                 }
                 let manifest = &loaded.manifest;
-                print::out(&format!(
+                print::text(&format!(
                     "The manifest is valid: {} in {} and {}.\n",
                     view::words::count(manifest.keys.len(), "key"),
                     view::words::count(manifest.environments.len(), "environment"),
@@ -49,7 +49,7 @@ pub async fn run(global: &Global) -> Result<Exit, CommandError> {
         }
         Err(diagnostics) => diagnostics,
     };
-    print::say(&view::diagnostics::render(&diagnostics, print::error_style()));
+    print::diagnostics(&diagnostics);
     Ok(Exit::Error)
 }
 

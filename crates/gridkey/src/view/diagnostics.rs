@@ -13,13 +13,14 @@ use super::words::{count, safe};
 /// A line longer than this is not drawn whole: a manifest can be one line of a megabyte.
 const LINE_DRAWN: usize = 200;
 
-/// Every diagnostic, errors first, and a last line that counts them; empty where there is none.
+/// Every diagnostic, errors first, and a last line that counts them; empty where there is none. Messages fit a width, and
+/// lines of the source are as they are.
 ///
 /// *Guarantees:* nothing that looks like a SendGrid key is shown, and no control character of the source.
-pub fn render(diagnostics: &Diagnostics, style: Style) -> String {
+pub fn render(diagnostics: &Diagnostics, style: Style, width: Option<usize>) -> String {
     let Diagnostics { errors, warnings, sources } = diagnostics;
     let all = errors.iter().chain(warnings);
-    let mut parts: Vec<String> = all.map(|diagnostic| one(diagnostic, sources, style)).collect();
+    let mut parts: Vec<String> = all.map(|diagnostic| one(diagnostic, sources, style, width)).collect();
     let counts = [(errors.len(), "error"), (warnings.len(), "warning")];
     let counts: Vec<String> =
         counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(n, noun)).collect();
@@ -29,7 +30,7 @@ pub fn render(diagnostics: &Diagnostics, style: Style) -> String {
     parts.join("\n")
 }
 
-fn one(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
+fn one(diagnostic: &Diagnostic, sources: &Sources, style: Style, width: Option<usize>) -> String {
     if diagnostic.labels.iter().any(|label| !can_be_drawn(label, sources)) {
         return diagnostic.to_text(sources);
     }
@@ -37,7 +38,11 @@ fn one(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
         Style::Plain => GraphicalTheme::none(),
         Style::Coloured => GraphicalTheme::unicode(),
     };
-    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_break_words(false);
+    let handler = match width {
+        Some(width) => handler.with_width(width),
+        None => handler.with_wrap_lines(false),
+    };
     let mut text = String::new();
     match handler.render_report(&mut text, &Shown::new(diagnostic, sources)) {
         Ok(()) => text,
@@ -182,7 +187,7 @@ mod tests {
     #[test]
     fn a_diagnostic_shows_the_line_and_the_place() {
         let found = rejected("version: 1\nproject: shop\nacounts: {}\n");
-        insta::assert_snapshot!(render(&found, Style::Plain), @"
+        insta::assert_snapshot!(render(&found, Style::Plain, None), @"
         unknown_field
 
           x unknown field `acounts` in the manifest, did you mean `accounts`?
@@ -201,7 +206,7 @@ mod tests {
     fn a_secret_is_never_shown() {
         let secret = format!("SG.{}.{}", "a".repeat(22), "b".repeat(43));
         for style in [Style::Plain, Style::Coloured] {
-            let shown = render(&rejected(&format!("version: 1\nproject: {secret}\n")), style);
+            let shown = render(&rejected(&format!("version: 1\nproject: {secret}\n")), style, None);
             assert!(!shown.contains("aaa") && !shown.contains("bbb"), "{shown}");
         }
     }
@@ -209,14 +214,14 @@ mod tests {
     #[test]
     fn without_colour_there_are_no_escape_codes() {
         let found = rejected("version: 1\nproject: \"a\u{1b}[2J\"\nacounts: {}\n");
-        assert!(!render(&found, Style::Plain).contains('\u{1b}'));
-        assert!(render(&found, Style::Coloured).contains('\u{1b}'));
+        assert!(!render(&found, Style::Plain, None).contains('\u{1b}'));
+        assert!(render(&found, Style::Coloured, None).contains('\u{1b}'));
     }
 
     #[test]
     fn a_line_of_a_megabyte_is_cropped() {
         let found = rejected(&format!("version: 1\nprojects: {}\n", "a".repeat(1_000_000)));
-        assert!(render(&found, Style::Coloured).len() < 10_000);
+        assert!(render(&found, Style::Coloured, None).len() < 10_000);
     }
 
     #[test]

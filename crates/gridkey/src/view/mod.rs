@@ -19,5 +19,6 @@ pub mod table;
 pub mod upcoming;
 pub mod whois;
 pub mod words;
+pub mod wrap;
 
 pub use style::{Style, Tone};

@@ -9,6 +9,7 @@ pub fn gridkey(folder: &Path, arguments: &[&str]) -> Command {
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     for name in [
         "CI",
+        "COLUMNS",
         "GRIDKEY_CONCURRENCY",
         "GRIDKEY_ENV",
         "GRIDKEY_MANIFEST",

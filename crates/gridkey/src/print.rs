@@ -48,6 +48,12 @@ pub fn out(text: &str) {
 /// A terminal that says less does not know how wide it is.
 const NARROWEST: usize = 20;
 
+/// Data for programs, to standard output: one document.
+pub fn json(document: &impl Serialize) {
+    let text = serde_json::to_string_pretty(document).expect("it is plain data with text keys");
+    out(&format!("{text}\n"));
+}
+
 /// Data for people, to standard output, in lines that fit where they are shown.
 pub fn text(text: &str) {
     match width(terminal_size_of(io::stdout())) {

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::value::comment_id;
+use super::whois::TextOrJson;
 
 /// In which form a plan is shown.
 #[derive(Clone, Debug, Args)]
@@ -36,4 +37,21 @@ pub enum Format {
     Html,
     /// Findings on lines of the manifest, for code review
     Sarif,
+}
+
+/// In which form a command answers that has these two.
+#[derive(Clone, Debug, Args)]
+pub struct TextOrJsonForm {
+    #[arg(long, value_enum, default_value_t)]
+    format: TextOrJson,
+
+    /// Short for `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl TextOrJsonForm {
+    pub fn format(&self) -> TextOrJson {
+        if self.json { TextOrJson::Json } else { self.format }
+    }
 }

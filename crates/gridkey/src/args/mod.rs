@@ -28,7 +28,7 @@ use gridkey_sinks::FileKind;
 
 pub use self::audit::{AuditArguments, AuditFormat, FailOn};
 pub(crate) use self::complete::{answer as answer_completion, registration};
-pub use self::form::{Form, Format};
+pub use self::form::{Form, Format, TextOrJsonForm};
 use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
 pub(crate) use self::mistake::{Mistake, wants_json};
@@ -174,7 +174,7 @@ pub enum Command {
     /// Write a commented manifest to start from
     Init(InitArguments),
     /// Check the manifest, without network or credential
-    Validate,
+    Validate(TextOrJsonForm),
     /// Show what would change
     Plan(PlanArguments),
     /// Show a plan that was saved with `plan --out`
@@ -502,7 +502,7 @@ impl RunArguments {
 #[derive(Debug, Subcommand)]
 pub enum EnvironmentsCommand {
     /// List them
-    List,
+    List(TextOrJsonForm),
 }
 
 #[derive(Debug, Subcommand)]
@@ -511,11 +511,15 @@ pub enum ScopesCommand {
     List {
         /// Such as `mail.*`, `templates:read` or `all:read`
         pattern: Option<String>,
+        #[command(flatten)]
+        form: TextOrJsonForm,
     },
     /// Say what is known of a scope, or what a pattern covers, or a name on SendGrid's page for API keys
     Explain {
         /// Such as `mail.send`, `templates:read`, "Mail Send" or "Template Engine: Read Access"
         scope: String,
+        #[command(flatten)]
+        form: TextOrJsonForm,
     },
 }
 

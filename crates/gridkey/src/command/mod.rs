@@ -35,7 +35,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             manifest_from_account::run(&global, &arguments).await
         }
         Command::Init(arguments) => init::run(&arguments),
-        Command::Validate => validate::run(&global).await,
+        Command::Validate(form) => validate::run(&global, form.format()).await,
         Command::Plan(arguments) => plan::run(&global, &arguments).await,
         Command::Show(arguments) => show::run(&arguments),
         Command::Drift(arguments) => drift::run(&global, &arguments).await,
@@ -47,7 +47,9 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Import(arguments) => lifecycle::import(&global, &arguments).await,
         Command::Revoke(arguments) => revoke::run(&global, &arguments).await,
         Command::Destroy(arguments) => apply::destroy(&global, &arguments.run).await,
-        Command::Environments(EnvironmentsCommand::List) => list::environments(&global).await,
+        Command::Environments(EnvironmentsCommand::List(form)) => {
+            list::environments(&global, form.format()).await
+        }
         Command::State(StateCommand::List) => state::list(&global).await,
         Command::State(StateCommand::Show { address, format }) => {
             state::show(&global, &address, format).await

@@ -5,51 +5,102 @@ use std::collections::BTreeSet;
 use gridkey_core::Scope;
 use gridkey_core::catalogue::{Catalogue, Entry, Level, ScopeKind};
 
-use crate::args::ScopesCommand;
+use serde::Serialize;
+
+use crate::args::{ScopesCommand, TextOrJson};
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::view::table::{Cell, Table};
 
+/// The version of the documents; a field that is added does not raise it.
+const FORMAT_VERSION: u32 = 1;
+
+/// Scopes of the catalogue.
+#[derive(Serialize)]
+struct Scopes<'a> {
+    format_version: u32,
+    scopes: Vec<&'a Entry>,
+}
+
+/// What a text stands for.
+#[derive(Serialize)]
+struct Explained<'a> {
+    format_version: u32,
+    /// What SendGrid's page for API keys calls it, where it was asked for by that name.
+    name: Option<String>,
+    /// What to write into `scopes` of a manifest.
+    manifest: Vec<String>,
+    scopes: Vec<&'a Entry>,
+}
+
 pub fn run(command: &ScopesCommand) -> Result<Exit, CommandError> {
     let catalogue = Catalogue::builtin();
     match command {
-        ScopesCommand::List { pattern: None } => {
-            let all = catalogue.entries().map(|entry| entry.scope.clone()).collect();
-            print::out(&table(catalogue, &all));
+        ScopesCommand::List { pattern, form } => {
+            let scopes = match pattern {
+                None => catalogue.entries().map(|entry| entry.scope.clone()).collect(),
+                Some(pattern) => covered(catalogue, pattern)?,
+            };
+            match form.format() {
+                TextOrJson::Text => print::text(&table(catalogue, &scopes)),
+                TextOrJson::Json => print::json(&Scopes {
+                    format_version: FORMAT_VERSION,
+                    scopes: entries(catalogue, &scopes).collect(),
+                }),
+            }
         }
-        ScopesCommand::List { pattern: Some(pattern) } => {
-            print::out(&table(catalogue, &covered(catalogue, pattern)?))
-        }
-        ScopesCommand::Explain { scope } => explain(catalogue, scope)?,
+        ScopesCommand::Explain { scope, form } => explain(catalogue, scope, form.format())?,
     }
     Ok(Exit::Done)
 }
 
-fn explain(catalogue: &Catalogue, text: &str) -> Result<(), CommandError> {
+fn explain(catalogue: &Catalogue, text: &str, format: TextOrJson) -> Result<(), CommandError> {
     let (name, scopes) = match covered(catalogue, text) {
-        Ok(scopes) => {
-            print::out(&table(catalogue, &scopes));
-            match (scopes.len(), scopes.first()) {
-                (1, Some(only)) => print::out(kind_of(only)),
-                (count, _) => print::out(&format!("`{text}` covers {count} scopes.\n")),
-            }
-            return Ok(());
+        Ok(scopes) => (None, scopes),
+        Err(unknown) => {
+            let (name, scopes) = catalogue.under_name(text).ok_or(unknown)?;
+            (Some(name), scopes)
         }
-        Err(unknown) => catalogue.under_name(text).ok_or(unknown)?,
     };
-    print::out(&table(catalogue, &scopes));
-    let list: Vec<String> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
-    let pattern = catalogue.pattern_of(&scopes).map(|pattern| format!("\"{pattern}\""));
-    let words = pattern.unwrap_or_else(|| list.join(", "));
-    if !name.is_empty() {
-        let what = if scopes.len() == 1 { "it" } else { "them" };
-        print::out(&format!("SendGrid's page for API keys shows {what} as {name}.\n"));
-    }
-    print::out(&format!("In a manifest: scopes: [{words}]\n"));
-    if let (1, Some(only)) = (scopes.len(), scopes.first()) {
-        print::out(kind_of(only));
+    let words = match &name {
+        None => vec![text.to_string()],
+        Some(_) => match catalogue.pattern_of(&scopes) {
+            Some(pattern) => vec![pattern.to_string()],
+            None => scopes.iter().map(ToString::to_string).collect(),
+        },
+    };
+    match format {
+        TextOrJson::Json => print::json(&Explained {
+            format_version: FORMAT_VERSION,
+            name: name.filter(|name| !name.is_empty()),
+            manifest: words,
+            scopes: entries(catalogue, &scopes).collect(),
+        }),
+        TextOrJson::Text => {
+            print::text(&table(catalogue, &scopes));
+            print::text(&in_words(text, name.as_deref(), &words, &scopes));
+        }
     }
     Ok(())
+}
+
+/// What there is to say below the table.
+fn in_words(text: &str, name: Option<&str>, words: &[String], scopes: &BTreeSet<Scope>) -> String {
+    let mut said = String::new();
+    if let Some(name) = name {
+        if !name.is_empty() {
+            let what = if scopes.len() == 1 { "it" } else { "them" };
+            said.push_str(&format!("SendGrid's page for API keys shows {what} as {name}.\n"));
+        }
+        let list: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        said.push_str(&format!("In a manifest: scopes: [{}]\n", list.join(", ")));
+    }
+    match (scopes.len(), scopes.first()) {
+        (1, Some(only)) => said.push_str(kind_of(only)),
+        (count, _) if name.is_none() => said.push_str(&format!("`{text}` covers {count} scopes.\n")),
+        (_, _) => {}
+    }
+    said
 }
 
 /// What a text stands for: one scope, or those that a pattern covers.
@@ -72,9 +123,13 @@ fn covered(catalogue: &Catalogue, text: &str) -> Result<BTreeSet<Scope>, Command
     catalogue.expand(text).map_err(|error| unknown().because(&error))
 }
 
+fn entries<'a>(catalogue: &'a Catalogue, scopes: &BTreeSet<Scope>) -> impl Iterator<Item = &'a Entry> {
+    scopes.iter().filter_map(|scope| catalogue.get(scope.as_str()))
+}
+
 fn table(catalogue: &Catalogue, scopes: &BTreeSet<Scope>) -> String {
     let mut table = Table::new();
-    for entry in scopes.iter().filter_map(|scope| catalogue.get(scope.as_str())) {
+    for entry in entries(catalogue, scopes) {
         let Entry { scope, kind, level, group, category } = entry;
         let row = [
             scope.to_string(),

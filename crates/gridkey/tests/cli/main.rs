@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod answers;
 #[path = "../scenarios/clock.rs"]
 mod clock;
 mod docs;

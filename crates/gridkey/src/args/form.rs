@@ -15,6 +15,10 @@ pub struct Form {
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
+    /// Counts, what blocks and what is revoked, without the details of each change
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    summary: bool,
+
     /// What the hidden marker of a Markdown comment names, so that it is found and edited in place
     #[arg(long, value_name = "ID", default_value = "plan", value_parser = comment_id)]
     pub comment_id: String,
@@ -23,6 +27,24 @@ pub struct Form {
 impl Form {
     pub fn format(&self) -> Format {
         if self.json { Format::Json } else { self.format }
+    }
+
+    pub fn length(&self) -> Length {
+        Length::of(self.summary)
+    }
+}
+
+/// How much of a plan people are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    Whole,
+    Summary,
+}
+
+impl Length {
+    /// As `--summary` says it.
+    pub fn of(summary: bool) -> Self {
+        if summary { Self::Summary } else { Self::Whole }
     }
 }
 

@@ -28,7 +28,7 @@ use gridkey_sinks::FileKind;
 
 pub use self::audit::{AuditArguments, AuditFormat, FailOn};
 pub(crate) use self::complete::{answer as answer_completion, registration};
-pub use self::form::{Form, Format, TextOrJsonForm};
+pub use self::form::{Form, Format, Length, TextOrJsonForm};
 use self::keys::names_keys;
 pub use self::keys::{KeyFilter, Narrowing, RetireArguments, RotateArguments};
 pub(crate) use self::mistake::{Mistake, wants_json};
@@ -94,15 +94,21 @@ pub fn cli() -> clap::Command {
     command.override_help(page)
 }
 
+/// What a manifest is called.
+pub const DEFAULT_MANIFEST: &str = "gridkey.yaml";
+
+/// The variable that says `--env`.
+pub const ENVIRONMENTS: &str = "GRIDKEY_ENV";
+
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The manifest: a file, or a folder of *.yaml and *.yml files
-    #[arg(long, short = 'f', global = true, env = "GRIDKEY_MANIFEST", default_value = "gridkey.yaml")]
+    #[arg(long, short = 'f', global = true, env = "GRIDKEY_MANIFEST", default_value = DEFAULT_MANIFEST)]
     pub manifest: PathBuf,
 
     /// Only this environment, or those that a pattern such as `pr-*` matches (repeatable)
-    #[arg(long = "env", global = true, env = "GRIDKEY_ENV", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "env", global = true, env = ENVIRONMENTS, value_name = "NAME", value_delimiter = ',')]
     pub environments: Vec<EnvironmentChoice>,
 
     /// A file of policy rules that the manifest cannot loosen
@@ -408,6 +414,10 @@ pub struct ApplyArguments {
     /// Whether due work (rotations, retirements, expiries) is done
     #[arg(long, value_enum, default_value_t, conflicts_with = "plans")]
     pub due: DueChoice,
+
+    /// Show counts, what blocks and what is revoked, without the details of each change
+    #[arg(long)]
+    pub summary: bool,
 
     #[command(flatten)]
     pub run: RunArguments,

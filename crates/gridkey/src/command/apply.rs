@@ -18,10 +18,10 @@ use gridkey_engine::{Apply, ApplyOptions, Cancel, Depth, Outcome, Refresh, Settl
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::args::{ApplyArguments, Confirmation, Global, KeyFilter, RunArguments};
+use crate::args::{ApplyArguments, Confirmation, Global, KeyFilter, Length, RunArguments};
 use crate::choice::{Among, KeyChoice};
 use crate::command::approve;
-use crate::command::plan::{blocked, check_only, check_wanted, progress, say_passed_over};
+use crate::command::plan::{blocked, check_only, check_wanted, progress, say_passed_over, text};
 use crate::environments::{EnvironmentChoice, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Signals;
@@ -95,6 +95,8 @@ pub struct Asked<'a> {
     pub keys: &'a KeyChoice,
     pub confirm: &'a Confirmation,
     pub due: Due,
+    /// How much of the plan is shown.
+    pub length: Length,
     pub approval: Option<Approval>,
     /// Keys that are to be replaced besides.
     pub rotate: &'a [AddressPattern],
@@ -127,6 +129,7 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
         keys: &arguments.run.keys(),
         confirm: &arguments.run.confirmation(),
         due: arguments.due.into(),
+        length: Length::of(arguments.summary),
         approval,
         rotate: &arguments.rotate,
         requests: &|_| Requests::default(),
@@ -140,6 +143,7 @@ pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, 
         keys: &arguments.keys(),
         confirm: &arguments.confirmation(),
         due: Due::Include,
+        length: Length::Whole,
         approval: None,
         rotate: &[],
         requests: &|_| Requests::default(),
@@ -172,7 +176,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     }
     let notes = view::approval::notes(&planned, print::style());
     let plan = planned.plan;
-    progress.suspend(|| print::text(&format!("{notes}{}", view::plan::text(&plan, print::style()))));
+    progress.suspend(|| print::text(&format!("{notes}{}", text(&plan, asked.length))));
     if print::lost().is_some() {
         progress.finish();
         close(session).await;

@@ -3,7 +3,7 @@
 use gridkey_core::KeyId;
 use gridkey_core::plan::{Due, Extent, Requests, RetireRequest};
 
-use crate::args::{Global, ImportArguments, RetireArguments, RotateArguments};
+use crate::args::{Global, ImportArguments, Length, RetireArguments, RotateArguments};
 use crate::choice::KeyChoice;
 use crate::command::apply::{Aim, Asked, run};
 use crate::exit::{CommandError, Exit};
@@ -16,6 +16,7 @@ pub async fn rotate(global: &Global, arguments: &RotateArguments) -> Result<Exit
         keys: &keys,
         confirm,
         due: if *due { Due::Only } else { Due::Include },
+        length: Length::Whole,
         approval: None,
         rotate: &[],
         requests: &|addresses| Requests {
@@ -39,6 +40,7 @@ pub async fn retire(global: &Global, arguments: &RetireArguments) -> Result<Exit
         keys: &keys,
         confirm,
         due: Due::Include,
+        length: Length::Whole,
         approval: None,
         rotate: &[],
         requests: &|addresses| Requests {
@@ -62,6 +64,7 @@ pub async fn import(global: &Global, arguments: &ImportArguments) -> Result<Exit
         keys: &keys,
         confirm,
         due: Due::Include,
+        length: Length::Whole,
         approval: None,
         rotate: &[],
         requests: &|_| Requests {

@@ -17,7 +17,7 @@ use gridkey_engine::{Depth, Refresh, refresh};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::args::{Form, Format, Global, KeyFilter, LogFormat, PlanArguments};
+use crate::args::{Form, Format, Global, KeyFilter, Length, LogFormat, PlanArguments};
 use crate::choice::{Among, KeyChoice, Resolved};
 use crate::environments::{EnvironmentChoice, Gone, choose};
 use crate::exit::{CommandError, Exit};
@@ -186,11 +186,19 @@ fn is_another_file(path: &Path) -> bool {
 /// Prints a plan in the form that was asked for.
 pub fn show(plan: &Plan, form: &Form) {
     match form.format() {
-        Format::Text => print::text(&view::plan::text(plan, print::style())),
+        Format::Text => print::text(&text(plan, form.length())),
         Format::Json => print::out(&plan.to_json()),
         Format::Markdown => print::out(&view::markdown::markdown(plan, &form.comment_id)),
         Format::Html => print::out(&view::html::html(plan)),
         Format::Sarif => print::out(&view::sarif::sarif(plan)),
+    }
+}
+
+/// A plan as people read it.
+pub fn text(plan: &Plan, length: Length) -> String {
+    match length {
+        Length::Whole => view::plan::text(plan, print::style()),
+        Length::Summary => view::plan::brief(plan, print::style()),
     }
 }
 

@@ -108,7 +108,7 @@ fn together(members: &[&Finding], style: Style) -> String {
     text
 }
 
-fn word(severity: Severity) -> &'static str {
+pub(super) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Blocks => "blocks",
         Severity::BlocksAccount => "blocks account",

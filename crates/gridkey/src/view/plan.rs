@@ -1,5 +1,7 @@
 //! A plan in the form that people read, drawn from the plan document alone.
 
+mod brief;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridkey_core::plan::{
@@ -15,6 +17,8 @@ use super::upcoming::upcoming;
 use super::words::{COUNTED, count};
 use super::{change, finding};
 
+pub use self::brief::brief;
+
 /// How many dates people are told; JSON has them all.
 const UPCOMING: usize = 8;
 
@@ -22,20 +26,9 @@ const UPCOMING: usize = 8;
 ///
 /// The same text for the same plan, whatever the terminal.
 pub fn text(plan: &Plan, style: Style) -> String {
-    let Plan { accounts, changes, findings, allowed, .. } = plan;
+    let Plan { changes, findings, allowed, .. } = plan;
     let mut blocks = Vec::new();
-    let mut by_account: BTreeMap<&Name, Vec<&Change>> = BTreeMap::new();
-    // A change counts where it says it does, even in a document that says nothing else of that account.
-    for change in changes.iter().filter(|change| is_effective(change)) {
-        by_account.entry(&change.account).or_default().push(change);
-    }
-    let tables = by_account.into_iter().map(|(account, changes)| Block {
-        account,
-        said: said(accounts.get(account)),
-        table: table(&changes),
-        values: values(&changes),
-        access: access(&changes),
-    });
+    let tables = accounts(plan).into_iter().map(|(_, block)| block);
     for (heading, table) in folded(tables.collect()) {
         // A heading of several accounts lists them below.
         let (heading, names) = heading.split_once('\n').unwrap_or((&heading, ""));
@@ -43,9 +36,7 @@ pub fn text(plan: &Plan, style: Style) -> String {
         blocks.push(format!("{}\n{names}{}", style.paint(Tone::Strong, heading), table.to_text(style, "  ")));
     }
     blocks.extend(automatic(changes));
-    // Those that block come first, whoever wrote the document.
-    let mut found: Vec<&Finding> = findings.iter().collect();
-    found.sort_by_key(|finding| finding.severity);
+    let found = found(plan);
     if !found.is_empty() {
         blocks.push(finding::texts(&found, style));
     }
@@ -70,6 +61,33 @@ pub fn text(plan: &Plan, style: Style) -> String {
     }
     blocks.push(style.paint(Tone::Strong, summary(plan)) + "\n");
     blocks.join("\n")
+}
+
+/// The changes of each account that has any.
+fn accounts(plan: &Plan) -> Vec<(Vec<&Change>, Block<'_>)> {
+    let mut by_account: BTreeMap<&Name, Vec<&Change>> = BTreeMap::new();
+    // A change counts where it says it does, even in a document that says nothing else of that account.
+    for change in plan.changes.iter().filter(|change| is_effective(change)) {
+        by_account.entry(&change.account).or_default().push(change);
+    }
+    let blocks = by_account.into_iter().map(|(account, changes)| {
+        let block = Block {
+            account,
+            said: said(plan.accounts.get(account)),
+            table: table(&changes),
+            values: values(&changes),
+            access: access(&changes),
+        };
+        (changes, block)
+    });
+    blocks.collect()
+}
+
+/// Those that block come first, whoever wrote the document.
+fn found(plan: &Plan) -> Vec<&Finding> {
+    let mut found: Vec<&Finding> = plan.findings.iter().collect();
+    found.sort_by_key(|finding| finding.severity);
+    found
 }
 
 /// Whether something passes by an exception: one with another address than was meant stands for nothing.

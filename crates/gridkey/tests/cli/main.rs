@@ -19,6 +19,7 @@ mod habits;
 mod input;
 mod interruption;
 mod lives;
+mod narrow;
 mod output;
 mod planner;
 #[path = "../support/process.rs"]
@@ -26,6 +27,7 @@ mod process;
 mod quickstart;
 mod review;
 mod sharing;
+mod summary;
 mod support;
 mod tutorial;
 mod whois;

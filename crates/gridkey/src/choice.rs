@@ -178,15 +178,6 @@ impl KeyChoice {
         manifests: &[&Manifest],
         known: &BTreeMap<&Address, Known<'_>>,
     ) -> Result<(), CommandError> {
-        let guess = |text: &str, known: &BTreeSet<&str>, none: &str| match closest(text, known) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.is_empty() => none.to_string(),
-            None => {
-                let all: Vec<String> = known.iter().take(10).map(|name| format!("`{name}`")).collect();
-                let more = if known.len() > 10 { ", …" } else { "" };
-                format!("there are {}{more}", all.join(", "))
-            }
-        };
         let mut accounts: BTreeSet<&str> =
             known.values().flat_map(|of| &of.accounts).map(|name| name.as_str()).collect();
         accounts.extend(manifests.iter().flat_map(|manifest| manifest.accounts.keys()).map(Name::as_str));
@@ -297,4 +288,17 @@ fn known<'a>(
         }
     }
     known
+}
+
+/// What was probably meant by a name that is not among those there are.
+pub fn guess(text: &str, known: &BTreeSet<&str>, none: &str) -> String {
+    match closest(text, known) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => none.to_string(),
+        None => {
+            let all: Vec<String> = known.iter().take(10).map(|name| format!("`{name}`")).collect();
+            let more = if known.len() > 10 { ", …" } else { "" };
+            format!("there are {}{more}", all.join(", "))
+        }
+    }
 }

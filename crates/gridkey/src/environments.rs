@@ -94,10 +94,11 @@ pub fn choose(
                 names.insert(name.clone());
             }
             EnvironmentChoice::Name(name) if !owned.contains(name) => {
-                let known = manifest.environments.keys().map(Name::as_str).collect::<BTreeSet<_>>();
+                let named = manifest.environments.keys().map(Name::as_str);
                 let patterns = manifest.patterns.keys().map(String::as_str);
                 let all: Vec<String> =
-                    known.iter().copied().chain(patterns).map(|name| format!("`{name}`")).collect();
+                    named.clone().chain(patterns).map(|name| format!("`{name}`")).collect();
+                let known: BTreeSet<&str> = named.chain(owned.iter().map(Name::as_str)).collect();
                 let meant = match closest(name.as_str(), &known) {
                     Some(meant) => format!(", did you mean `{meant}`?"),
                     None => String::new(),

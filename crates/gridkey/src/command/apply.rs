@@ -18,15 +18,15 @@ use gridkey_engine::{Apply, ApplyOptions, Cancel, Depth, Outcome, Refresh, Settl
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::args::{ApplyArguments, Confirmation, Global, KeyFilter, Length, RunArguments};
-use crate::choice::{Among, KeyChoice};
+use crate::args::{ApplyArguments, Confirmation, ENVIRONMENTS, Global, KeyFilter, Length, RunArguments};
+use crate::choice::{Among, KeyChoice, guess};
 use crate::command::approve;
 use crate::command::plan::{blocked, check_only, check_wanted, progress, say_passed_over, text};
 use crate::environments::{EnvironmentChoice, Gone};
 use crate::exit::{CommandError, Exit};
 use crate::interrupt::Signals;
 use crate::print;
-use crate::project::{Project, Writers, read_manifest};
+use crate::project::{Project, Writers, environments_of, read_manifest};
 use crate::timer::SystemTimer;
 use crate::view;
 use crate::view::progress::Progress;
@@ -47,8 +47,11 @@ pub enum Aim {
 }
 
 impl Aim {
-    fn question(self) -> &'static str {
+    fn question(self, about: About) -> &'static str {
         match self {
+            Self::Nothing if about == About::Everything => {
+                "No `--env` was given, so these are the keys of every environment. Revoke them all? This cannot be undone."
+            }
             Self::Manifest => "Apply these changes?",
             Self::Rotation => "Replace these keys?",
             Self::Retirement => "Carry this out?",
@@ -104,6 +107,21 @@ pub struct Asked<'a> {
     pub requests: &'a dyn Fn(&[Address]) -> Requests,
 }
 
+/// How much the arguments leave in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Nothing narrows the run.
+    Everything,
+    Part,
+}
+
+fn about(global: &Global, keys: &KeyChoice) -> About {
+    match global.environments.is_empty() && keys.is_everything() {
+        true => About::Everything,
+        false => About::Part,
+    }
+}
+
 /// What is asked for, of which keys.
 struct Wish {
     selection: Selection,
@@ -138,6 +156,16 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
 }
 
 pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, CommandError> {
+    let is_everything = about(global, &arguments.keys()) == About::Everything;
+    let is_empty = std::env::var_os(ENVIRONMENTS).is_some_and(|value| value.is_empty());
+    if arguments.yes && is_everything && is_empty {
+        let message = format!(
+            "`{ENVIRONMENTS}` is set to nothing and no `--env` is given, so this would revoke the keys of every environment"
+        );
+        return Err(CommandError::usage(message).help(format!(
+            "name the environment with `--env`; where all of them are meant, unset `{ENVIRONMENTS}`, or leave `--yes` out"
+        )));
+    }
     let asked = Asked {
         aim: Aim::Nothing,
         keys: &arguments.keys(),
@@ -154,11 +182,12 @@ pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, 
 /// Plans under the lock, asks, and carries out.
 pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandError> {
     let Asked { aim, confirm, .. } = *asked;
+    let about = about(global, asked.keys);
     let signals = Signals::listen()?;
     let (switch, cancel) = Cancel::new();
     let gone = if aim == Aim::Nothing { Gone::Allowed } else { Gone::Refused };
     let project = Project::open_with(global, gone, cancel).await?;
-    let wish = wish(&project, asked).await?;
+    let wish = wish(global, &project, asked).await?;
     let selection = &wish.selection;
     let progress = progress(global);
     let timer = Arc::new(SystemTimer::default());
@@ -201,7 +230,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
         return Err(CommandError::usage(NOT_INTERACTIVE)
             .help("a pipeline passes `--yes` after its plan was reviewed"));
     }
-    let answer = if confirm.yes { Some(true) } else { ask(aim.question(), &mut signals, &progress) };
+    let answer = if confirm.yes { Some(true) } else { ask(aim.question(about), &mut signals, &progress) };
     if answer != Some(true) {
         progress.finish();
         close(session).await;
@@ -230,9 +259,12 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
 }
 
 /// Holds what the command line names against what there is.
-async fn wish(project: &Project, asked: &Asked<'_>) -> Result<Wish, CommandError> {
+async fn wish(global: &Global, project: &Project, asked: &Asked<'_>) -> Result<Wish, CommandError> {
     let Asked { aim, keys, .. } = *asked;
     let states = project.states().await?;
+    if aim == Aim::Nothing {
+        say_empty(&global.environments, &environments_of(&states));
+    }
     let all = project.selection(None, false);
     let (manifest, takes_all) =
         (project.manifest(), asked.due == Due::Only || !matches!(aim, Aim::Rotation | Aim::Retirement));
@@ -246,7 +278,7 @@ async fn wish(project: &Project, asked: &Asked<'_>) -> Result<Wish, CommandError
     let named = only.map(|only| only.addresses);
     let chosen = project.selection(named.as_deref(), aim == Aim::Nothing);
     if let Some(approval) = &asked.approval {
-        approve::check_environments(&chosen, approval)?;
+        approve::check_filters(&global.environments, &keys.patterns, manifest, &chosen, approval)?;
     }
     let selection = approve::selection(chosen, asked.approval.as_ref());
     let mut named = named.unwrap_or_default();
@@ -260,6 +292,16 @@ async fn wish(project: &Project, asked: &Asked<'_>) -> Result<Wish, CommandError
     }));
     check_wanted(project.manifest(), requests.rotate.keys().chain(requests.retire.keys()))?;
     Ok(Wish { selection, requests })
+}
+
+/// An environment without keys has probably ended already; or its name is misspelt, and another one was meant.
+fn say_empty(named: &[EnvironmentChoice], owned: &BTreeSet<Name>) {
+    let owned: BTreeSet<&str> = owned.iter().map(Name::as_str).collect();
+    let named = named.iter().filter_map(EnvironmentChoice::name);
+    for name in named.filter(|name| !owned.contains(name.as_str())) {
+        let near = guess(name.as_str(), &owned, "state has keys of no environment");
+        print::say(&format!("state has no keys of environment `{name}`; {near}"));
+    }
 }
 
 fn not_approved(count: usize) -> CommandError {

@@ -1,14 +1,15 @@
 //! Plan files: read, and held against the manifest and state at hand before anything is done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{Approval, Plan, Requests, Selection, matches_pattern};
 use gridkey_core::state::AccountState;
-use gridkey_core::{Address, KeyId, Name};
+use gridkey_core::{Address, AddressPattern, KeyId, Name};
 
 use crate::args::ApplyArguments;
+use crate::environments::EnvironmentChoice;
 use crate::exit::{CommandError, Exit};
 use crate::print;
 use crate::project::read_bounded;
@@ -48,14 +49,32 @@ pub fn approval(arguments: &ApplyArguments) -> Result<Option<Approval>, CommandE
     if arguments.plans.is_empty() {
         return Ok(None);
     }
-    let files = arguments.plans.iter().map(|path: &PathBuf| read_plan(path));
-    let approval = Approval::new(files.collect::<Result<_, _>>()?, arguments.approved_only);
+    let mut files = Vec::new();
+    for path in &arguments.plans {
+        let file = read_plan(path)?;
+        check_alone(path, &file, arguments.plans.len())?;
+        files.push(file);
+    }
+    let approval = Approval::new(files, arguments.approved_only);
     let approval = approval.map_err(|error| {
         CommandError::new("a file cannot be applied")
             .because(&error)
             .help("save one with `gridkey plan --out FILE`")
     })?;
     Ok(Some(approval))
+}
+
+/// What one file was allowed is not allowed to another: a file that was blocked when it was made is not one of several.
+fn check_alone(path: &Path, file: &Plan, files: usize) -> Result<(), CommandError> {
+    let Some(finding) = file.findings.iter().find(|finding| finding.is_blocking() && files > 1) else {
+        return Ok(());
+    };
+    let message =
+        format!("the plan {} was made with a finding that blocks it, `{}`", path.display(), finding.code);
+    Err(CommandError { exit: Exit::Blocked, ..CommandError::new(message) }.help(
+        "settle it, or have it allowed by a plan of its own (`gridkey plan --allow`); what another file allows does not count \
+         for it",
+    ))
 }
 
 /// Refuses files that are about another project, account or state.
@@ -125,20 +144,41 @@ pub fn selection(chosen: Selection, approval: Option<&Approval>) -> Selection {
     selection
 }
 
-/// Refuses files of which nothing is part of the run.
-pub fn check_environments(chosen: &Selection, approval: &Approval) -> Result<(), CommandError> {
-    let (Some(chosen), Some(of_files)) = (&chosen.environments, approval.selection().environments) else {
-        return Ok(());
-    };
-    let listed =
-        |names: &BTreeSet<Name>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if of_files.is_empty() || !chosen.is_disjoint(&of_files) {
-        return Ok(());
+/// Refuses what a run names beside files that are not about it: it would be left out without a word.
+pub fn check_filters(
+    named: &[EnvironmentChoice],
+    patterns: &[AddressPattern],
+    manifest: &Manifest,
+    chosen: &Selection,
+    approval: &Approval,
+) -> Result<(), CommandError> {
+    let is_outside = |name: &Name| !approval.is_about_environment(manifest, name);
+    let environments = chosen.environments.as_ref();
+    // Of what a pattern matches, the files may be about a part.
+    let none_of_them = environments.is_some_and(|all| !all.is_empty() && all.iter().all(is_outside));
+    let first = environments.and_then(|all| all.first()).filter(|_| none_of_them).cloned();
+    let outside = named.iter().filter_map(EnvironmentChoice::name).find(is_outside).or(first);
+    if let Some(outside) = outside {
+        let of_files = approval.selection().environments.unwrap_or_default();
+        let about = match of_files.is_empty() {
+            true => "is about the environments that the manifest names".to_string(),
+            false => {
+                let listed: Vec<String> = of_files.iter().map(|name| format!("`{name}`")).collect();
+                format!("is about {}", listed.join(", "))
+            }
+        };
+        return Err(CommandError::usage(format!("the plan file {about}, and `--env` names `{outside}`"))
+            .help("leave `--env` out, or add a plan of that environment"));
     }
-    Err(CommandError::usage(format!(
-        "the plan file is about {}, and `--env` names {}",
-        listed(&of_files),
-        listed(chosen)
-    ))
-    .help("name the environment of the plan, or apply the plan of the other one"))
+    let is_outside = |address: &Address| !approval.is_about(manifest, address);
+    let none_of_them = chosen.only.as_ref().filter(|all| !all.is_empty() && all.iter().all(is_outside));
+    let first = none_of_them.and_then(BTreeSet::first).cloned();
+    let outside = patterns.iter().filter_map(AddressPattern::exact).find(is_outside).or(first);
+    match outside {
+        None => Ok(()),
+        Some(address) => {
+            Err(CommandError::usage(format!("the plan file is not about `{address}`, which was asked for"))
+                .help("leave the filter out, or plan with the same one"))
+        }
+    }
 }

@@ -1,12 +1,19 @@
 //! `audit`: every key of every account. Nothing is changed, and no writer is made.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use gridkey_core::Name;
 use gridkey_core::audit::{Audit, AuditInput, AuditedKey, audit};
+use gridkey_core::catalogue::Catalogue;
+use gridkey_core::manifest::Manifest;
+use gridkey_core::plan::matches_pattern;
+use gridkey_core::state::AccountState;
 use gridkey_engine::{Depth, Refresh, refresh};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{AuditArguments, AuditFormat, FailOn, Global};
+use crate::choice::guess;
 use crate::command::plan::progress;
 use crate::exit::{CommandError, Exit};
 use crate::print;
@@ -22,6 +29,7 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
     let states = project.states().await?;
     project.check_external_targets(&states)?;
     let manifest = project.manifest();
+    check_owners(&arguments.owner, manifest, &states)?;
     if let Some(unknown) = arguments.account.iter().find(|name| !manifest.accounts.contains_key(*name)) {
         let known: Vec<String> = manifest.accounts.keys().map(ToString::to_string).collect();
         return Err(CommandError::usage(format!("the manifest has no account `{unknown}`"))
@@ -52,11 +60,49 @@ pub async fn run(global: &Global, arguments: &AuditArguments) -> Result<Exit, Co
         policy: project.policy.as_ref(),
         sinks: !arguments.no_sinks,
     });
+    check_scopes(&arguments.scope, &audited)?;
     narrow(&mut audited, arguments);
     show(&audited, arguments.format());
     let failed = audited.keys.iter().any(|key| arguments.fail_on.iter().any(|on| on.is_met(key)));
     let unread = audited.accounts.values().any(|account| account.unreadable.is_some());
     Ok(if failed || unread { Exit::Blocked } else { Exit::Done })
+}
+
+/// A filter that lets nothing pass would make every `--fail-on` green: an owner that no key has is a slip of the pen.
+fn check_owners(
+    asked: &[String],
+    manifest: &Manifest,
+    states: &BTreeMap<Name, AccountState>,
+) -> Result<(), CommandError> {
+    let owned = states.values().flat_map(|state| state.keys.values());
+    let owners = owned.filter_map(|key| key.owner.as_deref());
+    let known: BTreeSet<&str> =
+        manifest.keys.values().filter_map(|key| key.owner.as_deref()).chain(owners).collect();
+    let Some(unknown) = asked.iter().find(|owner| !known.contains(owner.as_str())) else { return Ok(()) };
+    Err(CommandError::usage(format!("no key has the owner `{unknown}`")).help(guess(
+        unknown,
+        &known,
+        "no key has an `owner`",
+    )))
+}
+
+/// The same of a scope that the catalogue does not have, and no live key.
+fn check_scopes(asked: &[String], audit: &Audit) -> Result<(), CommandError> {
+    let catalogue = Catalogue::builtin();
+    let is_known = |pattern: &&String| {
+        catalogue.entries().any(|entry| matches_pattern(pattern, entry.scope.as_str()))
+            || audit
+                .keys
+                .iter()
+                .flat_map(|key| &key.scopes)
+                .any(|scope| matches_pattern(pattern, scope.as_str()))
+    };
+    let Some(unknown) = asked.iter().find(|pattern| !is_known(pattern)) else { return Ok(()) };
+    let help = match catalogue.suggest(unknown) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`gridkey scopes list` shows all that are known; `*` stands for any characters".to_string(),
+    };
+    Err(CommandError::usage(format!("there is no scope `{unknown}`")).help(help))
 }
 
 fn narrow(audit: &mut Audit, arguments: &AuditArguments) {

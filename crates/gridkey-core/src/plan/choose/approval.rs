@@ -212,12 +212,18 @@ impl Approval {
     }
 
     /// Whether some file is about this address.
-    pub(crate) fn is_about(&self, manifest: &Manifest, address: &Address) -> bool {
-        self.files.iter().any(|file| {
-            let from = &file.computed_from;
-            let selection = Selection::new(from.environments.clone(), from.only.clone());
-            selection.has(manifest, address)
-        })
+    pub fn is_about(&self, manifest: &Manifest, address: &Address) -> bool {
+        self.selections().any(|selection| selection.has(manifest, address))
+    }
+
+    /// The same of an environment.
+    pub fn is_about_environment(&self, manifest: &Manifest, name: &Name) -> bool {
+        self.selections().any(|selection| selection.has_environment(manifest, Some(name)))
+    }
+
+    fn selections(&self) -> impl Iterator<Item = Selection> {
+        let from = self.files.iter().map(|file| &file.computed_from);
+        from.map(|from| Selection::new(from.environments.clone(), from.only.clone()))
     }
 
     /// Whether some file approves all that a change does.

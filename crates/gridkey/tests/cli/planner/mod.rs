@@ -5,6 +5,7 @@ mod against;
 mod approval;
 mod capacity;
 mod due;
+mod filters;
 mod folder;
 mod forged;
 mod forgeries;

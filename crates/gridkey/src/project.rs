@@ -135,9 +135,18 @@ pub fn read_sources(path: &Path) -> Result<Sources, CommandError> {
 /// More than a manifest's file or a policy may have, so that one that has is told what it may have.
 pub const MOST_OF_A_FILE: u64 = 2 << 20;
 
-/// The beginning of a file, which may be a device that never ends.
+/// Whether a path is something that this process was given open, such as its standard input: opening it waits for nothing.
+fn is_own_input(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+}
+
+/// The beginning of a file. What is no file, a pipe by name or a device, may wait for ever, or never end.
 pub fn read_bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() && !is_own_input(path) {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
     std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

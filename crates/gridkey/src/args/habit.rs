@@ -3,7 +3,23 @@
 
 use std::ffi::OsString;
 
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Options of other tools, and what does that here.
+const ELSEWHERE: [(&str, &str); 5] = [
+    (
+        "-o",
+        "`--format` says in which form a command answers, as in `--format json`, and `plan --out FILE` saves a plan",
+    ),
+    (
+        "--output",
+        "`--format` says in which form a command answers, as in `--format json`, and `plan --out FILE` saves a plan",
+    ),
+    ("--dry-run", "`gridkey plan` shows what would be done, and changes nothing"),
+    ("--check", "`gridkey plan --detailed-exitcode` exits with 2 where something would change"),
+    ("--force", "`--yes` leaves out the question, and `--allow CODE` lets a finding pass this once"),
+];
 
 /// Commands that take keys away: a guess at a misspelt word must not be one of them, as it may be run unread.
 const NEVER_GUESSED: [&str; 3] = ["destroy", "retire", "revoke"];
@@ -52,6 +68,36 @@ pub(super) fn with_safe_guesses(mut error: clap::Error) -> clap::Error {
     };
     if let Some(kept) = kept {
         error.insert(ContextKind::SuggestedSubcommand, kept);
+    }
+    with_what_is_here(error)
+}
+
+/// The same error, with what is here for an option of another tool.
+///
+/// clap proposes to pass an option that it does not know as a value behind `--`, where it would be taken for the name
+/// of a plan or a key. That helps nobody, as no value begins with a hyphen but ids, which are known.
+fn with_what_is_here(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let unknown = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(unknown)) => unknown.clone(),
+        _ => return error,
+    };
+    let kept: Vec<StyledStr> = match error.remove(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(tips)) => {
+            tips.into_iter().filter(|tip| !tip.to_string().contains("as a value, use")).collect()
+        }
+        _ => Vec::new(),
+    };
+    let here = ELSEWHERE.iter().find(|(option, _)| *option == unknown);
+    let tips: Vec<StyledStr> = here.map(|(_, here)| StyledStr::from(*here)).into_iter().chain(kept).collect();
+    if here.is_some() {
+        // What is spelt alike is something else.
+        error.remove(ContextKind::SuggestedArg);
+    }
+    if !tips.is_empty() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
     error
 }
@@ -111,6 +157,21 @@ mod tests {
             let said = said(words);
             assert!(said.contains(&format!("`{meant}`")), "{words}: {said}");
         }
+    }
+
+    #[test]
+    fn an_option_of_another_tool_is_told_what_is_here() {
+        for (words, here) in [
+            ("gridkey plan -o json", "`--format json`"),
+            ("gridkey state list --output=json", "`--format json`"),
+            ("gridkey apply --dry-run", "`gridkey plan`"),
+            ("gridkey destroy --force", "`--yes`"),
+        ] {
+            let said = said(words);
+            assert!(said.contains(here) && !said.contains("as a value"), "{words}: {said}");
+        }
+        let said = said("gridkey apply --nothing-like-it");
+        assert!(said.contains("unexpected argument") && !said.contains("-- --"), "{said}");
     }
 
     #[test]

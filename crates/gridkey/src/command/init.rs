@@ -11,7 +11,7 @@ use crate::print;
 const MANIFEST: &str = include_str!("init.yaml");
 
 /// Lines that keep state and secrets of the examples out of a repository, and what repositories want to have in.
-const IGNORED: [&str; 3] = [".gridkey/", ".env.*", "!.env.example"];
+const IGNORED: [&str; 4] = [".gridkey/", ".env", ".env.*", "!.env.example"];
 
 pub fn run(arguments: &InitArguments) -> Result<Exit, CommandError> {
     write(&arguments.folder, MANIFEST)?;

@@ -1,5 +1,6 @@
 //! `man`: the manual pages, from what the commands say of themselves.
 
+use std::io::Write;
 use std::path::Path;
 
 use clap_mangen::Man;
@@ -27,10 +28,24 @@ fn write_all(command: &clap::Command, folder: &Path) -> Result<(), CommandError>
     let mut waiting = vec![command.clone()];
     while let Some(command) = waiting.pop() {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_string();
-        std::fs::write(folder.join(format!("{name}.1")), page(&command)?).map_err(failed)?;
+        replace(folder, &format!("{name}.1"), &page(&command)?).map_err(failed)?;
         let below = command.get_subcommands();
         waiting.extend(below.filter(|below| !below.is_hide_set() && below.get_name() != "help").cloned());
     }
+    Ok(())
+}
+
+/// Puts a page into the place of another, or of a link by that name: what a link leads to is not the page's to overwrite.
+fn replace(folder: &Path, name: &str, page: &str) -> std::io::Result<()> {
+    let mut options = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        options.permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    let mut file = options.tempfile_in(folder)?;
+    file.write_all(page.as_bytes())?;
+    file.persist(folder.join(name))?;
     Ok(())
 }
 

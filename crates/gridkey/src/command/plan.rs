@@ -17,7 +17,7 @@ use gridkey_engine::{Depth, Refresh, refresh};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::args::{Form, Format, Global, KeyFilter, Length, LogFormat, PlanArguments};
+use crate::args::{DEFAULT_MANIFEST, Form, Format, Global, KeyFilter, Length, LogFormat, PlanArguments};
 use crate::choice::{Among, KeyChoice, Resolved};
 use crate::environments::{EnvironmentChoice, Gone, choose};
 use crate::exit::{CommandError, Exit};
@@ -38,6 +38,9 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Com
         save(&plan, path)?;
     }
     show(&plan, &arguments.form);
+    if let Some(path) = &arguments.out {
+        say_saved(global, arguments, &plan, path);
+    }
     let changes = arguments.detailed_exitcode && !plan.is_empty();
     Ok(match blocked(&plan) {
         true => Exit::Blocked,
@@ -169,6 +172,41 @@ fn save(plan: &Plan, path: &Path) -> Result<(), CommandError> {
     })
 }
 
+/// Where the plan is, and the command that goes on from it.
+fn say_saved(global: &Global, arguments: &PlanArguments, plan: &Plan, path: &Path) {
+    // A comparison is only looked at, and so is what stands still.
+    let can_be_applied = arguments.against.is_none() && !blocked(plan);
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut options: Vec<(&str, String)> = Vec::new();
+    options.extend(global.chdir.as_deref().map(|folder| ("-C", text(folder))));
+    let (command, does) = match can_be_applied {
+        true => ("apply", "carries it out"),
+        false => ("show", "shows it"),
+    };
+    if can_be_applied {
+        options
+            .extend((global.manifest != Path::new(DEFAULT_MANIFEST)).then(|| ("-f", text(&global.manifest))));
+        options.extend(global.policy.as_deref().map(|policy| ("--policy", text(policy))));
+        options.extend(global.environments.iter().map(|choice| ("--env", choice.to_string())));
+        // A file approves rotations, and asks for none.
+        options.extend(arguments.rotate.iter().map(|pattern| ("--rotate", pattern.to_string())));
+    }
+    let emulator = (global.emulator && can_be_applied).then(|| "--emulator".to_string());
+    let options = options.into_iter().flat_map(|(name, value)| [name.to_string(), quoted(&value)]);
+    let words = ["gridkey".to_string(), command.to_string()].into_iter().chain(emulator).chain(options);
+    let words: Vec<String> = words.chain([quoted(&text(path))]).collect();
+    print::note(&format!("saved to {}; `{}` {does}", path.display(), words.join(" ")));
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 /// Whether a path has a file that is not for plans: secrets, state, a manifest. A plan is known by its beginning, so that one that was
 /// not written to its end is replaced as well. Empty files, and what is no file (a pipe, a terminal), are for whoever named them.
 fn is_another_file(path: &Path) -> bool {
@@ -248,6 +286,12 @@ pub fn check_only(
     for address in only {
         let is_owned = states.values().any(|state| state.keys.contains_key(address));
         if !manifest.keys.contains_key(address) && !is_owned {
+            let is_account =
+                |name: &&Name| address.environment.is_none() && name.as_str() == address.to_string();
+            if let Some(account) = manifest.accounts.keys().find(is_account) {
+                return Err(CommandError::usage(format!("the manifest has no key at `{address}`"))
+                    .help(format!("it is an account: `--account {account}` stands for the keys of it")));
+            }
             let owned = states.values().flat_map(|state| state.keys.keys());
             let known = manifest.keys.keys().chain(owned).map(ToString::to_string);
             let meant = match closest(&address.to_string(), known) {

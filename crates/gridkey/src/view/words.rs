@@ -107,14 +107,39 @@ pub const COUNTED: [Action; 10] = [
     Action::Recover,
 ];
 
-/// Text that others wrote (names of keys at SendGrid, a server's message), without what a terminal
-/// would act upon or show in another order.
+/// Text that others wrote (names of keys at SendGrid, a server's message), with escapes such as `\u{200b}` for what a
+/// terminal would act upon, show in another order, or not show at all: two names that look alike are told apart.
 pub fn safe(text: impl AsRef<str>) -> String {
-    let acts = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.as_ref().chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
+    let text = text.as_ref();
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_shown(c) {
+            true => safe.push(c),
+            false => safe.extend(c.escape_unicode()),
+        }
+    }
+    safe
+}
+
+/// Whether a character is seen, and moves no other.
+fn is_shown(c: char) -> bool {
+    !c.is_control()
+        && !matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]
@@ -144,6 +169,8 @@ mod tests {
 
     #[test]
     fn text_from_elsewhere_cannot_steer_a_terminal() {
-        assert_eq!(safe("a\u{1b}[2Jb\u{202e}c\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}");
+        assert_eq!(safe("a\u{1b}[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\\u{a}");
+        assert_eq!(safe("acme\u{200b} prod\u{feff}"), "acme\\u{200b} prod\\u{feff}");
+        assert_eq!(safe("Zoë → 日本 👍"), "Zoë → 日本 👍");
     }
 }

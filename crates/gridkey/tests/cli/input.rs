@@ -341,9 +341,12 @@ fn input_that_never_ends_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let keys = manifest("  mailer: { scopes: [mail.send] }\n");
     std::fs::write(folder.path().join("gridkey.yaml"), keys).unwrap();
-    for command in [&["validate", "-f", "/dev/zero"][..], &["validate", "--policy", "/dev/zero"]] {
-        let said = said(gridkey(folder.path(), command));
+    for command in [&["validate", "-f", "/dev/stdin"][..], &["validate", "--policy", "/dev/stdin"]] {
+        let mut process = gridkey(folder.path(), command);
+        process.stdin(std::fs::File::open("/dev/zero").unwrap());
+        let said = said(process);
         assert_eq!(said.code, 1, "{command:?}: {}", said.all());
         assert!(said.all().contains("1 MiB"), "{command:?}: {}", said.all());
     }
+    said(gridkey(folder.path(), &["validate", "-f", "/dev/zero"])).ends(1).says("it is not a regular file");
 }

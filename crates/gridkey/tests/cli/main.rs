@@ -27,6 +27,7 @@ mod process;
 mod quickstart;
 mod review;
 mod sharing;
+mod slips;
 mod summary;
 mod support;
 mod tutorial;

@@ -108,7 +108,7 @@ fn init_writes_a_manifest_that_plans_and_never_overwrites() {
     said(gridkey(folder.path(), &["init"])).ends(0);
     assert_eq!(
         std::fs::read_to_string(folder.path().join(".gitignore")).unwrap(),
-        "target\n.gridkey/\n.env.*\n!.env.example\n"
+        "target\n.gridkey/\n.env\n.env.*\n!.env.example\n"
     );
     said(gridkey(folder.path(), &["validate"])).ends(0);
     said(gridkey(folder.path(), &["--emulator", "apply", "--yes"])).ends(0).says("2 created");

@@ -3,7 +3,7 @@
 use gridkey_core::audit::{Audit, AuditedKey};
 use jiff::Timestamp;
 
-use super::super::words::time;
+use super::super::words::{safe, time};
 
 const COLUMNS: [&str; 17] = [
     "risk",
@@ -72,14 +72,15 @@ fn cells(key: &AuditedKey) -> [String; COLUMNS.len()] {
     let sinks: Vec<String> =
         sinks.iter().map(|sink| format!("{} {}", sink.location, sink.standing.as_words())).collect();
     let concerns: Vec<&str> = concerns.iter().map(|concern| concern.as_str()).collect();
+    let shown = |value: &Option<String>| value.as_ref().map(safe).unwrap_or_default();
     [
         risk.as_str().to_string(),
         status.as_str().to_string(),
         account.to_string(),
         text(address),
         text(id),
-        text(name),
-        text(owner),
+        shown(name),
+        shown(owner),
         text(access),
         scopes.join(" "),
         at(made),
@@ -88,7 +89,7 @@ fn cells(key: &AuditedKey) -> [String; COLUMNS.len()] {
         at(due),
         at(revoke_after),
         text(&secret),
-        sinks.join("; "),
+        safe(sinks.join("; ")),
         concerns.join(" "),
     ]
 }

@@ -10,7 +10,7 @@ use gridkey_core::inventory::{
     AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkCaveat, SinkObservation, Unreadable,
 };
 use gridkey_core::manifest::Manifest;
-use gridkey_core::plan::{Requests, Selection, adoptable, gives_scopes, with_moves};
+use gridkey_core::plan::{Requests, Selection, adoptable, gives_scopes, unknown_keys, with_moves};
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, KeyId, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +43,8 @@ pub struct Refresh<'a> {
 pub enum Depth {
     /// What a plan of the selection needs.
     Plan,
+    /// The same, and each live key that may be a foreign one with Full Access: one request for each.
+    Drift,
     /// Every key of every account, foreign ones too, and every location.
     Everything,
 }
@@ -60,7 +62,7 @@ pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
     let moved = with_moves(refresh.manifest, refresh.selection, refresh.states);
     let refresh = &Refresh { states: &moved.states, ..*refresh };
     let names = match refresh.depth {
-        Depth::Plan => refresh.selection.accounts(refresh.manifest, refresh.states),
+        Depth::Plan | Depth::Drift => refresh.selection.accounts(refresh.manifest, refresh.states),
         Depth::Everything => refresh.manifest.accounts.keys().cloned().collect(),
     };
     let mut accounts: BTreeMap<_, _> = stream::iter(names)
@@ -92,12 +94,12 @@ pub async fn refresh(refresh: &Refresh<'_>) -> Inventory {
 impl Refresh<'_> {
     async fn account(&self, name: &Name, reader: &dyn AccountReader) -> Result<ReadAccount, ReadError> {
         let state = self.states.get(name);
-        let mut read = self.look(state, reader).await?;
+        let mut read = self.look(name, state, reader).await?;
         if let Some(settle) = &self.settle {
             while let Some(remaining) = self.unsettled(state, &read, settle.read_lag) {
                 self.events.event(Event::Settling { account: name.clone(), remaining });
                 settle.timer.sleep(step(remaining, settle.read_lag)).await;
-                read = self.look(state, reader).await?;
+                read = self.look(name, state, reader).await?;
             }
         }
         let everything = self.depth == Depth::Everything;
@@ -149,9 +151,11 @@ impl Refresh<'_> {
         self.selection.has_environment(self.manifest, address.environment.as_ref()) && begun()
     }
 
-    /// One list, and one look at each key that state owns: current ones, and older ones that are still to be revoked.
+    /// One list, and one look at each key that state owns: current ones, and older ones that are still to be revoked; and at
+    /// others, as deep as it goes.
     async fn look(
         &self,
+        name: &Name,
         state: Option<&AccountState>,
         reader: &dyn AccountReader,
     ) -> Result<ReadAccount, ReadError> {
@@ -159,8 +163,14 @@ impl Refresh<'_> {
         let owned = state.into_iter().flat_map(|state| &state.keys);
         let mut ids: BTreeSet<&KeyId> =
             owned.filter(|(address, _)| self.is_about(address)).flat_map(|(_, key)| key.ids()).collect();
-        if self.depth == Depth::Everything {
-            ids.extend(listing.keys.keys());
+        match self.depth {
+            Depth::Plan => {}
+            Depth::Drift => {
+                let managing = reader.managing_key();
+                let others = listing.keys.iter().filter(|(id, _)| managing.as_ref() != Some(id));
+                ids.extend(unknown_keys(self.manifest, name, state, others));
+            }
+            Depth::Everything => ids.extend(listing.keys.keys()),
         }
         let details = look_at(reader, ids, self.concurrency).await?;
         Ok(read_account(reader, listing, details, Grantable::NotAsked))

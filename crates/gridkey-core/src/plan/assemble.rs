@@ -19,7 +19,7 @@ use crate::plan::document::step::Order;
 use crate::plan::findings::Findings;
 use crate::plan::input::PlanInput;
 use crate::plan::judge::key::{JudgedChange, judge};
-use crate::plan::judge::{capacity as capacity_rules, limits, policy, project};
+use crate::plan::judge::{capacity as capacity_rules, foreign, limits, policy, project};
 use crate::state::AccountState;
 
 /// A plan that does not go beyond what plan files approve.
@@ -70,7 +70,7 @@ impl Assembly {
         capacity_rules::check(account, &counted, findings);
         limits::limits(account, &changes, findings);
         policy::retiring(account, findings);
-        policy::foreign(account, &capacity::owned_and_pending(account), findings);
+        foreign::foreign(account, &capacity::owned_and_pending(account), findings);
         pairs.iter().for_each(|pair| findings.raise(looks_renamed(name, pair, &changes)));
         if let Some(summary) = self.accounts.get_mut(name) {
             summary.observed_at = Some(account.at());

@@ -33,6 +33,7 @@ pub use document::effect::{Effect, Revocation};
 pub use document::step::{Adopt, Delete, DeleteKey, FinishPending, Mint, Order, Phase, Put, Step};
 pub use drift::{as_applied, drift};
 pub use input::{DEFAULT_READ_LAG, Due, Extent, Options, PlanInput, Requests, RetireRequest, Selection};
+pub use judge::foreign::unknown_keys;
 pub use judge::policy::broken_by_move;
 pub use judge::reach::{reach, reach_of_states};
 pub use judge::risk::Risk;

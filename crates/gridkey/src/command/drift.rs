@@ -1,6 +1,7 @@
 //! `drift`: what differs between state and what is live. Nothing is changed, and no writer is made.
 
 use gridkey_core::plan::{Code, Due, Plan, as_applied, drift};
+use gridkey_engine::Depth;
 
 use crate::args::{DriftArguments, Global};
 use crate::choice::{Among, KeyChoice};
@@ -27,7 +28,13 @@ pub async fn run(global: &Global, arguments: &DriftArguments) -> Result<Exit, Co
     options.due = Due::Exclude;
     options.ephemeral_state = false;
     options.sinks = !arguments.no_sinks;
-    let look = ReadOnlyRun { manifest: &manifest, selection: &selection, states: &states, options: &options };
+    let look = ReadOnlyRun {
+        manifest: &manifest,
+        selection: &selection,
+        states: &states,
+        options: &options,
+        depth: Depth::Drift,
+    };
     let inventory = look.observe(&project, &progress(global)).await;
     let plan = drift(&look.input(&project, &inventory));
     show(&plan, &arguments.form);

@@ -73,6 +73,7 @@ async fn of_project(global: &Global, arguments: &PlanArguments) -> Result<Plan, 
         selection: &selection,
         states: &states,
         options: &options,
+        depth: Depth::Plan,
     };
     let inventory = look.observe(&project, &progress(global)).await;
     Ok(plan(&look.input(&project, &inventory)))
@@ -91,6 +92,7 @@ pub struct ReadOnlyRun<'a> {
     pub selection: &'a Selection,
     pub states: &'a BTreeMap<Name, AccountState>,
     pub options: &'a Options,
+    pub depth: Depth,
 }
 
 impl<'a> ReadOnlyRun<'a> {
@@ -108,7 +110,7 @@ impl<'a> ReadOnlyRun<'a> {
             sinks: self.options.sinks.then_some(sinks),
             events: progress.as_ref(),
             settle: None,
-            depth: Depth::Plan,
+            depth: self.depth,
             concurrency: project.concurrency,
         })
         .await;

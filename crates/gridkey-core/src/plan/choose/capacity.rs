@@ -34,9 +34,10 @@ pub(crate) fn count(account: &Account<'_>, changes: &[&Change]) -> Counted {
     let ours = number(owned_and_pending(account).iter().filter(|id| live.contains_key(*id)));
     let unresolved = unresolved(account);
     let now = number(live.iter());
-    let foreign = now - ours;
+    let others = now - ours;
+    let own = number(live.iter().filter(|(id, _)| account.works_with(id)));
     let limit = account.declared.key_limit;
-    let share = account.declared.max_keys.map_or(u32::MAX, |max| max.saturating_add(foreign));
+    let share = account.declared.max_keys.map_or(u32::MAX, |max| max.saturating_add(others));
     let make_first = now - freed + made;
     let fits = make_first + unresolved <= limit && make_first <= share;
     let order = if fits || made == 0 || deleted == 0 { Order::MakeFirst } else { Order::FreeFirst };
@@ -49,7 +50,7 @@ pub(crate) fn count(account: &Account<'_>, changes: &[&Change]) -> Counted {
         limit,
         max_keys: account.declared.max_keys,
         live: now,
-        foreign,
+        foreign: others.saturating_sub(own),
         ours,
         after: fullest - given_up,
         peak: now.max(highest) + unresolved,
@@ -61,7 +62,9 @@ pub(crate) fn count(account: &Account<'_>, changes: &[&Change]) -> Counted {
 pub(crate) fn free(account: &Account<'_>, changes: &[&Change]) -> u32 {
     let Counted { capacity, fullest, unresolved, .. } = count(account, changes);
     let slots = capacity.limit.saturating_sub(fullest + unresolved);
-    let share = capacity.max_keys.map_or(u32::MAX, |max| (max + capacity.foreign).saturating_sub(fullest));
+    let share = capacity
+        .max_keys
+        .map_or(u32::MAX, |max| (max + capacity.live - capacity.ours).saturating_sub(fullest));
     slots.min(share)
 }
 

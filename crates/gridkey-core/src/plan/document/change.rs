@@ -113,7 +113,7 @@ pub struct Capacity {
     pub max_keys: Option<u32>,
     /// Live keys now.
     pub live: u32,
-    /// Of those, keys that this project's state does not own.
+    /// Of those, keys that this project's state does not own and gridkey does not work with.
     pub foreign: u32,
     /// Of those, keys that it owns.
     pub ours: u32,

@@ -60,8 +60,12 @@ fn over_limit(account: &Account<'_>, counted: &Counted, findings: &mut Findings<
         1 => "1 slot".to_string(),
         over => format!("{over} slots"),
     };
+    let managing = match live - ours - foreign {
+        0 => String::new(),
+        managing => format!(", {managing} managing"),
+    };
     let message = format!(
-        "account `{}` allows {limit} keys and holds {live} ({ours} ours, {foreign} foreign); this plan makes {made}, \
+        "account `{}` allows {limit} keys and holds {live} ({ours} ours, {foreign} foreign{managing}); this plan makes {made}, \
          which comes to {fullest}{waiting}",
         account.name(),
     );
@@ -81,7 +85,7 @@ fn is_uncertain(account: &Account<'_>) -> bool {
 fn over_share(account: &Account<'_>, counted: &Counted, findings: &mut Findings<'_>) {
     let Counted { capacity, made, gained, fullest, .. } = counted;
     let Some(max) = capacity.max_keys else { return };
-    let ours_after = fullest - capacity.foreign.min(*fullest);
+    let ours_after = fullest - (capacity.live - capacity.ours).min(*fullest);
     if ours_after <= max {
         return;
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod capacity;
+pub(crate) mod foreign;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod lint;

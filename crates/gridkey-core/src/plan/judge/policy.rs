@@ -7,7 +7,6 @@ use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::finding::{Code, Finding, Severity};
 use crate::inventory::{KeyDetail, is_as_good_as_full};
-use crate::key::KeyId;
 use crate::manifest::{
     Manifest, Policy, PolicyFile, RequiredRotation, RequiredSink, Rule, Vanished, Verdict,
 };
@@ -21,19 +20,16 @@ use crate::plan::judge::key::Older;
 use crate::state::OwnedKey;
 use crate::text::pattern::matches_pattern;
 
-/// How many foreign keys a finding names: an account that was never looked after has dozens.
-const FOREIGN_NAMED: usize = 10;
-
 /// A policy and where it comes from.
 #[derive(Clone, Copy)]
-struct Source<'a> {
-    policy: &'a Policy,
-    rules: RuleSource,
+pub(super) struct Source<'a> {
+    pub policy: &'a Policy,
+    pub rules: RuleSource,
 }
 
 impl Source<'_> {
     /// How a message names it.
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self.rules {
             RuleSource::Manifest => "the manifest's policy",
             RuleSource::PolicyFile => "the policy file",
@@ -51,7 +47,7 @@ impl Source<'_> {
 }
 
 /// Both policies, as far as there are both.
-fn sources<'a>(input: &PlanInput<'a>) -> impl Iterator<Item = Source<'a>> {
+pub(super) fn sources<'a>(input: &PlanInput<'a>) -> impl Iterator<Item = Source<'a>> {
     both(input.manifest, input.policy)
 }
 
@@ -343,52 +339,5 @@ pub(crate) fn retiring(account: &Account<'_>, findings: &mut Findings<'_>) {
                 findings.raise_for(source.rules, finding.in_account(account.name()).at_address(address));
             }
         }
-    }
-}
-
-/// Live keys that no state owns, under `policy.foreign`.
-pub(crate) fn foreign(account: &Account<'_>, ours: &BTreeSet<KeyId>, findings: &mut Findings<'_>) {
-    let recorded = account.state.and_then(|state| state.managing_key.as_ref());
-    let managing = account.read.known_managing_key().or(recorded);
-    for source in sources(account.input) {
-        let Some(rule) = source.policy.foreign.of_account(account.name()) else { continue };
-        let severity = match rule.others {
-            Verdict::Allow => continue,
-            Verdict::Warn => Severity::Warns,
-            Verdict::Deny => Severity::BlocksAccount,
-        };
-        let is_known = |id: &KeyId, name: &str| {
-            rule.known.iter().any(|known| known == id.as_str() || matches_pattern(known, name))
-        };
-        let live = account.read.live.iter();
-        let foreign = live
-            .filter(|(id, name)| !ours.contains(*id) && managing != Some(*id) && !is_known(id, name))
-            .map(|(id, name)| format!("`{name}` ({id})"))
-            .collect::<Vec<String>>();
-        if foreign.is_empty() {
-            continue;
-        }
-        let count = match foreign.len() {
-            1 => "1 live key".to_string(),
-            count => format!("{count} live keys"),
-        };
-        let named = foreign.iter().take(FOREIGN_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let more = match foreign.len().saturating_sub(FOREIGN_NAMED) {
-            0 => String::new(),
-            more => format!(", and {more} more, which `gridkey audit` shows"),
-        };
-        let message = format!(
-            "account `{}` has {count} that neither gridkey nor {} knows: {named}{more}",
-            account.name(),
-            source.name(),
-        );
-        let known = match source.rules {
-            RuleSource::Manifest => "`policy.foreign.known`",
-            RuleSource::PolicyFile => "`foreign.known` of the policy file",
-        };
-        let help = format!("adopt it, revoke it if nothing uses it, or add its id or name to {known}");
-        let finding = Finding::blocks(Code::ForeignKey, message, help).with_severity(severity);
-        let position = Some(&account.declared.position);
-        findings.raise_for(source.rules, finding.in_account(account.name()).at_position(position));
     }
 }

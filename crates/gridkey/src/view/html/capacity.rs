@@ -32,12 +32,14 @@ pub(super) fn section(plan: &Plan) -> Markup {
 }
 
 fn gauge(name: &Name, capacity: &Capacity) -> Markup {
-    let Capacity { limit, max_keys, live, foreign, ours: _, after, peak } = *capacity;
+    let Capacity { limit, max_keys, live, foreign, ours, after, peak } = *capacity;
     // An account may hold more than its limit says, by hand.
     let scale = limit.max(live).max(after).max(peak).max(1);
     let at = |keys: u32| (u64::from(keys) * u64::from(WIDTH) / u64::from(scale)).min(u64::from(WIDTH));
     let length = |from: u32, to: u32| at(to).saturating_sub(at(from));
     let kept = live.min(after);
+    // Foreign ones, and those that gridkey works with.
+    let others = live.saturating_sub(ours);
     let is_tight = u64::from(peak) * 10 >= u64::from(limit) * 9;
     let (state, word) = match (live.max(after).max(peak) > limit, is_tight) {
         (true, _) => ("over", Some("over the limit")),
@@ -59,14 +61,14 @@ fn gauge(name: &Name, capacity: &Capacity) -> Markup {
             svg viewBox={ "0 0 " (WIDTH) " 36" } preserveAspectRatio="none" role="img" aria-label=(words) {
                 rect.track x="0" y="6" width=(WIDTH) height="24" rx="4" {}
                 rect.ours x="0" y="6" width=(at(kept)) height="24" {}
-                rect.foreign x="0" y="6" width=(at(foreign.min(kept))) height="24" {}
+                rect.foreign x="0" y="6" width=(at(others.min(kept))) height="24" {}
                 @if after > live { rect.added x=(at(live)) y="6" width=(length(live, after)) height="24" {} }
                 @if live > after { rect.freed x=(at(after)) y="6" width=(length(after, live)) height="24" {} }
                 @if peak > 0 { rect.peak x=(mark(peak)) y="0" width="3" height="36" {} }
                 @if scale > limit { rect.limit x=(mark(limit)) y="0" width="3" height="36" {} }
-                // It counts this project's keys, which stand after the foreign ones.
+                // It counts this project's keys, which stand after all others.
                 @if let Some(most) = max_keys {
-                    rect.most x=(mark(foreign.saturating_add(most))) y="0" width="3" height="36" {}
+                    rect.most x=(mark(others.saturating_add(most))) y="0" width="3" height="36" {}
                 }
             }
             p.faint {

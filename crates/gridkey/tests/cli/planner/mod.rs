@@ -7,6 +7,7 @@ mod capacity;
 mod due;
 mod filters;
 mod folder;
+mod foreign;
 mod forged;
 mod forgeries;
 mod limits;

@@ -120,17 +120,7 @@ fn resolve(
     // The newest creation is what people wanted last.
     keys.sort_by(|a, b| b.pending.at.cmp(&a.pending.at).then_with(|| a.marker.cmp(b.marker)));
     let Some(wanted) = account.wanted_to_recover(address) else {
-        if !remove::takes_what_broke_off(account, address) {
-            for key in &keys {
-                let decision = match account.wanted_elsewhere(address) {
-                    Some(wanted) if !schedule::has_expired(account, wanted, address) => {
-                        followed(account, wanted, key)
-                    }
-                    Some(_) | None => left_over(account, address, key, findings),
-                };
-                recovered.decisions.push(decision);
-            }
-        }
+        not_wanted_here(account, address, &keys, recovered, findings);
         return;
     };
     let mut finisher = None;
@@ -170,6 +160,28 @@ fn resolve(
         let finish = finish(account, applied.as_ref().unwrap_or(wanted), &key, source, uncertain, findings);
         recovered.decisions.push(finish);
         recovered.finished.insert(address.clone());
+    }
+}
+
+/// Live keys of an address that is wanted in another account, or nowhere.
+fn not_wanted_here(
+    account: &Account<'_>,
+    address: &Address,
+    keys: &[Seen<'_>],
+    recovered: &mut Recovered,
+    findings: &mut Findings<'_>,
+) {
+    if remove::takes_what_broke_off(account, address) {
+        return;
+    }
+    for key in keys {
+        let decision = match account.wanted_elsewhere(address) {
+            Some(wanted) if !schedule::has_expired(account, wanted, address) => {
+                followed(account, wanted, key)
+            }
+            Some(_) | None => left_over(account, address, key, findings),
+        };
+        recovered.decisions.push(decision);
     }
 }
 

@@ -103,6 +103,7 @@ pub enum Severity {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Code {
+    AccountChanges,
     AccountIdentity,
     AccountLeft,
     AccountMismatch,
@@ -192,7 +193,8 @@ impl Code {
             | Self::UngrantableScope
             | Self::UnknownScope
             | Self::Vanished => true,
-            Self::AccountIdentity
+            Self::AccountChanges
+            | Self::AccountIdentity
             | Self::AccountLeft
             | Self::AccountUnreadable
             | Self::AllowanceEnded

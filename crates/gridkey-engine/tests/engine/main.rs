@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod handover;
 mod last_looks;
 mod lease;
 mod names;

@@ -219,6 +219,8 @@ impl<'a> Comparison<'a> {
         let address = &self.wanted.address;
         if let Some(other) = handover::taken_over(self.account, address, self.owned) {
             self.replace(Cause::Edited, Reason::AccountChanged);
+            let stands = handover::says_nothing_of_older(self.account, self.wanted, other);
+            stands.into_iter().for_each(|finding| self.general.raise(finding));
             return Some(Note::MovesFrom(other.clone()));
         }
         if handover::may_be_overwritten(self.account, address, self.owned) {

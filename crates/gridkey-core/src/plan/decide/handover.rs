@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::address::Address;
+use crate::finding::{Code, Finding};
 use crate::key::KeyId;
 use crate::manifest::WantedKey;
 use crate::name::Name;
@@ -14,10 +15,11 @@ use crate::plan::decide::compare::is_unreadable;
 use crate::plan::decide::decision::{Decision, Part};
 use crate::plan::decide::remove::{all_keys, to_clear};
 use crate::plan::document::change::{Action, Cause, Note, Reason};
-use crate::plan::document::step::{Delete, Step};
+use crate::plan::document::step::{Delete, DeleteKey, Step};
+use crate::plan::findings::about;
 use crate::plan::input::RetireRequest;
 use crate::sink::{LocationId, SinkLocation};
-use crate::state::OwnedKey;
+use crate::state::{OwnedKey, RevokeOld};
 use crate::time::later;
 
 impl<'a> Account<'a> {
@@ -71,15 +73,19 @@ pub(crate) fn may_be_overwritten(account: &Account<'_>, address: &Address, owned
     begun.iter().any(|(_, pending)| pending.at > owned.born.at() && pending.may_be_in_write_only())
 }
 
-/// Whether what an address has here may go, where its key in another account was made after a creation here was begun.
-pub(crate) fn replaced(account: &Account<'_>, wanted: &WantedKey, since: Timestamp) -> Option<bool> {
+/// Whether what an address has here may go, and for what, where its key in another account was made after a creation here was begun.
+pub(crate) fn replaced<'a>(
+    account: &Account<'a>,
+    wanted: &WantedKey,
+    since: Timestamp,
+) -> Option<(bool, &'a OwnedKey)> {
     let address = &wanted.address;
     let successor = account.input.states.get(&wanted.account)?.keys.get(address)?;
     if successor.born.at() <= since {
         return None;
     }
     let owned = account.owned(address);
-    Some(match account.input.options.requests.retire.get(address) {
+    let over = match account.input.options.requests.retire.get(address) {
         Some(RetireRequest::Now) => true,
         Some(RetireRequest::Hold(_)) => false,
         None => {
@@ -88,7 +94,51 @@ pub(crate) fn replaced(account: &Account<'_>, wanted: &WantedKey, since: Timesta
                 && goes_after(wanted, owned, successor) <= account.at()
                 && is_there(account, wanted, successor)
         }
-    })
+    };
+    Some((over, successor))
+}
+
+/// Whether a location that never tells what it has was not given the successor yet, so that it may have an older key.
+pub(crate) fn is_awaited(wanted: &WantedKey, successor: &OwnedKey, location: &SinkLocation) -> bool {
+    let is_wanted = wanted.sinks.iter().any(|wanted| wanted.id() == location.id());
+    let mut given = successor.sinks.iter().map(|delivery| &delivery.location);
+    is_wanted && !location.at.is_readable() && !given.any(|given| given.id() == location.id())
+}
+
+/// A location that the manifest wants and that has one of some older keys, or may have it. The other account's plan delivers
+/// the successor there.
+fn serving<'w>(
+    account: &Account<'_>,
+    wanted: &'w WantedKey,
+    successor: &OwnedKey,
+    keys: &[DeleteKey],
+) -> Option<&'w SinkLocation> {
+    let serves = |location: &&SinkLocation| {
+        keys.iter().any(|key| account.holds(location, &key.id)) || is_awaited(wanted, successor, location)
+    };
+    wanted.sinks.iter().find(serves)
+}
+
+/// What stands against more than an overlap being said of a key that is replaced in another account in the same run.
+pub(crate) fn says_nothing_of_older(
+    account: &Account<'_>,
+    wanted: &WantedKey,
+    other: &Name,
+) -> Option<Finding> {
+    let (requests, address) = (&account.input.options.requests, &wanted.address);
+    if !requests.rotate.contains_key(address) || requests.revoke_old == RevokeOld::AfterOverlap {
+        return None;
+    }
+    let message = format!(
+        "`{address}` goes from account `{other}` to `{}` in this run, and its key in `{other}` is revoked after the \
+         overlap, whatever `--revoke-old` says",
+        wanted.account
+    );
+    let help = format!(
+        "apply the change of account first; then `gridkey retire {address} --now` revokes the older key, and `--hold \
+         DURATION` keeps it"
+    );
+    Some(about(Finding::blocks(Code::AccountChanges, message, help), wanted))
 }
 
 /// When the overlap with the key of another account has passed.
@@ -122,6 +172,11 @@ pub(crate) fn decide(
     };
     match account.input.options.requests.retire.get(address) {
         Some(RetireRequest::Now) => {
+            let (keys, _, _) = all_keys(account, address, owned);
+            if let Some(location) = serving(account, wanted, successor, &keys) {
+                let findings = vec![still_served(account, wanted, owned, location)];
+                return Some(Decision { findings, ..decision });
+            }
             let edit = revoke(account, wanted, address, owned, Vec::new());
             let said = vec![(Action::Retire, Reason::RetirementRequested)];
             return Some(Decision { edit: Part { said, ..edit }, ..decision });
@@ -139,6 +194,21 @@ pub(crate) fn decide(
         None => {}
     }
     Some(after_overlap(account, wanted, owned, successor, decision))
+}
+
+fn still_served(
+    account: &Account<'_>,
+    wanted: &WantedKey,
+    owned: &OwnedKey,
+    location: &SinkLocation,
+) -> Finding {
+    let (address, name) = (&wanted.address, account.name());
+    let message = format!(
+        "{location} has the key {} of `{address}` in account `{name}`, or may have it, and not the one in `{}` yet",
+        owned.id, wanted.account
+    );
+    let help = format!("apply first, which delivers that one; then `gridkey retire {address} --now`");
+    about(Finding::blocks(Code::AccountChanges, message, help), wanted)
 }
 
 /// The older key goes once its successor has been there for the overlap, and no sink serves it.
@@ -160,8 +230,7 @@ fn after_overlap(
     let look: Vec<SinkLocation> =
         wanted.sinks.iter().filter(|location| location.at.is_readable()).cloned().collect();
     let (keys, _, _) = all_keys(account, address, owned);
-    // The other account's plan delivers the successor where an older key is served.
-    let served = look.iter().any(|location| keys.iter().any(|key| account.holds(location, &key.id)));
+    let served = serving(account, wanted, successor, &keys).is_some();
     let unreadable = look.iter().find(|location| is_unreadable(&account.observed(location)));
     if after > account.at() || served || !is_there(account, wanted, successor) {
         let (id, after) = (owned.id.clone(), after.max(account.at()));

@@ -100,6 +100,9 @@ fn owned_key(
     let input = account.input;
     let Some(wanted) = account.wanted(address) else {
         if let Some(wanted) = account.wanted_elsewhere(address) {
+            if let Some(decision) = made_room(account, address, owned, recovered) {
+                return Some(decision);
+            }
             let handed_over = handover::decide(account, wanted, address, owned);
             return handed_over.or_else(|| expired(account, wanted, owned));
         }
@@ -144,6 +147,26 @@ fn owned_key(
         return mint::successor(account, wanted, owned, recovered, why);
     }
     Some(compare::decide(account, wanted, owned, recovered))
+}
+
+/// A rotation that broke off after it had revoked the older key goes on as it was applied, where the run leaves the edit
+/// that wants the key in another account to another run.
+fn made_room(
+    account: &Account<'_>,
+    address: &Address,
+    owned: &OwnedKey,
+    recovered: &Recovered,
+) -> Option<Decision> {
+    let broke_off = owned.makes_room && account.presence(owned) == Presence::Gone;
+    // A key of a creation that broke off, which a sink may have.
+    let mut settled = recovered.decisions.iter().filter(|decision| decision.address == *address);
+    if !broke_off || !account.index.is_due_alone() || settled.any(|decision| decision.edit.steps.is_empty()) {
+        return None;
+    }
+    let applied = as_applied(account.input.manifest, account.declared, address, owned);
+    let why = (Action::Create, Cause::Recovery, Reason::RevokedFirst);
+    let decision = mint::successor(account, &applied, owned, recovered, why)?;
+    Some(Decision { settles: true, ..decision })
 }
 
 /// A key that is wanted in another account, where none is made any more, as its environment is past its time.

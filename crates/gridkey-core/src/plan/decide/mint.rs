@@ -8,6 +8,7 @@ use crate::finding::{Code, Finding};
 use crate::manifest::WantedKey;
 use crate::plan::account::{Account, values_with};
 use crate::plan::decide::decision::{Decision, Part};
+use crate::plan::decide::handover;
 use crate::plan::decide::location::readable_first;
 use crate::plan::decide::recover::Recovered;
 use crate::plan::decide::scopes::{effective, full_by_restricted};
@@ -47,6 +48,7 @@ pub(crate) fn new(account: &Account<'_>, wanted: &WantedKey, recovered: &Recover
     if !account.index.lets_go_of(other, address) {
         part.notes.push(Note::MovesFrom(other.clone()));
     }
+    part.findings.extend(handover::says_nothing_of_older(account, wanted, other));
     let before = crate::plan::account::values_of(other, address, owned);
     Some(minting.decision(Some(before), part))
 }
@@ -113,7 +115,7 @@ impl Minting<'_> {
             generation: account.next_generation(&wanted.address),
             first_made: account.elsewhere(&wanted.address).map(|(_, owned)| owned.since()),
             settings,
-            overlap: if revoke_old == RevokeOld::Now { Duration::ZERO } else { wanted.overlap() },
+            overlap: self.overlap(revoke_old),
             retire: self.replaced().map(|owned| account.retiring_reason(owned)),
             older: revoke_old,
             uncertain,
@@ -138,6 +140,16 @@ impl Minting<'_> {
             Predecessor::Here(_, revoke_old) => revoke_old,
             Predecessor::None | Predecessor::Elsewhere(_) => RevokeOld::AfterOverlap,
         }
+    }
+
+    /// How long the older key goes on working: as long as somebody said that it does, where that is longer.
+    fn overlap(&self, revoke_old: RevokeOld) -> Duration {
+        if revoke_old == RevokeOld::Now {
+            return Duration::ZERO;
+        }
+        let kept_until = self.replaced().and_then(|owned| owned.kept_until);
+        let kept = kept_until.and_then(|until| until.duration_since(self.account.at()).try_into().ok());
+        self.wanted.overlap().max(kept.unwrap_or_default())
     }
 
     fn purpose(&self) -> Purpose {

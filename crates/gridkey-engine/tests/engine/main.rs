@@ -10,6 +10,7 @@ mod crash;
 mod handover;
 mod last_looks;
 mod lease;
+mod leaving;
 mod names;
 mod observe;
 mod order;

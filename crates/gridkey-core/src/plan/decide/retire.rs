@@ -169,8 +169,11 @@ impl Older<'_> {
             // What reads it goes on doing so: it is wanted again, or another account's key is there.
             return;
         }
-        let last = source.is_some_and(|source| source.id() == id);
-        if leaving.after > account.at() || last {
+        // The only one that the secret can be copied from, for one that was not given it yet.
+        let mut wanted = self.wanted.sinks.iter();
+        let is_copied = source.is_some_and(|source| source.id() == id)
+            && wanted.any(|wanted| !account.is_given(address, &wanted.id()));
+        if leaving.after > account.at() || is_copied {
             let (location, after) = (location.clone(), leaving.after);
             return retirement.notes.push(Note::RetiringLocation { location, after });
         }

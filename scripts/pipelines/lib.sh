@@ -57,10 +57,12 @@ summary() {
 # hand_on COMMAND...: runs it, and hands the first wish to stop on to it. A runner tells only the script, and kills
 # everything some seconds later; gridkey needs them to finish what it has begun. A second wish would make it end at once.
 hand_on() {
-    local child code=0 ended=0 told=yes
+    local child='' code=0 ended=0 told=yes wished=''
+    # A wish may come before there is anything to hand it on to.
+    trap 'told=yes wished=yes; trap "" INT TERM; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true' INT TERM
     "$@" &
     child=$!
-    trap 'told=yes; trap "" INT TERM; kill -TERM "$child" 2>/dev/null || true' INT TERM
+    [ -z "$wished" ] || kill -TERM "$child" 2>/dev/null || true
     while [ -n "$told" ]; do
         told=''
         ended=0

@@ -293,7 +293,9 @@ impl AccountState {
     /// These keys are about to be revoked.
     pub fn leaving(&mut self, ids: impl IntoIterator<Item = KeyId>, at: Timestamp) {
         let owned = self.owned_ids();
-        let known: Vec<KeyId> = ids.into_iter().filter(|id| owned.contains_key(id)).collect();
+        // One that is not owned came of a creation that broke off.
+        let known: Vec<KeyId> =
+            ids.into_iter().filter(|id| !self.pending.is_empty() || owned.contains_key(id)).collect();
         self.leaving.extend(known.into_iter().map(|id| (id, at)));
     }
 
@@ -350,7 +352,9 @@ impl AccountState {
     pub fn prune(&mut self, at: Timestamp) {
         self.abandoned.retain(|_, abandoned| later(abandoned.at, ABANDONED_KEPT) > at);
         let owned: BTreeSet<KeyId> = self.owned_ids().into_keys().cloned().collect();
-        self.leaving.retain(|id, _| owned.contains(id));
+        // A key that is not owned may have come of a creation that broke off.
+        let is_settled = self.pending.is_empty();
+        self.leaving.retain(|id, _| !is_settled || owned.contains(id));
     }
 }
 

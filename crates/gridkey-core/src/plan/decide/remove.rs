@@ -85,7 +85,18 @@ pub(crate) fn all_keys(
         keys.extend(made);
         locations.extend(pending.locations.iter().cloned());
     }
+    keys.extend(already_revoked(account, &keys, &locations));
     (keys, abandon, locations)
+}
+
+/// Keys that a run revoked before it broke off, and that one of these locations still has.
+fn already_revoked(account: &Account<'_>, keys: &[DeleteKey], locations: &[SinkLocation]) -> Vec<DeleteKey> {
+    let leaving = account.state.into_iter().flat_map(|state| &state.leaving);
+    let is_held = |id: &KeyId| locations.iter().any(|location| account.holds(location, id));
+    let gone = leaving.filter(|(id, _)| {
+        !account.read.live.contains_key(*id) && !keys.iter().any(|key| &key.id == *id) && is_held(id)
+    });
+    gone.map(|(id, at)| DeleteKey { id: id.clone(), born: *at }).collect()
 }
 
 /// The locations that are cleared of a key's value when it is revoked.

@@ -270,6 +270,9 @@ impl Project {
         }
         let manifest = &loaded.manifest;
         let policy = global.policy.as_deref().map(read_policy).transpose()?;
+        if policy.is_none() && std::env::var_os("GRIDKEY_POLICY").is_some_and(|value| value.is_empty()) {
+            print::note("GRIDKEY_POLICY is set to nothing, so no policy file holds");
+        }
         check_external_targets(&reach(manifest, policy.as_ref()))?;
         let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {
             let emulated = Emulated::start(manifest, &base).await?;

@@ -15,11 +15,15 @@ use crate::state::AccountState;
 pub fn as_applied(manifest: &Manifest, states: &BTreeMap<Name, AccountState>) -> Manifest {
     let keys = states.values().flat_map(|state| {
         let account = manifest.accounts.get(&state.account);
-        account.into_iter().flat_map(move |account| {
-            state.keys.iter().map(move |(address, owned)| {
-                (address.clone(), as_applied_key(manifest, account, address, owned))
-            })
-        })
+        account
+            .into_iter()
+            .flat_map(move |account| state.keys.iter().map(move |(address, owned)| (account, address, owned)))
+    });
+    let mut keys: Vec<_> = keys.collect();
+    // Of a key that changed its account, the newest counts: it comes last.
+    keys.sort_by_key(|(_, _, owned)| owned.generation);
+    let keys = keys.into_iter().map(|(account, address, owned)| {
+        (address.clone(), as_applied_key(manifest, account, address, owned))
     });
     // What was begun is not applied yet, and is wanted all the same.
     let begun = states.values().flat_map(|state| state.pending.values());

@@ -54,6 +54,9 @@ fn in_a_line(found: &Whois, answer: &Answer) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// Of every key that was seen so far; SendGrid documents nothing.
+const ID_LENGTH: usize = 22;
+
 /// What can be said of a key that neither state nor an account knows.
 fn nowhere(found: &Whois, answer: &Answer) -> String {
     let unread: Vec<String> = found
@@ -63,9 +66,14 @@ fn nowhere(found: &Whois, answer: &Answer) -> String {
             Some(format!("account {name} was not read: {}", safe(account.unreadable.as_ref()?)))
         })
         .collect();
+    let length = answer.id.as_str().chars().count();
+    let cut = match length == ID_LENGTH {
+        true => String::new(),
+        false => format!("; an ID has {ID_LENGTH} characters and this has {length}, so it may not be whole"),
+    };
     match (answer.live, unread.is_empty()) {
-        (None, false) => format!("not in any account that could be read; {}", unread.join("; ")),
-        _ => format!("not live in any account of project {}", found.project),
+        (None, false) => format!("not in any account that could be read; {}{cut}", unread.join("; ")),
+        _ => format!("not live in any account of project {}{cut}", found.project),
     }
 }
 

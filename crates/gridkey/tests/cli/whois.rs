@@ -83,6 +83,8 @@ async fn a_key_of_the_project_is_told_with_its_sinks_and_what_to_do() {
         .says("if it leaked   gridkey rotate mailer --revoke-old now")
         .says(&format!("who uses it    gridkey whois {} --scan PATH", id(&secret)));
     assert_eq!(place.asked(Operation::List), 1, "the other account need not be asked");
+    let cut = place.run(&["whois", &id(&secret)[..21]]);
+    cut.ends(1).says("an ID has 22 characters and this has 21, so it may not be whole");
     // The environment that a shell works in says nothing of where a key may be.
     for command in [&["whois", id(&secret)][..], &["audit"]] {
         let mut elsewhere = place.command(command);

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::tidy::{Finding, Sources};
-use exempt::{Exempt, NO_MESSAGES, NOT_SHOWN, NOT_YET};
+use exempt::{Exempt, NO_MESSAGES, NOT_SHOWN};
 use shown::{Kind, Shown};
 use wording::Wording;
 
@@ -72,26 +72,19 @@ pub fn read(root: &Path) -> Result<Messages, String> {
     let shown = shown::read(root)?;
     let all: Vec<Wording> = READ.iter().flat_map(|place| wording::wordings(&sources, place)).collect();
     let held: Vec<Wording> = HELD.iter().flat_map(|place| wording::wordings(&sources, place)).collect();
-    Ok(messages(
-        &all,
-        &held,
-        &shown,
-        &Lists { not_shown: &NOT_SHOWN, not_yet: &NOT_YET, no_messages: &NO_MESSAGES },
-    ))
+    Ok(messages(&all, &held, &shown, &Lists { not_shown: &NOT_SHOWN, no_messages: &NO_MESSAGES }))
 }
 
 /// What need not be shown.
 struct Lists<'a> {
     not_shown: &'a [Exempt],
-    not_yet: &'a [&'a str],
     no_messages: &'a [Exempt],
 }
 
 impl Lists<'_> {
     fn literals(&self) -> impl Iterator<Item = &str> {
-        let Self { not_shown, not_yet, no_messages } = self;
-        let exempt = not_shown.iter().chain(*no_messages).map(|exempt| exempt.literal);
-        exempt.chain(not_yet.iter().copied())
+        let Self { not_shown, no_messages } = self;
+        not_shown.iter().chain(*no_messages).map(|exempt| exempt.literal)
     }
 
     fn has(&self, wording: &Wording) -> bool {
@@ -175,10 +168,6 @@ fn table(chosen: &[&Shown], lists: &Lists<'_>) -> String {
     for Exempt { literal, reason } in lists.not_shown {
         let _ = writeln!(text, "- `` {literal} ``: {reason}");
     }
-    text.push_str("\n## Not shown by a test yet\n\n");
-    for literal in lists.not_yet {
-        let _ = writeln!(text, "- `` {literal} ``");
-    }
     text
 }
 
@@ -243,7 +232,7 @@ mod tests {
         let all = wording::wordings(&sources, "crates/gridkey");
         let shown = [said("error: the key 7 is gone"), said("error: the key 8 is gone")];
         let exempt = [Exempt { literal: "nobody says this now", reason: "a test" }];
-        let lists = Lists { not_shown: &exempt, not_yet: &[], no_messages: &[] };
+        let lists = Lists { not_shown: &exempt, no_messages: &[] };
         let Messages { table, findings } = messages(&all, &all, &shown, &lists);
         let found: Vec<String> = findings.iter().map(Finding::to_string).collect();
         assert_eq!(found.len(), 2, "{found:?}");

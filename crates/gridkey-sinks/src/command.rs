@@ -88,7 +88,7 @@ impl Commands {
             let (program, _) = split(argv).map_err(SinkError::Failed)?;
             if !self.candidates(program).iter().any(|path| is_executable(path)) {
                 let where_to = match program.contains('/') {
-                    true => format!("`{}` is no executable file", self.folder.join(program).display()),
+                    true => format!("`{}` is not an executable file", self.folder.join(program).display()),
                     false => format!("`{program}` is in no folder of `PATH`"),
                 };
                 return Err(SinkError::Failed(format!(

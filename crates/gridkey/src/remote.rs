@@ -78,6 +78,9 @@ fn is_about_address(message: &str) -> bool {
 fn write_error(error: Error) -> WriteError {
     match error.kind {
         Kind::NotFound => WriteError::NotFound,
+        Kind::Unauthorized => WriteError::Unauthorized(error.message),
+        Kind::Forbidden => WriteError::Forbidden(error.message),
+        Kind::NotSent => WriteError::NotSent(error.message),
         kind if kind.is_definite() => WriteError::Refused(error.message),
         _ => WriteError::Unclear(error.message),
     }
@@ -88,6 +91,8 @@ fn create_error(error: Error) -> CreateError {
     match error.kind {
         Kind::CapReached => CreateError::CapReached(message),
         Kind::Unauthorized => CreateError::Unauthorized(message),
+        Kind::Forbidden => CreateError::Forbidden(message),
+        Kind::NotSent => CreateError::NotSent(message),
         Kind::ServerError => CreateError::ServerError(message),
         kind if kind.is_definite() => CreateError::Refused(message),
         _ => CreateError::Unclear(message),

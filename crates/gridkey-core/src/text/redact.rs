@@ -94,6 +94,33 @@ fn is_phrase(text: &str, known: &str) -> bool {
     parts.clone().count() <= PARTS && parts.all(|part| is_word(part, known))
 }
 
+/// What programs say in names of errors and of services, where words stand together (`ParameterNotFound`) or in capitals
+/// (`PERMISSION_DENIED`). Letters of either form may be a secret in some code, so these are known one by one.
+const NAMING: &str = "\
+    access account action actions already api argument authentication authorization authorized bad client \
+    closed command config conflict connection credential credentials deadline decryption denied disabled \
+    entity error exceeded exception exhausted exists expired failed failure file forbidden found gateway git \
+    hub internal invalid invocation key lab limit lookup many missing name network no not operation parameter \
+    path permission precondition quota rate refused request requests reset resource role rpc secret secrets \
+    server service signature such throttled throttling timeout token too unauthenticated unauthorized \
+    unavailable unknown unreachable unrecognized unsupported validation version";
+
+/// Whether a text is made of such words alone: `ParameterNotFound`, `DENIED`.
+fn is_naming(text: &str, known: &str) -> bool {
+    let is_capital = |at: usize| text.as_bytes()[at].is_ascii_uppercase();
+    let starts = match text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        true => vec![0],
+        false => (0..text.len()).filter(|at| *at == 0 || is_capital(*at)).collect(),
+    };
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let mut words = starts.iter().zip(ends).map(|(start, end)| text.get(*start..end).unwrap_or_default());
+    text.is_ascii()
+        && words.all(|word| {
+            let word = word.to_ascii_lowercase();
+            NAMING.split(' ').any(|one| one == word) && !known.contains(&word)
+        })
+}
+
 /// Whether a text reads as a word, and is no part of the secret.
 fn is_word(text: &str, known: &str) -> bool {
     const SHORT: [&str; 26] = [
@@ -110,7 +137,7 @@ fn is_word(text: &str, known: &str) -> bool {
         false => text.get(1..).is_some_and(is_lower) && text.as_bytes()[0].is_ascii_alphabetic(),
     };
     let has_vowel = lower.bytes().any(|byte| b"aeiouy".contains(&byte)) || lower == "http";
-    cased && has_vowel && text.len() <= 16 && !known.contains(&lower)
+    (cased && has_vowel && text.len() <= 16 && !known.contains(&lower)) || is_naming(text, known)
 }
 
 /// What looks like a secret in a text, each by itself.
@@ -449,8 +476,13 @@ mod tests {
             "permission denied",
             "Error: no such path secret/prod/mailer (HTTP 403)",
             "don't know the sink 'local': exit status 2",
+            "An error occurred (ParameterNotFound) when reading",
+            "rpc error: code = PERMISSION_DENIED: GitHub says no",
         ] {
             assert_eq!(quote(said, Some(&key)), said);
+        }
+        for said in ["TwLiGABfDHoTfRead", "PermissionTwl", "KNDSTHMVL", "NOTFOUNDKNDS"] {
+            assert_eq!(quote(said, None), "…");
         }
         assert_eq!(quote("cannot open /tmp/x9f2/Ab3d9: not found", None), "cannot open … not found");
     }

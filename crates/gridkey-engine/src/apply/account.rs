@@ -464,8 +464,15 @@ impl AccountRun {
                     may_be_done = true;
                     last = reason;
                 }
-                Err(error @ (WriteError::Refused(_) | WriteError::NotFound)) => {
-                    return Err(StepError::new(format!("key {id} could not be revoked: {error}")));
+                Err(
+                    error @ (WriteError::Unauthorized(_)
+                    | WriteError::Forbidden(_)
+                    | WriteError::Refused(_)
+                    | WriteError::NotSent(_)
+                    | WriteError::NotFound),
+                ) => {
+                    let message = format!("key {id} could not be revoked: {error}");
+                    return Err(StepError::with_help(message, error.help()));
                 }
             }
         }
@@ -477,7 +484,10 @@ impl AccountRun {
 
     /// Whether a read of SendGrid shows a key: a look at it, or the list. A gateway may know the one path and not the other.
     async fn is_shown(&self, id: &KeyId) -> Result<bool, StepError> {
-        let unread = |error| StepError::new(format!("key {id} could not be looked at: {error}"));
+        let unread = |error| {
+            let message = format!("whether key {id} is gone could not be looked at: {error}");
+            StepError::with_help(message, "the next run looks again")
+        };
         if self.writer.held(id).await.map_err(unread)?.is_some() {
             return Ok(true);
         }

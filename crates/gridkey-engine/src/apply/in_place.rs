@@ -37,7 +37,15 @@ impl AccountRun {
         self.may_start(self.writer.deadline()).await?;
         let answered = self.writer.rename(id, name).await.map_err(|error| {
             let message = format!("key {id} could not be named `{name}`: {error}");
-            StepError::with_help(message, "the key works; the next run names it")
+            let help = match &error {
+                WriteError::NotFound => error.help().to_string(),
+                WriteError::Unclear(_) => "the key works; the next run names it".to_string(),
+                WriteError::Unauthorized(_)
+                | WriteError::Forbidden(_)
+                | WriteError::Refused(_)
+                | WriteError::NotSent(_) => format!("the key works; {}", error.help()),
+            };
+            StepError::with_help(message, help)
         })?;
         let (account, address) = (self.account.clone(), address.clone());
         self.events.event(Event::Renamed { account, address, id: id.clone(), name: name.to_string() });
@@ -105,8 +113,11 @@ impl AccountRun {
         self.may_start(self.writer.deadline()).await?;
         let asked = self.now();
         let written = self.writer.update(id, name, scopes).await;
-        if let Err(error @ (WriteError::Refused(_) | WriteError::NotFound)) = &written {
-            return Err(StepError::new(format!("key {id} could not be updated: {error}")));
+        if let Some(error) = written.as_ref().err().filter(|error| !error.is_unclear()) {
+            return Err(StepError::with_help(
+                format!("key {id} could not be updated: {error}"),
+                error.help(),
+            ));
         }
         let held = loop {
             let held = self.held_of(id).await?;

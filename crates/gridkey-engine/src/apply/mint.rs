@@ -20,6 +20,10 @@ use crate::secret::Secret;
 /// How often a put is tried whose outcome is unclear. Putting the same value again changes nothing.
 const PUT_ATTEMPTS: u32 = 3;
 
+/// What to do about a billing key that SendGrid does not make.
+const BY_HAND: &str =
+    "SendGrid may not let this managing key make billing keys: make the key by hand, and import it";
+
 /// What became of a delivery to one location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PutResult {
@@ -54,7 +58,7 @@ impl From<Undelivered> for StepError {
 enum Attempt {
     Made(CreatedKey),
     /// Nothing came of it, and another attempt may be made.
-    Again(String),
+    Again(StepError),
 }
 
 impl AccountRun {
@@ -109,29 +113,20 @@ impl AccountRun {
 
     /// Makes the key, under a marker of its own for each attempt.
     async fn make(&self, address: &Address, mint: &Mint) -> Result<(Marker, CreatedKey), StepError> {
-        let mut last = String::new();
+        let mut last = StepError::new("the key was not asked for");
         for marker in &mint.markers {
             if self.cancel.is_set() {
                 return Err(StepError::interrupted("interrupted before the key was asked for"));
             }
             if self.full.load(Ordering::Relaxed) {
-                return Err(full("not asked for, as the account is full"));
+                return Err(full("not asked for, as others filled it"));
             }
             match self.attempt(address, mint, marker).await? {
                 Attempt::Made(key) => return Ok((marker.clone(), key)),
-                Attempt::Again(reason) => last = reason,
+                Attempt::Again(error) => last = error,
             }
         }
-        let help = match &mint.access {
-            Access::Billing(_) => {
-                "SendGrid may not let this managing key make billing keys: make the key by hand, and import it"
-            }
-            Access::Full | Access::Restricted(_) => {
-                "SendGrid answers with a server error where the managing key lacks a scope that it should grant; \
-                 otherwise run again later"
-            }
-        };
-        Err(StepError::with_help(format!("the key could not be made: {last}"), help))
+        Err(last)
     }
 
     /// Intend, then ask for the key; where the answer does not tell, find out.
@@ -174,19 +169,22 @@ impl AccountRun {
             }
             Err(CreateError::Unauthorized(reason)) => {
                 self.commit(move |state, _| state.refused(&refused)).await?;
-                self.stop(format!("the managing key was refused: {reason}"));
-                Err(StepError::with_help(
-                    format!("the managing key was refused: {reason}"),
-                    "give a managing key that is valid, and run again",
-                ))
+                let error = CreateError::Unauthorized(reason);
+                self.stop(error.to_string());
+                Err(StepError::with_help(error.to_string(), error.help()))
             }
-            Err(error @ CreateError::Refused(_)) => {
+            Err(error @ (CreateError::Forbidden(_) | CreateError::Refused(_) | CreateError::NotSent(_))) => {
                 self.commit(move |state, _| state.refused(&refused)).await?;
-                Err(StepError::new(format!("the key could not be made: {error}")))
+                Err(StepError::with_help(format!("the key could not be made: {error}"), error.help()))
             }
-            Err(CreateError::ServerError(reason) | CreateError::Unclear(reason)) => {
+            Err(error @ (CreateError::ServerError(_) | CreateError::Unclear(_))) => {
                 self.await_unclear_creation(address, marker).await?;
-                Ok(Attempt::Again(reason))
+                let help = match (&error, &mint.access) {
+                    (CreateError::ServerError(_), Access::Billing(_)) => BY_HAND,
+                    _ => error.help(),
+                };
+                let message = format!("the key could not be made: {error}");
+                Ok(Attempt::Again(StepError::with_help(message, help)))
             }
         }
     }
@@ -328,9 +326,7 @@ impl AccountRun {
     }
 }
 
-fn full(reason: impl std::fmt::Display) -> StepError {
-    StepError::with_help(
-        format!("the account is full: {reason}"),
-        "others filled it since it was looked at; free a slot and run again",
-    )
+fn full(reason: impl Into<String>) -> StepError {
+    let error = CreateError::CapReached(reason.into());
+    StepError::with_help(error.to_string(), error.help())
 }

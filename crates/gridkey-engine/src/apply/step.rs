@@ -149,7 +149,10 @@ impl AccountRun {
     /// The secret of a key, from a location that has it.
     async fn read(&self, id: &KeyId, source: &SinkLocation) -> Result<Secret, StepError> {
         let read = self.sinks.read(source).await;
-        let secret = read.map_err(|error| StepError::new(format!("{source} could not be read: {error}")))?;
+        let secret = read.map_err(|error| {
+            let message = format!("{source} could not be read: {error}");
+            StepError::with_help(message, "make the sink readable, and run again")
+        })?;
         secret.filter(|secret| secret.key_id().as_ref() == Some(id)).ok_or_else(|| {
             StepError::with_help(format!("{source} no longer holds the key {id}"), "run again")
         })
@@ -208,7 +211,10 @@ impl AccountRun {
                 }
                 SinkObservation::Unreadable(reason) => {
                     let message = format!("{location} cannot be read ({reason}), so {id} was not revoked");
-                    return Err(StepError::with_help(message, "the next run looks again"));
+                    return Err(StepError::with_help(
+                        message,
+                        "make the sink readable; the next run looks again",
+                    ));
                 }
                 SinkObservation::Holds(_) | SinkObservation::WriteOnly => {}
             }
@@ -245,7 +251,10 @@ impl AccountRun {
                 SinkObservation::WriteOnly => {}
                 SinkObservation::Unreadable(reason) => {
                     let message = format!("{location} could not be cleared: it cannot be read ({reason})");
-                    return Err(StepError::with_help(message, "the next run tries again"));
+                    return Err(StepError::with_help(
+                        message,
+                        "make the sink readable; the next run tries again",
+                    ));
                 }
             }
             self.may_start(self.sinks.deadline()).await?;

@@ -107,9 +107,18 @@ pub struct ReadError {
 /// A write that was not confirmed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
-    /// SendGrid refused, and nothing happened.
+    /// The managing key is no longer let in; nothing happened.
+    #[error("the managing key was refused: {0}")]
+    Unauthorized(String),
+    /// The managing key may not do that; nothing happened.
+    #[error("SendGrid refused: {0}")]
+    Forbidden(String),
+    /// SendGrid refused for another reason, and nothing happened.
     #[error("SendGrid refused: {0}")]
     Refused(String),
+    /// The request never left this machine.
+    #[error("the request was not sent: {0}")]
+    NotSent(String),
     /// There is no such key, or none yet.
     #[error("SendGrid knows no such key")]
     NotFound,
@@ -127,13 +136,66 @@ pub enum CreateError {
     /// The managing key is no longer let in; surely nothing happened.
     #[error("the managing key was refused: {0}")]
     Unauthorized(String),
+    /// The managing key may not do that; surely nothing happened.
+    #[error("SendGrid refused: {0}")]
+    Forbidden(String),
     /// SendGrid refused for another reason; surely nothing happened.
     #[error("SendGrid refused: {0}")]
     Refused(String),
+    /// The request never left this machine.
+    #[error("the request was not sent: {0}")]
+    NotSent(String),
     /// SendGrid answered with a server error. It does so for scopes it does not grant, too.
     #[error("SendGrid failed: {0}")]
     ServerError(String),
     /// No answer that tells.
-    #[error("the outcome is unclear: {0}")]
+    #[error("SendGrid's answer was lost: {0}")]
     Unclear(String),
+}
+
+const VALID_KEY: &str = "give a managing key that is valid, and run again";
+const MIGHTIER_KEY: &str = "SendGrid does not let the managing key do that: give it Full Access, or the scopes that start with `api_keys` \
+                            and those that its keys get, and run again";
+const IN_ITS_WORDS: &str = "nothing happened; put right what SendGrid's words are about, and run again";
+const REACH: &str = "nothing happened; run again once this machine reaches SendGrid";
+
+impl WriteError {
+    /// Whether it may have taken effect, or take it later.
+    pub fn is_unclear(&self) -> bool {
+        matches!(self, Self::Unclear(_))
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(_) => VALID_KEY,
+            Self::Forbidden(_) => MIGHTIER_KEY,
+            Self::Refused(_) => IN_ITS_WORDS,
+            Self::NotSent(_) => REACH,
+            Self::NotFound => {
+                "it may have been revoked just now; `gridkey plan` shows what becomes of its address"
+            }
+            Self::Unclear(_) => "the next run looks again",
+        }
+    }
+}
+
+impl CreateError {
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::CapReached(_) => "others filled it since it was looked at; free a slot and run again",
+            Self::Unauthorized(_) => VALID_KEY,
+            Self::Forbidden(_) => MIGHTIER_KEY,
+            Self::Refused(_) => IN_ITS_WORDS,
+            Self::NotSent(_) => REACH,
+            Self::ServerError(_) => {
+                "SendGrid answers with a server error where the managing key lacks a scope that it should grant; \
+                 otherwise run again later"
+            }
+            Self::Unclear(_) => {
+                "no key came of it that is still live; run again once the connection to SendGrid holds"
+            }
+        }
+    }
 }

@@ -206,7 +206,7 @@ impl FilePlace {
             Err(error) => return Err(self.cannot("be read", &error)),
         };
         if !metadata.is_file() {
-            let what = if metadata.is_dir() { "a folder" } else { "no regular file" };
+            let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
             return Err(self.refused(format!("it is {what}; name a file")));
         }
         if metadata.len() > MAX_BYTES {

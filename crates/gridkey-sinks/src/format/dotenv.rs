@@ -173,7 +173,7 @@ fn check_name(variable: &str) -> Result<(), FormatError> {
         return Ok(());
     }
     Err(FormatError::new(format!(
-        "`{variable}` is no name of a variable: it has letters, digits and `_`, and starts with no digit"
+        "`{variable}` is not the name of a variable: it has letters, digits and `_`, and starts with no digit"
     )))
 }
 
@@ -333,7 +333,7 @@ mod tests {
     fn what_a_dotenv_file_cannot_hold_is_refused() {
         for name in ["", "1A", "A B", "A=B", "A\nB", "Ä"] {
             let error = set("", name, "new").expect_err("no name").to_string();
-            assert!(error.contains("is no name of a variable"), "{error}");
+            assert!(error.contains("is not the name of a variable"), "{error}");
         }
         for value in ["", "a b", "a\nB=1", "$(rm)", "a\"b", "a#b"] {
             let error = set("", "KEY", value).expect_err("no plain value").to_string();

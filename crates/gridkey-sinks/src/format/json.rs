@@ -86,7 +86,7 @@ pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
     }
     // The parser's own message could quote a value.
     let value = serde_json::from_str(&Relaxed::new(text).strict)
-        .map_err(|_| FormatError::new("it is no JSON document"))?;
+        .map_err(|_| FormatError::new("it is not a JSON document"))?;
     let (mut names, mut found) = (Vec::new(), Vec::new());
     walk(&value, &mut names, &mut found);
     Ok(found)

@@ -206,7 +206,7 @@ fn words(content: &SinkContent) -> String {
     match content {
         SinkContent::Empty => "nothing".to_string(),
         SinkContent::Key(id) => format!("the key {id}"),
-        SinkContent::Other => "something that is no SendGrid key".to_string(),
+        SinkContent::Other => "something that is not a SendGrid key".to_string(),
     }
 }
 

@@ -226,7 +226,8 @@ async fn a_program_that_is_not_there_is_found_by_the_check_and_refused_by_the_pu
             env: Vec::new(),
         }))
     };
-    for (name, says) in [("no-such-program", "is in no folder of `PATH`"), ("./store", "no executable file")]
+    for (name, says) in
+        [("no-such-program", "is in no folder of `PATH`"), ("./store", "not an executable file")]
     {
         let message = sinks.check(&program(name)).await.unwrap_err().to_string();
         assert!(message.contains(says) && message.contains("install it"), "{message}");

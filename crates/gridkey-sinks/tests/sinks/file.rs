@@ -134,7 +134,7 @@ async fn a_file_that_cannot_be_understood_is_unreadable_and_left_alone() {
     for (location, says) in [
         (dotenv("folder", "KEY"), "it is a folder"),
         (dotenv("bytes", "KEY"), "not UTF-8 text, from byte 4 on"),
-        (dotenv("missing", "K-E Y"), "no name of a variable"),
+        (dotenv("missing", "K-E Y"), "not the name of a variable"),
         (json("half", "/key"), "it is not JSON: EOF"),
         (yaml("half", "/key"), "it is not YAML from line 1"),
         (json("missing", "key"), "write it as a JSON Pointer"),
@@ -259,7 +259,7 @@ mod unix {
         let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
         let message =
             refused(sinks(&folder).put(&dotenv("socket", "KEY"), &secret('a'), &SinkContent::Empty).await);
-        assert!(message.contains("no regular file"), "{message}");
+        assert!(message.contains("not a regular file"), "{message}");
     }
 }
 

@@ -8,7 +8,7 @@ use pretty_yaml::config::{FormatOptions, LayoutOptions};
 use crate::args::{FmtArguments, Global};
 use crate::exit::{CommandError, Exit};
 use crate::print;
-use crate::project::{MOST_OF_A_FILE, read_sources};
+use crate::project::{MOST_OF_A_FILE, Sources, read_sources};
 
 /// As wide as the examples are.
 const WIDTH: usize = 120;
@@ -24,7 +24,7 @@ pub fn run(global: &Global, arguments: &FmtArguments) -> Result<Exit, CommandErr
     let mut otherwise = 0;
     for path in given {
         check_is_plain(path)?;
-        for file in read_sources(path)?.files {
+        for file in sources(path, global)?.files {
             let old = text(&file.bytes, &file.name)?;
             let new = formatted(&old, &file.name)?;
             if old == new || old.trim().is_empty() {
@@ -40,6 +40,19 @@ pub fn run(global: &Global, arguments: &FmtArguments) -> Result<Exit, CommandErr
         }
     }
     Ok(if arguments.check && otherwise > 0 { Exit::Changes } else { Exit::Done })
+}
+
+/// The files at a path; one that is not there was named to this command, unless it is the manifest.
+fn sources(path: &Path, global: &Global) -> Result<Sources, CommandError> {
+    let read = read_sources(path);
+    if path == global.manifest || path.exists() {
+        return read;
+    }
+    read.map_err(|error| {
+        error.help(
+            "see that the name is right; without one, `gridkey fmt` lays out the manifest of this folder",
+        )
+    })
 }
 
 /// A device or a pipe has no layout, and a link may lead to a file that somebody else laid out.

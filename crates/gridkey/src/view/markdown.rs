@@ -149,7 +149,7 @@ fn risk_line(risk: &Risk, change: &Change) -> String {
         Risk::Overwrites { location, holder } => {
             let held = match holder {
                 Some(id) => format!("the key {}", code_span(id.as_str())),
-                None => "a value that is no SendGrid key".to_string(),
+                None => "a value that is not a SendGrid key".to_string(),
             };
             format!("{address} overwrites {held} in {}", code_span(&location.to_string()))
         }

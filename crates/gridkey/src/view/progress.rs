@@ -1,5 +1,6 @@
 //! Progress on standard error: a bar on a terminal, lines elsewhere, JSON for machines.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,7 +38,26 @@ pub struct Progress {
     form: Form,
     bar: ProgressBar,
     waits: Arc<Mutex<Vec<Wait>>>,
+    said: Mutex<Said>,
     out: Mutex<Box<dyn Write + Send>>,
+}
+
+/// How often it is said without news that something is waited for.
+const WAIT_SAID_EVERY: Duration = Duration::from_secs(10);
+
+/// Which waits were said, and when.
+#[derive(Default)]
+struct Said(BTreeMap<String, Instant>);
+
+impl Said {
+    /// Whether a wait is worth a line: many requests wait for the same thing, and a long wait is told step by step.
+    fn is_news(&mut self, what: &str, now: Instant) -> bool {
+        let known = self.0.get(what).is_some_and(|said| now.duration_since(*said) < WAIT_SAID_EVERY);
+        if !known {
+            self.0.insert(what.to_string(), now);
+        }
+        !known
+    }
 }
 
 /// Something that is waited for.
@@ -67,6 +87,7 @@ impl Progress {
             form,
             bar: ProgressBar::with_draw_target(None, target),
             waits: Arc::default(),
+            said: Mutex::default(),
             out: Mutex::new(out),
         };
         progress.bar.set_style(progress.bar_style(SPINNER));
@@ -89,7 +110,9 @@ impl Progress {
         match self.form {
             Form::Terminal => lock(&self.waits).push(Wait { what: words, until: Instant::now() + wait }),
             Form::Lines if wait >= SHORTEST_WAIT_SAID => {
-                self.print(&format!("waiting {} {words}", duration(wait)));
+                if lock(&self.said).is_news(&words, Instant::now()) {
+                    self.print(&format!("waiting {} {words}", duration(wait)));
+                }
             }
             Form::Lines | Form::Quiet | Form::QuietJson => {}
             Form::Json => {
@@ -156,6 +179,17 @@ impl Progress {
         }
     }
 
+    /// Whether an event says more than what was said a moment ago.
+    fn is_news(&self, event: &Event) -> bool {
+        let what = match event {
+            Event::WaitingForLock { account, holder } => format!("{account}: the lock of {holder}"),
+            Event::Settling { account, remaining: _ } => format!("{account}: settling"),
+            Event::Watching { account, address, remaining: _ } => format!("{account}: {address}: watching"),
+            _ => return true,
+        };
+        lock(&self.said).is_news(&what, Instant::now())
+    }
+
     fn bar_style(&self, template: &str) -> ProgressStyle {
         let waits = Arc::clone(&self.waits);
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key(
@@ -186,7 +220,7 @@ impl Observer for Progress {
         match self.form {
             Form::Terminal => self.on_terminal(&event),
             Form::Lines => {
-                if let Some(line) = events::line(&event) {
+                if let Some(line) = events::line(&event).filter(|_| self.is_news(&event)) {
                     self.print(&line);
                 }
             }
@@ -247,6 +281,26 @@ mod tests {
             printed(Form::Lines),
             "acme: reading keys and sinks\nwaiting 2.9 s for SendGrid's rate limit (create)\ninterrupted: what is under way is finished, nothing new is started\n"
         );
+    }
+
+    #[test]
+    fn a_wait_is_said_once_and_again_every_ten_seconds() {
+        let (mut said, now) = (Said::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let told: Vec<bool> =
+            [0, 1, 9, 10, 19, 20].into_iter().map(|at| said.is_news("for a", after(at))).collect();
+        assert_eq!(told, [true, false, false, true, false, true]);
+        assert!(said.is_news("for b", after(20)));
+
+        let page = Page::default();
+        let progress = Progress::to(Form::Lines, Box::new(page.clone()));
+        for seconds in [3, 2, 1] {
+            let account = Name::new("acme").expect("a name");
+            progress.event(Event::Settling { account, remaining: Duration::from_secs(seconds) });
+            progress.rate_limited("create", Duration::from_secs(seconds));
+        }
+        let lines = String::from_utf8(lock(&page.0).clone()).expect("text");
+        assert_eq!(lines.lines().count(), 2, "{lines}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ const READ: [&str; 7] = [
 ];
 
 /// Where every sentence has to be shown.
-const HELD: [&str; 25] = [
+const HELD: [&str; 34] = [
     "crates/gridkey/src/args/habit.rs",
     "crates/gridkey/src/args/keys.rs",
     "crates/gridkey/src/args/mistake.rs",
@@ -55,6 +55,15 @@ const HELD: [&str; 25] = [
     "crates/gridkey-core/src/name.rs",
     "crates/gridkey-core/src/plan",
     "crates/gridkey-core/src/state",
+    "crates/gridkey/src/remote.rs",
+    "crates/gridkey-core/src/audit.rs",
+    "crates/gridkey-core/src/manifest_from_account.rs",
+    "crates/gridkey-core/src/whois.rs",
+    "crates/gridkey-engine/src",
+    "crates/gridkey-files/src",
+    "crates/gridkey-sendgrid/src",
+    "crates/gridkey-sinks/src",
+    "crates/gridkey-stores/src",
 ];
 
 /// The table, and the sentences that it should have and has not.

@@ -19,8 +19,19 @@ pub struct Wording {
 }
 
 /// Macros whose words are for those who work on the code.
-const NOT_SAID_BY_MACROS: [&str; 10] =
-    ["assert", "assert_eq", "debug", "info", "matches", "panic", "trace", "unreachable", "warn", "write"];
+const NOT_SAID_BY_MACROS: [&str; 11] = [
+    "assert",
+    "assert_eq",
+    "debug",
+    "debug_assert",
+    "info",
+    "matches",
+    "panic",
+    "trace",
+    "unreachable",
+    "warn",
+    "write",
+];
 
 /// Functions of `print` that say what is no error: questions, notes, data.
 const NOT_SAID_BY_PRINT: [&str; 6] = ["ask", "ask_for", "ask_until", "note", "out", "say"];
@@ -148,6 +159,8 @@ impl<'ast> Visit<'ast> for Literals<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::tidy::made_up::tree;
 
@@ -182,6 +195,19 @@ mod tests {
             "the folder {} cannot be used",
         ];
         assert_eq!(found(text), expected);
+    }
+
+    #[test]
+    fn a_file_that_only_tests_are_made_of_says_nothing() {
+        let text = "const TEXT: &str = \"a text of a test\";";
+        let named = [
+            ("crates/gridkey/src/a/mod.rs", "#[cfg(test)] mod b; mod c;"),
+            ("crates/gridkey/src/a/b.rs", text),
+            ("crates/gridkey/src/a/c.rs", text),
+        ];
+        let found = wordings(&tree(&named), "crates/gridkey/src");
+        let files: Vec<_> = found.iter().map(|wording| wording.file.as_path()).collect();
+        assert_eq!(files, [Path::new("crates/gridkey/src/a/c.rs")]);
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! The sources: every Rust file of the repository, and its syntax without what only tests compile.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use syn::visit_mut::{self, VisitMut};
 
 /// Every Rust file, by its path from the root of the repository.
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    files: Vec<Source>,
+    /// Files that stand under `#[cfg(test)]` where they are named.
+    of_tests: BTreeSet<PathBuf>,
+}
 
 /// One file.
 pub struct Source {
@@ -47,17 +52,20 @@ impl Sources {
     /// # Errors
     /// A file that is not Rust.
     pub fn new(files: Vec<(PathBuf, String)>) -> Result<Self, String> {
+        let mut of_tests = BTreeSet::new();
         let parsed = files.into_iter().map(|(path, text)| {
             let mut syntax = syn::parse_file(&text)
                 .map_err(|error| format!("{}:{}: {error}", path.display(), error.span().start().line))?;
+            of_tests.extend(test_files(&path, &syntax));
             WithoutTests.visit_file_mut(&mut syntax);
             Ok(Source { path, text, syntax })
         });
-        parsed.collect::<Result<_, _>>().map(Self)
+        let files = parsed.collect::<Result<Vec<_>, String>>()?;
+        Ok(Self { files, of_tests })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.0.iter()
+        self.files.iter()
     }
 
     /// The files below a folder.
@@ -68,10 +76,24 @@ impl Sources {
     /// The files that tests alone are made of are left out.
     pub fn without_tests(&self) -> impl Iterator<Item = &Source> {
         let is_test = |path: &Path| {
-            path.starts_with("tests") || path.iter().any(|part| part == "tests" || part == "benches")
+            path.starts_with("tests")
+                || path.iter().any(|part| part == "tests" || part == "benches")
+                || self.of_tests.contains(path)
         };
         self.iter().filter(move |source| !is_test(&source.path))
     }
+}
+
+/// The files of modules that only tests compile.
+fn test_files(path: &Path, syntax: &syn::File) -> Vec<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default();
+    let owns_folder = stem == "mod" || stem == "lib" || stem == "main";
+    let folder = if owns_folder { path.with_file_name("") } else { path.with_extension("") };
+    let modules = syntax.items.iter().filter_map(|item| match item {
+        syn::Item::Mod(module) if module.content.is_none() && is_test(&module.attrs) => Some(module),
+        _ => None,
+    });
+    modules.map(|module| folder.join(format!("{}.rs", module.ident))).collect()
 }
 
 /// Takes out what stands under `#[cfg(test)]`.

@@ -105,7 +105,7 @@ fn risk_words(risk: &Risk) -> Markup {
             "overwrites "
             @match holder {
                 Some(id) => { "the key " code { (id) } }
-                None => "a value that is no SendGrid key",
+                None => "a value that is not a SendGrid key",
             }
             " in " code { (safe(location.to_string())) }
         },

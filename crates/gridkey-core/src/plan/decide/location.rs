@@ -47,7 +47,7 @@ impl Account<'_> {
         let mut foreign = false;
         let replaces = match self.observed(location) {
             SinkObservation::WriteOnly => SinkContent::Empty,
-            SinkObservation::Unreadable(_) if !self.input.options.sinks => SinkContent::Empty,
+            SinkObservation::Unreadable(_) if self.is_not_asked(location) => SinkContent::Empty,
             SinkObservation::Unreadable(reason) => {
                 findings.raise(finding(
                     Code::SinkUnreadable,
@@ -79,6 +79,12 @@ impl Account<'_> {
         };
         self.tell_caveats(wanted, location, findings);
         Put { location: location.clone(), replaces, foreign }
+    }
+
+    /// Whether a location is not looked at: no sinks are, or this build has none of its kind, which is a finding of its own.
+    fn is_not_asked(&self, location: &SinkLocation) -> bool {
+        let options = &self.input.options;
+        !options.sinks || options.missing_sinks.contains(&location.at.kind())
     }
 
     /// What a write to the location brings with it.

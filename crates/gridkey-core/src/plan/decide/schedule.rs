@@ -130,23 +130,43 @@ fn as_both_allow(applied: Rotation, wanted: Rotation) -> Rotation {
 }
 
 /// Why a rotation that is due is not made by the clock.
-fn waits_for(wanted: &WantedKey, owned: &OwnedKey, retirement: &Retirement) -> Option<&'static str> {
-    if owned.secret == SecretStatus::Unknown {
-        Some("whether a program has its secret is not known, so it is rotated only when that is asked for")
-    } else if wanted.sinks.is_empty() {
-        Some("it has no sink that a new key could be delivered to")
+#[derive(Clone, Copy)]
+enum Waits {
+    SecretUnknown,
+    NoSink,
+    /// Never more than one successor is under way.
+    OlderKey,
+}
+
+fn waits_for(wanted: &WantedKey, owned: &OwnedKey, retirement: &Retirement) -> Option<Waits> {
+    if wanted.sinks.is_empty() {
+        Some(Waits::NoSink)
+    } else if owned.secret == SecretStatus::Unknown {
+        Some(Waits::SecretUnknown)
     } else if retirement.is_waiting() {
-        // Never more than one successor under way.
-        Some("the key before it has not been revoked yet")
+        Some(Waits::OlderKey)
     } else {
         None
     }
 }
 
-fn waiting(wanted: &WantedKey, why: &str) -> Finding {
+fn waiting(wanted: &WantedKey, why: Waits) -> Finding {
     let address = &wanted.address;
+    let (why, help) = match why {
+        Waits::SecretUnknown => (
+            "whether a program has its secret is not known, so it is rotated only when that is asked for",
+            format!("`gridkey rotate {address}` asks for it"),
+        ),
+        Waits::NoSink => (
+            "it has no sink that a new key could be delivered to",
+            "give it `sinks`: SendGrid shows a secret once".to_string(),
+        ),
+        Waits::OlderKey => (
+            "the key before it has not been revoked yet",
+            format!("`gridkey retire {address} --now` revokes that one, where nothing uses it any more"),
+        ),
+    };
     let message = format!("the rotation of `{address}` is due, and waits: {why}");
-    let help = format!("`gridkey rotate {address}` asks for it");
     about(Finding::warns(Code::RotationDue, message, help), wanted)
 }
 

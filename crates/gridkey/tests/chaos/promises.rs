@@ -222,8 +222,9 @@ fn replaces_a_sink(name: &str) -> bool {
     name.starts_with(".gridkey-") && name.ends_with(".tmp")
 }
 
+/// A killed run leaves the lock of a folder as well, with its process id in it: the next edit there takes it over.
 fn is_temporary(name: &str) -> bool {
-    name.contains(".tmp")
+    name.contains(".tmp") && name != ".gridkey-lock.tmp"
 }
 
 /// Files that are left, and those that others may read.

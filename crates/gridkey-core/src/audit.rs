@@ -614,8 +614,7 @@ impl Look<'_> {
     fn foreign(&self, id: &KeyId, name: &str) -> AuditedKey {
         let read = self.read.expect("a live key was read");
         let recorded = self.state.and_then(|state| state.managing_key.as_ref());
-        // The one that only plans is gridkey's own as well.
-        let managing = read.managing_key.as_ref() == Some(id) || recorded == Some(id);
+        let managing = read.works_with(recorded, id);
         let mut key = AuditedKey::new(self.name, if managing { Status::Managing } else { Status::Foreign });
         key.id = Some(id.clone());
         key.name = Some(name.to_string());

@@ -49,6 +49,14 @@ pub struct ReadAccount {
     pub grantable: Grantable,
 }
 
+impl ReadAccount {
+    /// Whether gridkey itself works with a key: the managing key, as it was read or as state has it recorded, or the one that
+    /// only reads.
+    pub fn works_with(&self, recorded: Option<&KeyId>, id: &KeyId) -> bool {
+        self.managing_key.as_ref() == Some(id) || recorded == Some(id)
+    }
+}
+
 /// What a look at one key found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,6 +20,9 @@ pub struct KeyId(#[schemars(with = "String")] CompactString);
 pub struct NotAnId;
 
 impl KeyId {
+    /// How many characters every id has that was seen so far.
+    pub const LENGTH: usize = 22;
+
     pub fn new(id: impl Into<CompactString>) -> Self {
         Self(id.into())
     }

@@ -67,7 +67,7 @@ pub struct Announcement {
 impl Announcement {
     /// One line of JSON.
     pub fn to_line(&self) -> String {
-        serde_json::to_string(self).expect("two texts")
+        serde_json::to_string(self).expect("an announcement is two texts, which are always JSON")
     }
 }
 

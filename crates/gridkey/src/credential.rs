@@ -78,7 +78,9 @@ fn no_key(value: &str) -> Option<String> {
             "holds no whole key: one has `SG.`, an id of 22 characters, a dot and 43 characters, 69 in all, and this has {}",
             value.chars().count()
         ),
-        _ if value.len() == 22 => "holds a key's id and not the key, which begins with `SG.`".to_string(),
+        _ if value.len() == KeyId::LENGTH => {
+            "holds a key's id and not the key, which begins with `SG.`".to_string()
+        }
         _ => "holds no SendGrid API key, which begins with `SG.`".to_string(),
     };
     Some(says)

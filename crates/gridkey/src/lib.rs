@@ -16,7 +16,6 @@ mod remote;
 mod timer;
 pub mod view;
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,8 +31,7 @@ use view::Style;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     args::answer_completion();
-    let is_empty = |variable: &OsStr| std::env::var_os(variable).is_some_and(|value| value.is_empty());
-    let arguments = match args::read(std::env::args_os(), is_empty) {
+    let arguments = match args::read(std::env::args_os(), args::is_set_to_nothing) {
         Ok(arguments) => arguments,
         Err(error) => {
             let wrong = error.use_stderr();

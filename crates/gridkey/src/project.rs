@@ -24,7 +24,7 @@ use gridkey_sinks::Sinks;
 use gridkey_stores::LocalStore;
 use secrecy::SecretString;
 
-use crate::args::Global;
+use crate::args::{Global, POLICY, is_set_to_nothing};
 use crate::credential;
 use crate::emulated::{Emulated, state_folder};
 use crate::environments::{self, Chosen, Gone};
@@ -270,8 +270,8 @@ impl Project {
         }
         let manifest = &loaded.manifest;
         let policy = global.policy.as_deref().map(read_policy).transpose()?;
-        if policy.is_none() && std::env::var_os("GRIDKEY_POLICY").is_some_and(|value| value.is_empty()) {
-            print::note("GRIDKEY_POLICY is set to nothing, so no policy file holds");
+        if policy.is_none() && is_set_to_nothing(POLICY.as_ref()) {
+            print::note(&format!("{POLICY} is set to nothing, so no policy file holds"));
         }
         check_external_targets(&reach(manifest, policy.as_ref()))?;
         let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {

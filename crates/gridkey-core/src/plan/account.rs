@@ -75,10 +75,8 @@ impl<'a> Account<'a> {
         (wanted.account != *self.name() && !self.input.selection.destroy).then_some(wanted)
     }
 
-    /// Whether gridkey itself works with a key: the managing key, or the one that only reads.
     pub fn works_with(&self, id: &KeyId) -> bool {
-        let recorded = self.state.and_then(|state| state.managing_key.as_ref());
-        self.read.managing_key.as_ref() == Some(id) || recorded == Some(id)
+        self.read.works_with(self.state.and_then(|state| state.managing_key.as_ref()), id)
     }
 
     pub fn is_selected(&self, address: &Address) -> bool {

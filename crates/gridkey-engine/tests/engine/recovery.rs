@@ -92,6 +92,20 @@ fn what_broke_off_on_the_way_to_another_account_goes_on_as_the_same_change() {
     assert_eq!(generations, [1, 2], "the older key waits for its overlap");
 }
 
+/// A world where the manifest was applied, and a rotation that was asked for was killed right after this effect.
+fn broken_off(manifest: &WorldManifest, address: &Address, options: &RunOptions, effect: usize) -> World {
+    let world = World::new(10);
+    world.pass(OVERLAP);
+    block_on(world.run(1, manifest, options));
+    world.pass(OVERLAP);
+    world.lock().effects.clear();
+    world.lock().schedule = BTreeMap::from([(effect, Fault::KilledAfter)]);
+    let requests = Requests { rotate: BTreeMap::from([(address.clone(), None)]), ..Requests::default() };
+    let rotate = RunOptions { options: Options { requests, ..Options::default() }, ..options.clone() };
+    assert!(matches!(block_on(world.run(2, manifest, &rotate)), Ended::Killed), "effect {effect}");
+    world
+}
+
 #[test]
 fn what_broke_off_before_a_key_went_to_another_account_is_settled_without_waiting_for_the_older_key() {
     let wanted = [Wanted { address: "prod/mailer", scopes: &["mail.send"], locations: &["ra"] }];
@@ -106,16 +120,7 @@ fn what_broke_off_before_a_key_went_to_another_account_is_settled_without_waitin
     let begun = |world: &World| world.lock().states().map(|state| state.pending.len()).sum::<usize>();
     // Intend and POST, and the put besides: no sink got the secret, or one did.
     for (effect, in_between) in [(1, 2), (2, 3)] {
-        let world = World::new(10);
-        world.pass(OVERLAP);
-        block_on(world.run(1, &before, &options));
-        world.pass(OVERLAP);
-        world.lock().effects.clear();
-        world.lock().schedule = BTreeMap::from([(effect, Fault::KilledAfter)]);
-        let requests = Requests { rotate: BTreeMap::from([(mailer.clone(), None)]), ..Requests::default() };
-        let rotate =
-            RunOptions { options: Options { requests, ..Options::default() }, ..RunOptions::default() };
-        assert!(matches!(block_on(world.run(2, &before, &rotate)), Ended::Killed), "effect {effect}");
+        let world = broken_off(&before, &mailer, &options, effect);
         world.pass(READ_LAG);
         assert_eq!((live(&world), begun(&world)), (2, 1), "effect {effect}");
         let ended = block_on(world.run(3, &after, &options));
@@ -144,17 +149,9 @@ fn what_broke_off_goes_with_the_key_of_an_environment_whose_time_is_over_whereve
     let after = before.clone().with_branch(&["pr/mailer"], 10);
     let mailer: Address = "pr/mailer".parse().expect("an address");
     let selection = Selection::new(mailer.environment.clone().map(|name| BTreeSet::from([name])), None);
-    let options = RunOptions { selection: selection.clone(), ..RunOptions::default() };
+    let options = RunOptions { selection, ..RunOptions::default() };
     for effect in [1, 2] {
-        let world = World::new(10);
-        world.pass(OVERLAP);
-        block_on(world.run(1, &before, &options));
-        world.pass(OVERLAP);
-        world.lock().effects.clear();
-        world.lock().schedule = BTreeMap::from([(effect, Fault::KilledAfter)]);
-        let requests = Requests { rotate: BTreeMap::from([(mailer.clone(), None)]), ..Requests::default() };
-        let rotate = RunOptions { options: Options { requests, ..Options::default() }, ..options.clone() };
-        assert!(matches!(block_on(world.run(2, &before, &rotate)), Ended::Killed), "effect {effect}");
+        let world = broken_off(&before, &mailer, &options, effect);
         world.pass(OVERLAP * 4);
         let ended = block_on(world.run(3, &after, &options));
         assert!(matches!(&ended, Ended::Applied(outcome) if outcome.failed.is_empty()), "{ended:?}");

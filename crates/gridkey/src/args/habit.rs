@@ -5,20 +5,17 @@ use std::ffi::OsString;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use gridkey_core::KeyId;
 
 /// Options of other tools, and what does that here.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&[&str], &str); 4] = [
     (
-        "-o",
+        &["-o", "--output"],
         "`--format` says in which form a command answers, as in `--format json`, and `plan --out FILE` saves a plan",
     ),
-    (
-        "--output",
-        "`--format` says in which form a command answers, as in `--format json`, and `plan --out FILE` saves a plan",
-    ),
-    ("--dry-run", "`gridkey plan` shows what would be done, and changes nothing"),
-    ("--check", "`gridkey plan --detailed-exitcode` exits with 2 where something would change"),
-    ("--force", "`--yes` leaves out the question, and `--allow CODE` lets a finding pass this once"),
+    (&["--dry-run"], "`gridkey plan` shows what would be done, and changes nothing"),
+    (&["--check"], "`gridkey plan --detailed-exitcode` exits with 2 where something would change"),
+    (&["--force"], "`--yes` leaves out the question, and `--allow CODE` lets a finding pass this once"),
 ];
 
 /// Commands that take keys away: a guess at a misspelt word must not be one of them, as it may be run unread.
@@ -90,7 +87,7 @@ fn with_what_is_here(mut error: clap::Error) -> clap::Error {
         }
         _ => Vec::new(),
     };
-    let here = ELSEWHERE.iter().find(|(option, _)| *option == unknown);
+    let here = ELSEWHERE.iter().find(|(options, _)| options.contains(&unknown.as_str()));
     let tips: Vec<StyledStr> = here.map(|(_, here)| StyledStr::from(*here)).into_iter().chain(kept).collect();
     if here.is_some() {
         // What is spelt alike is something else.
@@ -125,10 +122,10 @@ pub(super) fn ids_last(given: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Ids have 22 characters of base64 for URLs, and no option has (a test sees to it).
+/// Ids are base64 for URLs, all of one length, and no option has (a test sees to it).
 pub(super) fn is_id_with_hyphen(word: &str) -> bool {
     word.starts_with('-')
-        && word.len() == 22
+        && word.len() == KeyId::LENGTH
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 

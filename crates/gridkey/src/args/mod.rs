@@ -87,6 +87,11 @@ pub fn read(
     Ok(arguments)
 }
 
+/// Whether a variable is there and has no text.
+pub fn is_set_to_nothing(variable: &OsStr) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value.is_empty())
+}
+
 /// The command line as clap sees it, for the reference and for completions.
 pub fn cli() -> clap::Command {
     let command = Arguments::command();
@@ -100,6 +105,9 @@ pub const DEFAULT_MANIFEST: &str = "gridkey.yaml";
 /// The variable that says `--env`.
 pub const ENVIRONMENTS: &str = "GRIDKEY_ENV";
 
+/// The variable that says `--policy`.
+pub const POLICY: &str = "GRIDKEY_POLICY";
+
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
@@ -112,7 +120,7 @@ pub struct Global {
     pub environments: Vec<EnvironmentChoice>,
 
     /// A file of policy rules that the manifest cannot loosen
-    #[arg(long, global = true, env = "GRIDKEY_POLICY", value_name = "FILE")]
+    #[arg(long, global = true, env = POLICY, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 
     /// Work on an emulated SendGrid under .gridkey/emulator; nothing else is read or written

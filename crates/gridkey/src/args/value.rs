@@ -37,7 +37,7 @@ pub(super) fn key_pattern(text: &str) -> Result<AddressPattern, String> {
 /// An address. A key or its ID is what people have at hand, so it is said how to get from there to the address.
 pub(super) fn address(text: &str) -> Result<Address, String> {
     Address::from_str(text).map_err(|error| {
-        let is_id = text.len() == ID_LENGTH && KeyId::parse(text).is_ok();
+        let is_id = text.len() == KeyId::LENGTH && KeyId::parse(text).is_ok();
         match &error {
             _ if text.starts_with("SG.") => "this is a key, and an address belongs here: `gridkey whois` takes the key on \
                  standard input and tells the address. The key is in the shell's history now: consider it leaked"
@@ -50,9 +50,6 @@ pub(super) fn address(text: &str) -> Result<Address, String> {
         }
     })
 }
-
-/// How many characters SendGrid's ids have.
-const ID_LENGTH: usize = 22;
 
 /// A word that can stand in a hidden comment of Markdown without ending it.
 pub(super) fn comment_id(text: &str) -> Result<String, String> {

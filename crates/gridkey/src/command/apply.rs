@@ -18,7 +18,9 @@ use gridkey_engine::{Apply, ApplyOptions, Cancel, Depth, Outcome, Refresh, Settl
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::args::{ApplyArguments, Confirmation, ENVIRONMENTS, Global, KeyFilter, Length, RunArguments};
+use crate::args::{
+    ApplyArguments, Confirmation, ENVIRONMENTS, Global, KeyFilter, Length, RunArguments, is_set_to_nothing,
+};
 use crate::choice::{Among, KeyChoice, guess};
 use crate::command::approve;
 use crate::command::plan::{blocked, check_only, check_wanted, progress, say_passed_over, text};
@@ -157,7 +159,7 @@ pub async fn apply(global: &Global, arguments: &ApplyArguments) -> Result<Exit, 
 
 pub async fn destroy(global: &Global, arguments: &RunArguments) -> Result<Exit, CommandError> {
     let is_everything = about(global, &arguments.keys()) == About::Everything;
-    let is_empty = std::env::var_os(ENVIRONMENTS).is_some_and(|value| value.is_empty());
+    let is_empty = is_set_to_nothing(ENVIRONMENTS.as_ref());
     if arguments.yes && is_everything && is_empty {
         let message = format!(
             "`{ENVIRONMENTS}` is set to nothing and no `--env` is given, so this would revoke the keys of every environment"

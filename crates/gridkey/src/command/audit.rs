@@ -141,10 +141,7 @@ fn may_be_older(key: &AuditedKey, age: Duration, now: Timestamp) -> bool {
 fn show(audit: &Audit, format: AuditFormat) {
     match format {
         AuditFormat::Text => print::text(&view::audit::text(audit, print::style())),
-        AuditFormat::Json => {
-            let text = serde_json::to_string_pretty(audit).expect("an audit is plain data with text keys");
-            print::out(&format!("{text}\n"));
-        }
+        AuditFormat::Json => print::json(audit),
         AuditFormat::Csv => print::out(&view::audit::csv::csv(audit)),
         AuditFormat::Html => print::out(&view::audit::html::html(audit)),
     }

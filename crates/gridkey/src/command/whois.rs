@@ -209,10 +209,7 @@ async fn find(
 fn show(found: &Whois, format: TextOrJson, text: fn(&Whois, view::Style, Timestamp) -> String) {
     match format {
         TextOrJson::Text => print::text(&text(found, print::style(), Timestamp::now())),
-        TextOrJson::Json => {
-            let text = serde_json::to_string_pretty(found).expect("it is plain data with text keys");
-            print::out(&format!("{text}\n"));
-        }
+        TextOrJson::Json => print::json(found),
     }
 }
 

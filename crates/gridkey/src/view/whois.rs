@@ -1,8 +1,8 @@
 //! Whose key it is, as people read it: some lines for each key, or one for each place of a file.
 
-use gridkey_core::OnBehalfOf;
 use gridkey_core::audit::{AuditedKey, Standing, Status};
 use gridkey_core::whois::{Answer, AskedAccount, Whois};
+use gridkey_core::{KeyId, OnBehalfOf};
 use jiff::Timestamp;
 
 use super::style::{Style, Tone};
@@ -54,9 +54,6 @@ fn in_a_line(found: &Whois, answer: &Answer) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Of every key that was seen so far; SendGrid documents nothing.
-const ID_LENGTH: usize = 22;
-
 /// What can be said of a key that neither state nor an account knows.
 fn nowhere(found: &Whois, answer: &Answer) -> String {
     let unread: Vec<String> = found
@@ -67,9 +64,10 @@ fn nowhere(found: &Whois, answer: &Answer) -> String {
         })
         .collect();
     let length = answer.id.as_str().chars().count();
-    let cut = match length == ID_LENGTH {
+    let whole = KeyId::LENGTH;
+    let cut = match length == whole {
         true => String::new(),
-        false => format!("; an ID has {ID_LENGTH} characters and this has {length}, so it may not be whole"),
+        false => format!("; an ID has {whole} characters and this has {length}, so it may not be whole"),
     };
     match (answer.live, unread.is_empty()) {
         (None, false) => format!("not in any account that could be read; {}{cut}", unread.join("; ")),

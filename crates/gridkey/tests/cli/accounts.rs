@@ -91,15 +91,19 @@ async fn an_account_that_fills_up_meanwhile_ends_its_creations_and_keeps_what_wa
     assert!(!state.out.contains("pending"));
 }
 
+/// A key in each of two accounts; the second one's managing key is in `OTHER_KEY`.
+fn in_two_accounts() -> String {
+    manifest(
+        "  mailer: { scopes: [mail.send], account: acme }\n  pager: { scopes: [mail.send], account: beta }\n",
+    )
+    .replace("sinks:\n  local", "  beta: { api_key: { env: OTHER_KEY } }\nsinks:\n  local")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_managing_keys_swapped_are_noticed_and_nothing_is_made() {
     let place = Place::new(Settings::default()).await;
     let other = place.server.model().parent("other", Timestamp::now());
-    let text = manifest(
-        "  mailer: { scopes: [mail.send], account: acme }\n  pager: { scopes: [mail.send], account: beta }\n",
-    )
-    .replace("sinks:\n  local", "  beta: { api_key: { env: OTHER_KEY } }\nsinks:\n  local");
-    place.write("gridkey.yaml", &text);
+    place.write("gridkey.yaml", &in_two_accounts());
     let apply = |first: &str, second: &str| {
         let mut command = place.command(&["apply", "--yes"]);
         crate::support::said({
@@ -118,11 +122,7 @@ async fn two_managing_keys_swapped_are_noticed_and_nothing_is_made() {
 async fn a_narrowed_run_reads_only_the_accounts_that_it_is_about() {
     let place = Place::new(Settings::default()).await;
     let other = place.server.model().parent("other", Timestamp::now());
-    let text = manifest(
-        "  mailer: { scopes: [mail.send], account: acme }\n  pager: { scopes: [mail.send], account: beta }\n",
-    )
-    .replace("sinks:\n  local", "  beta: { api_key: { env: OTHER_KEY } }\nsinks:\n  local");
-    place.write("gridkey.yaml", &text);
+    place.write("gridkey.yaml", &in_two_accounts());
     let run = |arguments: &[&str], other: &str| {
         let mut command = place.command(arguments);
         command.env("OTHER_KEY", other);

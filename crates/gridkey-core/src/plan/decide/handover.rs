@@ -98,11 +98,10 @@ pub(crate) fn replaced<'a>(
     Some((over, successor))
 }
 
-/// Whether a location that never tells what it has was not given the successor yet, so that it may have an older key.
-pub(crate) fn is_awaited(wanted: &WantedKey, successor: &OwnedKey, location: &SinkLocation) -> bool {
-    let is_wanted = wanted.sinks.iter().any(|wanted| wanted.id() == location.id());
+/// Whether a wanted location that never tells what it has was not given the successor yet, so that it may have an older key.
+pub(crate) fn is_awaited(successor: &OwnedKey, location: &SinkLocation) -> bool {
     let mut given = successor.sinks.iter().map(|delivery| &delivery.location);
-    is_wanted && !location.at.is_readable() && !given.any(|given| given.id() == location.id())
+    !location.at.is_readable() && !given.any(|given| given.id() == location.id())
 }
 
 /// A location that the manifest wants and that has one of some older keys, or may have it. The other account's plan delivers
@@ -114,7 +113,7 @@ fn serving<'w>(
     keys: &[DeleteKey],
 ) -> Option<&'w SinkLocation> {
     let serves = |location: &&SinkLocation| {
-        keys.iter().any(|key| account.holds(location, &key.id)) || is_awaited(wanted, successor, location)
+        keys.iter().any(|key| account.holds(location, &key.id)) || is_awaited(successor, location)
     };
     wanted.sinks.iter().find(serves)
 }

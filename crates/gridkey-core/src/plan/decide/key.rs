@@ -100,8 +100,8 @@ fn owned_key(
     let input = account.input;
     let Some(wanted) = account.wanted(address) else {
         if let Some(wanted) = account.wanted_elsewhere(address) {
-            if let Some(decision) = made_room(account, address, owned, recovered) {
-                return Some(decision);
+            if goes_on_here(account, address, owned, recovered) {
+                return made_room(account, wanted, owned, recovered);
             }
             let handed_over = handover::decide(account, wanted, address, owned);
             return handed_over.or_else(|| expired(account, wanted, owned));
@@ -128,14 +128,7 @@ fn owned_key(
         return mint::successor(account, wanted, owned, recovered, why);
     }
     if is_gone && owned.makes_room {
-        // It goes on where the rotation broke off; edits are left for another run where that one left them.
-        let applied = account
-            .index
-            .is_due_alone()
-            .then(|| as_applied(input.manifest, account.declared, address, owned));
-        let why = (Action::Create, Cause::Recovery, Reason::RevokedFirst);
-        let decision = mint::successor(account, applied.as_ref().unwrap_or(wanted), owned, recovered, why)?;
-        return Some(Decision { settles: true, ..decision });
+        return made_room(account, wanted, owned, recovered);
     }
     if is_gone && account.state.is_some_and(|state| state.leaving.contains_key(&owned.id)) {
         // It is no accident that it is gone, so it is made like any other that the manifest wants.
@@ -149,23 +142,27 @@ fn owned_key(
     Some(compare::decide(account, wanted, owned, recovered))
 }
 
-/// A rotation that broke off after it had revoked the older key goes on as it was applied, where the run leaves the edit
-/// that wants the key in another account to another run.
-fn made_room(
-    account: &Account<'_>,
-    address: &Address,
-    owned: &OwnedKey,
-    recovered: &Recovered,
-) -> Option<Decision> {
+/// Whether a rotation that broke off after it had revoked the older key goes on here, as the run leaves the edit that wants
+/// the key in another account to another run.
+fn goes_on_here(account: &Account<'_>, address: &Address, owned: &OwnedKey, recovered: &Recovered) -> bool {
     let broke_off = owned.makes_room && account.presence(owned) == Presence::Gone;
     // A key of a creation that broke off, which a sink may have.
     let mut settled = recovered.decisions.iter().filter(|decision| decision.address == *address);
-    if !broke_off || !account.index.is_due_alone() || settled.any(|decision| decision.edit.steps.is_empty()) {
-        return None;
-    }
-    let applied = as_applied(account.input.manifest, account.declared, address, owned);
+    broke_off && account.index.is_due_alone() && !settled.any(|decision| decision.edit.steps.is_empty())
+}
+
+/// The key that a rotation made room for before it broke off; edits are left for another run where that one left them.
+fn made_room(
+    account: &Account<'_>,
+    wanted: &WantedKey,
+    owned: &OwnedKey,
+    recovered: &Recovered,
+) -> Option<Decision> {
+    let is_due_alone = account.index.is_due_alone();
+    let applied =
+        is_due_alone.then(|| as_applied(account.input.manifest, account.declared, &wanted.address, owned));
     let why = (Action::Create, Cause::Recovery, Reason::RevokedFirst);
-    let decision = mint::successor(account, &applied, owned, recovered, why)?;
+    let decision = mint::successor(account, applied.as_ref().unwrap_or(wanted), owned, recovered, why)?;
     Some(Decision { settles: true, ..decision })
 }
 

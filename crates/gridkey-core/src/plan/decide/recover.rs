@@ -298,7 +298,7 @@ fn followed(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) -> Decisi
     let over = match handover::replaced(account, wanted, key.pending.at) {
         // What a sink held before cannot be seen any more, so its readers are given the overlap.
         Some((over, successor)) => {
-            let serves = |location| may_serve(&location) || handover::is_awaited(wanted, successor, location);
+            let serves = |location| may_serve(&location) || handover::is_awaited(successor, location);
             over && !wanted.sinks.iter().any(serves)
         }
         None => !locations.iter().any(|location| may_serve(&location)) && !key.pending.may_be_in_write_only(),

@@ -42,11 +42,11 @@ fn dotenv(path: &str, variable: &str) -> SinkLocation {
 
 fn vault(path: &str) -> SinkLocation {
     let at = SinkSettings::Vault(VaultSettings {
-        address: "https://vault.example:8200".into(),
+        address: Some("https://vault.example:8200".into()),
         mount: "secret".into(),
         path: path.into(),
         field: "api_key".into(),
-        namespace: None,
+        ..VaultSettings::default()
     });
     SinkLocation::new(name("vault"), at)
 }

@@ -35,6 +35,11 @@ pub enum Event {
         address: Address,
         id: KeyId,
     },
+    /// Nothing stands against writing to a sink, and nothing proves that it is allowed.
+    Unproven {
+        location: SinkLocation,
+        why: String,
+    },
     /// SendGrid's answer to a creation was lost: it is being watched for.
     Watching {
         account: Name,

@@ -76,7 +76,7 @@ impl Lookup<'_> {
     async fn sinks(&self) -> BTreeMap<LocationId, SinkObservation> {
         let Some(sinks) = self.sinks else { return BTreeMap::new() };
         stream::iter(&self.search.locations)
-            .map(|location| async move { (location.id(), sinks.observe(location).await) })
+            .map(|location| async move { (location.id(), sinks.observe(location, None).await) })
             .buffer_unordered(self.concurrency.accounts.get())
             .collect()
             .await

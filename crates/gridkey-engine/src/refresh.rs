@@ -12,7 +12,7 @@ use gridkey_core::inventory::{
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{Requests, Selection, adoptable, gives_scopes, unknown_keys, with_moves};
 use gridkey_core::state::AccountState;
-use gridkey_core::{Address, KeyId, LocationId, Marker, Name, SinkLocation};
+use gridkey_core::{Address, KeyId, Known, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::concurrency::Concurrency;
@@ -207,8 +207,13 @@ impl Refresh<'_> {
     ) -> (BTreeMap<LocationId, SinkObservation>, BTreeMap<LocationId, Vec<SinkCaveat>>) {
         let Some(sinks) = self.sinks else { return Default::default() };
         let locations = self.locations(accounts);
+        let known: BTreeMap<LocationId, Known> = self.states.values().flat_map(AccountState::known).collect();
+        let observe = |id: LocationId, location| {
+            let known = known.get(&id);
+            async move { (id, sinks.observe(location, known).await) }
+        };
         let mut observed: BTreeMap<_, _> = stream::iter(&locations)
-            .map(|(id, location)| async move { (id.clone(), sinks.observe(location).await) })
+            .map(|(id, location)| observe(id.clone(), location))
             .buffer_unordered(self.concurrency.accounts.get())
             .collect()
             .await;
@@ -254,7 +259,8 @@ impl Refresh<'_> {
         settle.timer.sleep(wait.saturating_sub(settle.timer.elapsed() - started)).await;
         for id in stale {
             if let Some(location) = locations.get(&id) {
-                observed.insert(id, sinks.observe(location).await);
+                // What broke off has no receipt yet.
+                observed.insert(id, sinks.observe(location, None).await);
             }
         }
     }

@@ -71,7 +71,7 @@ enum Unended {
 /// The arguments of `remove`, where the sink has it.
 pub(crate) fn removal(settings: &CommandSettings) -> Result<&[String], SinkError> {
     settings.remove.as_deref().ok_or_else(|| {
-        SinkError::Unsupported("the command sink has no `remove`, so the value stays where it is".to_string())
+        SinkError::unsupported("the command sink has no `remove`, so the value stays where it is")
     })
 }
 
@@ -85,13 +85,13 @@ impl Commands {
     pub fn check(&self, settings: &CommandSettings) -> Result<(), SinkError> {
         let CommandSettings { put, read, absent_exit: _, remove, env: _ } = settings;
         for argv in [Some(put), read.as_ref(), remove.as_ref()].into_iter().flatten() {
-            let (program, _) = split(argv).map_err(SinkError::Failed)?;
+            let (program, _) = split(argv).map_err(SinkError::failed)?;
             if !self.candidates(program).iter().any(|path| is_executable(path)) {
                 let where_to = match program.contains('/') {
                     true => format!("`{}` is not an executable file", self.folder.join(program).display()),
                     false => format!("`{program}` is in no folder of `PATH`"),
                 };
-                return Err(SinkError::Failed(format!(
+                return Err(SinkError::failed(format!(
                     "{where_to}; install it, or correct the sink's command"
                 )));
             }
@@ -102,12 +102,12 @@ impl Commands {
     /// What the `read` command prints, without one line end.
     pub async fn read(&self, settings: &CommandSettings) -> Result<Held, SinkError> {
         let Some(argv) = &settings.read else {
-            return Err(SinkError::Unsupported("the command sink has no `read`".to_string()));
+            return Err(SinkError::unsupported("the command sink has no `read`"));
         };
         let Ended { status, output, errors, fed: _ } = match self.run(argv, &settings.env, Task::Read).await {
             Ok(ended) => ended,
             Err(Unended::NotStarted(message) | Unended::Lost(message)) => {
-                return Err(SinkError::Failed(message));
+                return Err(SinkError::failed(message));
             }
         };
         if !status.success() {
@@ -115,14 +115,14 @@ impl Commands {
             if settings.absent_exit.iter().any(says_absent) {
                 return Ok(Held::Nothing);
             }
-            return Err(SinkError::Failed(failure(argv, settings, status, &errors, None)));
+            return Err(SinkError::failed(failure(argv, settings, status, &errors, None)));
         }
         if output.len() > MAX_OUTPUT {
             let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is not a key", argv[0]);
-            return Err(SinkError::Failed(message));
+            return Err(SinkError::failed(message));
         }
         let Ok(text) = std::str::from_utf8(&output) else {
-            return Err(SinkError::Failed(format!("`{}` printed something that is not UTF-8", argv[0])));
+            return Err(SinkError::failed(format!("`{}` printed something that is not UTF-8", argv[0])));
         };
         let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
         Ok(if text.is_empty() { Held::Nothing } else { Held::Text(Zeroizing::new(text.to_string())) })
@@ -136,8 +136,8 @@ impl Commands {
         replaces: &SinkContent,
     ) -> Result<(), PutError> {
         if settings.read.is_some() {
-            let held = self.read(settings).await.map_err(|error| PutError::Refused(error.to_string()))?;
-            match held.standing(secret.expose(), Some(replaces)).map_err(PutError::Refused)? {
+            let held = self.read(settings).await.map_err(PutError::Refused)?;
+            match held.standing(secret.expose(), Some(replaces)).map_err(PutError::refused)? {
                 Standing::Same => return Ok(()),
                 Standing::Replaceable => {}
             }
@@ -146,19 +146,18 @@ impl Commands {
         match ended {
             Ok(Ended { status, fed: true, .. }) if status.success() => {
                 let proof = tokio::time::timeout(self.limit, self.prove(settings, secret)).await;
-                proof.unwrap_or_else(|_| {
-                    Err(PutError::Unclear("`read` did not give the secret back in time".to_string()))
-                })
+                proof
+                    .unwrap_or_else(|_| Err(PutError::unclear("`read` did not give the secret back in time")))
             }
             Ok(Ended { status, .. }) if status.success() => {
                 let program = &settings.put[0];
-                Err(PutError::Unclear(format!("`{program}` ended well without reading the secret")))
+                Err(PutError::unclear(format!("`{program}` ended well without reading the secret")))
             }
             Ok(Ended { status, errors, .. }) => {
-                Err(PutError::Unclear(failure(&settings.put, settings, status, &errors, Some(secret))))
+                Err(PutError::unclear(failure(&settings.put, settings, status, &errors, Some(secret))))
             }
-            Err(Unended::NotStarted(message)) => Err(PutError::Refused(message)),
-            Err(Unended::Lost(message)) => Err(PutError::Unclear(message)),
+            Err(Unended::NotStarted(message)) => Err(PutError::refused(message)),
+            Err(Unended::Lost(message)) => Err(PutError::unclear(message)),
         }
     }
 
@@ -169,7 +168,7 @@ impl Commands {
         let mut found = "nothing";
         for pause in READ_BACK {
             tokio::time::sleep(pause).await;
-            let held = self.read(settings).await.map_err(|error| PutError::Unclear(error.to_string()))?;
+            let held = self.read(settings).await.map_err(PutError::Unclear)?;
             found = match held {
                 Held::Text(text) if text.as_str() == secret.expose() => return Ok(()),
                 Held::Text(_) | Held::Other => "something else",
@@ -177,7 +176,7 @@ impl Commands {
             };
         }
         let (put, read) = (&settings.put[0], &read[0]);
-        Err(PutError::Unclear(format!("`{put}` ended well, and `read` (`{read}`) gives {found} back")))
+        Err(PutError::unclear(format!("`{put}` ended well, and `read` (`{read}`) gives {found} back")))
     }
 
     /// Runs the `remove` command.
@@ -186,9 +185,9 @@ impl Commands {
         match self.run(argv, &settings.env, Task::Remove).await {
             Ok(Ended { status, .. }) if status.success() => Ok(()),
             Ok(Ended { status, errors, .. }) => {
-                Err(SinkError::Failed(failure(argv, settings, status, &errors, None)))
+                Err(SinkError::failed(failure(argv, settings, status, &errors, None)))
             }
-            Err(Unended::NotStarted(message) | Unended::Lost(message)) => Err(SinkError::Failed(message)),
+            Err(Unended::NotStarted(message) | Unended::Lost(message)) => Err(SinkError::failed(message)),
         }
     }
 
@@ -449,7 +448,9 @@ mod tests {
             Commands { limit: Duration::from_millis(50), ..Commands::new(folder.path(), Vec::new()) };
         let secret = Secret::from("SG.new".to_string());
         let result = commands.put(&put("sleep 60 & wait"), &secret, &SinkContent::Empty).await;
-        let Err(PutError::Unclear(message)) = result else { panic!("it should be unclear: {result:?}") };
+        let Err(PutError::Unclear(SinkError { message, .. })) = result else {
+            panic!("it should be unclear: {result:?}")
+        };
         assert!(message.contains("did not end within"), "{message}");
     }
 
@@ -474,7 +475,7 @@ mod tests {
             let result = commands.put(&settings, &secret, &SinkContent::Empty).await;
             match (error, result) {
                 (None, Ok(())) => {}
-                (Some(words), Err(PutError::Unclear(message))) => {
+                (Some(words), Err(PutError::Unclear(SinkError { message, .. }))) => {
                     assert!(message.contains(words), "{message}")
                 }
                 (_, result) => panic!("{script} {read}: {result:?}"),

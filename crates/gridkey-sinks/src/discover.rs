@@ -200,7 +200,7 @@ async fn places(
         let at = kind.settings(path.to_string(), place);
         let sink = Name::new(at.kind().to_string()).expect("the kinds of files are names");
         let location = SinkLocation::new(sink, at);
-        match sinks.observe(&location).await {
+        match sinks.observe(&location, None).await {
             SinkObservation::Holds(SinkContent::Key(id)) => found.push((location.at.to_settings(), id)),
             SinkObservation::Unreadable(why) => return Err(why),
             SinkObservation::Holds(SinkContent::Empty | SinkContent::Other) | SinkObservation::WriteOnly => {}

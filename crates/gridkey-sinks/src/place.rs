@@ -49,7 +49,8 @@ impl Places {
 pub(crate) fn is_file(kind: SinkKind) -> bool {
     match kind {
         SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Age => true,
-        SinkKind::Command
+        SinkKind::Sops
+        | SinkKind::Command
         | SinkKind::Vault
         | SinkKind::AwsSecretsManager
         | SinkKind::AwsSsm

@@ -1,27 +1,34 @@
 //! Every location behind one object: dispatch by the kind of sink.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use gridkey_core::inventory::{SinkCaveat, SinkContent, SinkObservation};
-use gridkey_core::sink::{AgeSettings, CommandSettings, DotenvSettings, Encoding, FileMode, FileSettings};
-use gridkey_core::{SinkLocation, SinkSettings};
+use gridkey_core::sink::{DotenvSettings, Encoding, FileMode, FileSettings};
+use gridkey_core::{Known, Receipt, SinkLocation, SinkSettings};
 use gridkey_engine::Cancel;
-use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_engine::ports::{PutError, Readiness, SinkError, SinkFault, SinkReader, SinkWriter};
 use gridkey_engine::secret::Secret;
-use zeroize::Zeroizing;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::adapter::{Adapter, Put};
 use crate::command::{self, Commands};
-use crate::file::{FileError, FilePlace, Files, Put};
+use crate::file::{FilePlace, Files};
 use crate::format::{Entry, Held};
+use crate::local::{CommandAdapter, FileAdapter};
+use crate::machine::Machine;
 use crate::place::{self, Places};
+use crate::services::Services;
 use crate::stop::Stop;
 
 /// The sinks of one manifest.
 ///
 /// *Guarantees*: a file is replaced whole or not at all, lets others do nothing afterwards, and keeps owner, group, the rest of
-/// its mode and every byte that is not the secret's; no error shows a secret.
+/// its mode and every byte that is not the secret's; writes to one document of a service are made one at a time; no call outlasts
+/// its deadline; no error shows a secret.
 /// *Caveats*: files of a folder are edited one at a time, over all processes of gridkey; another program that changes a file
 /// in the moment of its replacement is overwritten, as it would be by any editor. A file that cannot be replaced (a mount point, a folder that cannot be written) is overwritten
 /// where it is, and a plan says so.
@@ -29,15 +36,13 @@ pub struct Sinks {
     places: Places,
     files: Files,
     commands: Commands,
+    services: Services,
+    /// Who writes to a document just now, by what the document is.
+    writing: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
 }
 
 /// What reaches a location.
-enum Adapter<'a> {
-    File(FilePlace),
-    Command(&'a CommandSettings),
-    /// This build has none.
-    Missing(String),
-}
+type Reach<'a> = Result<Box<dyn Adapter + 'a>, SinkError>;
 
 impl Sinks {
     /// Sinks as the manifest means them. `base` is what relative paths are relative to, its folder, and
@@ -45,21 +50,32 @@ impl Sinks {
     pub fn new(base: PathBuf, search_path: Vec<PathBuf>) -> Self {
         Self {
             commands: Commands::new(&base, search_path),
+            services: Services::new(Machine::new(base.clone())),
             places: Places::Base(base),
             files: Files::default(),
+            writing: Mutex::default(),
         }
     }
 
-    /// Sinks for trying things out: nothing outside `root` is touched, and no command is run.
+    /// Sinks for trying things out: nothing outside `root` is touched, no command is run, and no service is asked.
     ///
     /// File sinks land in files below `root`; of an age file, too, the value is in clear text, as nothing
     /// here is worth encrypting. Every other sink is a double that keeps its value in a file of its own.
     pub fn sandboxed(root: PathBuf) -> Self {
         Self {
             commands: Commands::new(&root, Vec::new()),
+            services: Services::new(Machine::new(root.clone())),
             places: Places::Sandbox(root),
             files: Files::default(),
+            writing: Mutex::default(),
         }
+    }
+
+    /// Looks credentials and settings up in these variables instead of in the environment.
+    #[must_use]
+    pub fn with_variables(mut self, variables: BTreeMap<String, String>) -> Self {
+        self.services = self.services.with_variables(variables);
+        self
     }
 
     /// Ends waits for other processes and for commands a moment after the run is told to stop.
@@ -73,115 +89,126 @@ impl Sinks {
 
     /// The file that a location's secret lands in; `None` where that is not a file.
     pub fn path_of(&self, location: &SinkLocation) -> Option<PathBuf> {
-        match self.adapter(location) {
-            Adapter::File(FilePlace { path, entry: _, mode: _, encoding: _, bounds: _ }) => Some(path),
-            Adapter::Command(_) | Adapter::Missing(_) => None,
-        }
+        self.file_of(location).map(|place| place.path)
     }
 
-    fn adapter<'a>(&self, location: &'a SinkLocation) -> Adapter<'a> {
-        let file = |path: &str, entry, mode: &Option<FileMode>, encoding| {
+    fn file_of(&self, location: &SinkLocation) -> Option<FilePlace> {
+        let file = |path: &str, entry, mode: Option<FileMode>, encoding| {
             let bounds = self.places.bounds().map(ToOwned::to_owned);
-            Adapter::File(FilePlace { path: self.places.file(path), entry, mode: *mode, encoding, bounds })
+            Some(FilePlace { path: self.places.file(path), entry, mode, encoding, bounds })
         };
-        match (&self.places, &*location.at) {
-            (_, SinkSettings::Dotenv(DotenvSettings { path, variable, mode, encoding })) => {
-                file(path, Entry::Variable(variable.clone()), mode, *encoding)
+        match (&*location.at, &self.places) {
+            (SinkSettings::Dotenv(DotenvSettings { path, variable, mode, encoding }), _) => {
+                file(path, Entry::Variable(variable.clone()), *mode, *encoding)
             }
-            (_, SinkSettings::Json(FileSettings { path, pointer, mode, encoding })) => {
-                file(path, Entry::Json(pointer.clone()), mode, *encoding)
+            (SinkSettings::Json(FileSettings { path, pointer, mode, encoding }), _) => {
+                file(path, Entry::Json(pointer.clone()), *mode, *encoding)
             }
-            (_, SinkSettings::Yaml(FileSettings { path, pointer, mode, encoding })) => {
-                file(path, Entry::Yaml(pointer.clone()), mode, *encoding)
+            (SinkSettings::Yaml(FileSettings { path, pointer, mode, encoding }), _) => {
+                file(path, Entry::Yaml(pointer.clone()), *mode, *encoding)
             }
-            (Places::Sandbox(_), SinkSettings::Age(AgeSettings { path, recipients: _ })) => {
-                file(path, Entry::Whole, &None, Encoding::Plain)
+            (SinkSettings::Age(settings), Places::Sandbox(_)) => {
+                file(&settings.path, Entry::Whole, None, Encoding::Plain)
             }
-            (Places::Sandbox(root), other) => {
+            (other, Places::Sandbox(root)) => {
                 debug_assert!(!place::is_file(other.kind()), "files have their own place");
-                let path = Places::double(root, location);
-                Adapter::File(FilePlace {
-                    path,
+                Some(FilePlace {
+                    path: Places::double(root, location),
                     entry: Entry::Whole,
                     mode: None,
                     encoding: Encoding::Plain,
                     bounds: Some(root.clone()),
                 })
             }
-            (Places::Base(_), SinkSettings::Command(settings)) => Adapter::Command(settings),
-            (
-                Places::Base(_),
-                SinkSettings::Age(_)
-                | SinkSettings::Vault(_)
-                | SinkSettings::AwsSecretsManager(_)
-                | SinkSettings::AwsSsm(_)
-                | SinkSettings::GcpSecretManager(_)
-                | SinkSettings::AzureKeyVault(_)
-                | SinkSettings::Kubernetes(_)
-                | SinkSettings::GithubActions(_)
-                | SinkSettings::GitlabCi(_),
-            ) => Adapter::Missing(format!("this build of gridkey has no `{}` sink", location.at.kind())),
+            (_, Places::Base(_)) => None,
         }
     }
 
-    /// What a readable location holds.
-    async fn held(&self, location: &SinkLocation) -> Result<Held, SinkError> {
-        match self.adapter(location) {
-            Adapter::Missing(message) => Err(SinkError::Unsupported(message)),
-            Adapter::File(_) | Adapter::Command(_) if !location.at.is_readable() => {
-                Err(SinkError::Unsupported(format!(
-                    "a `{}` sink of this kind cannot be read",
-                    location.at.kind()
-                )))
-            }
-            Adapter::File(place) => Ok(self.files.get(place).await?),
-            Adapter::Command(settings) => self.commands.read(settings).await,
+    fn adapter<'a>(&'a self, location: &'a SinkLocation) -> Reach<'a> {
+        if let Some(place) = self.file_of(location) {
+            let can_remove = match &*location.at {
+                SinkSettings::Command(settings) => command::removal(settings).map(drop),
+                _ => Ok(()),
+            };
+            let is_readable = location.at.is_readable();
+            return Ok(Box::new(FileAdapter { files: &self.files, place, is_readable, can_remove }));
         }
+        if let SinkSettings::Command(settings) = &*location.at {
+            return Ok(Box::new(CommandAdapter { commands: &self.commands, settings }));
+        }
+        self.services.adapter(location).ok_or_else(|| {
+            SinkError::unsupported(format!("this build of gridkey has no `{}` sink", location.at.kind()))
+        })
     }
+
+    /// Nobody else writes to the location's document meanwhile; the name of whoever waits too long is "busy".
+    async fn alone(
+        &self,
+        location: &SinkLocation,
+        deadline: Duration,
+    ) -> Result<OwnedMutexGuard<()>, SinkError> {
+        let mine = {
+            let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(writing.entry(location.at.container()).or_default())
+        };
+        tokio::time::timeout(deadline, mine.lock_owned()).await.map_err(|_| {
+            SinkError::new(SinkFault::Throttled, "other writes to the same document took too long")
+        })
+    }
+}
+
+fn too_late(started: Instant) -> SinkError {
+    let message = format!("no result after {} s", started.elapsed().as_secs());
+    SinkError::new(SinkFault::Unreachable, message)
+}
+
+fn not_readable(location: &SinkLocation) -> SinkError {
+    SinkError::unsupported(format!("a `{}` sink of this kind cannot be read", location.at.kind()))
 }
 
 #[async_trait]
 impl SinkReader for Sinks {
-    async fn observe(&self, location: &SinkLocation) -> SinkObservation {
-        let missing = matches!(self.adapter(location), Adapter::Missing(_));
-        if !missing && !location.at.is_readable() {
-            return SinkObservation::WriteOnly;
-        }
-        let held = match self.adapter(location) {
-            Adapter::File(place) => self.files.observe(place).await.map_err(SinkError::from),
-            Adapter::Command(_) | Adapter::Missing(_) => self.held(location).await,
+    async fn observe(&self, location: &SinkLocation, known: Option<&Known>) -> SinkObservation {
+        let adapter = match self.adapter(location) {
+            Ok(_) if !location.at.is_readable() => return SinkObservation::WriteOnly,
+            Ok(adapter) => adapter,
+            Err(error) => return SinkObservation::Unreadable(error.message),
         };
-        match held {
-            Ok(held) => SinkObservation::Holds(held.content()),
-            Err(error) => SinkObservation::Unreadable(error.to_string()),
+        let started = Instant::now();
+        let observed = tokio::time::timeout(adapter.deadline(), adapter.observe(known)).await;
+        match observed.unwrap_or_else(|_| Err(too_late(started))) {
+            Ok(content) => SinkObservation::Holds(content),
+            Err(error) => SinkObservation::Unreadable(error.with_help()),
         }
     }
 
     async fn caveats(&self, location: &SinkLocation) -> Vec<SinkCaveat> {
-        match self.adapter(location) {
-            Adapter::File(place) if location.at.is_readable() => self.files.caveats(place).await,
-            Adapter::File(_) | Adapter::Command(_) | Adapter::Missing(_) => Vec::new(),
-        }
+        let Ok(adapter) = self.adapter(location) else { return Vec::new() };
+        tokio::time::timeout(adapter.deadline(), adapter.caveats()).await.unwrap_or_default()
     }
 
-    /// A file is read as it was written, and so is what a command shows, as far as anybody can tell.
-    fn lag(&self, _location: &SinkLocation) -> Duration {
-        Duration::ZERO
+    fn lag(&self, location: &SinkLocation) -> Duration {
+        self.adapter(location).map_or(Duration::ZERO, |adapter| adapter.lag())
     }
 }
 
 #[async_trait]
 impl SinkWriter for Sinks {
-    async fn check(&self, location: &SinkLocation) -> Result<(), SinkError> {
-        match self.adapter(location) {
-            Adapter::File(place) => Ok(self.files.check(place).await?),
-            Adapter::Command(settings) => self.commands.check(settings),
-            Adapter::Missing(message) => Err(SinkError::Unsupported(message)),
-        }
+    async fn check(&self, location: &SinkLocation) -> Result<Readiness, SinkError> {
+        let adapter = self.adapter(location)?;
+        let started = Instant::now();
+        let checked = tokio::time::timeout(adapter.deadline(), adapter.check()).await;
+        checked.unwrap_or_else(|_| Err(too_late(started)))
     }
 
     async fn read(&self, location: &SinkLocation) -> Result<Option<Secret>, SinkError> {
-        let held = self.held(location).await?;
+        let adapter = self.adapter(location)?;
+        if !location.at.is_readable() {
+            return Err(not_readable(location));
+        }
+        let started = Instant::now();
+        let held = tokio::time::timeout(adapter.deadline(), adapter.held()).await;
+        let held = held.unwrap_or_else(|_| Err(too_late(started)))?;
         Ok(match (held.content(), held) {
             (SinkContent::Key(_), Held::Text(text)) => Some(Secret::from(text.trim().to_string())),
             _ => None,
@@ -193,53 +220,27 @@ impl SinkWriter for Sinks {
         location: &SinkLocation,
         secret: &Secret,
         replaces: &SinkContent,
-    ) -> Result<(), PutError> {
-        match self.adapter(location) {
-            Adapter::File(place) => {
-                // A double that never tells what it holds cannot compare either.
-                let replaces = location.at.is_readable().then(|| replaces.clone());
-                let put = Put { secret: Zeroizing::new(secret.expose().to_string()), replaces };
-                self.files.put(place, put).await.map_err(PutError::from)
-            }
-            Adapter::Command(settings) => self.commands.put(settings, secret, replaces).await,
-            Adapter::Missing(message) => Err(PutError::Refused(message)),
-        }
+        known: Option<&Known>,
+    ) -> Result<Option<Receipt>, PutError> {
+        let adapter = self.adapter(location).map_err(PutError::Refused)?;
+        let deadline = adapter.deadline();
+        let _alone = self.alone(location, deadline).await.map_err(PutError::Refused)?;
+        let started = Instant::now();
+        let put = tokio::time::timeout(deadline, adapter.put(Put { secret, replaces, known })).await;
+        put.unwrap_or_else(|_| Err(PutError::Unclear(too_late(started))))
     }
 
     async fn remove(&self, location: &SinkLocation) -> Result<(), SinkError> {
-        match self.adapter(location) {
-            Adapter::File(place) => {
-                if let SinkSettings::Command(settings) = &*location.at {
-                    command::removal(settings)?;
-                }
-                Ok(self.files.remove(place).await?)
-            }
-            Adapter::Command(settings) => self.commands.remove(settings).await,
-            Adapter::Missing(message) => Err(SinkError::Unsupported(message)),
-        }
+        let adapter = self.adapter(location)?;
+        let deadline = adapter.deadline();
+        let _alone = self.alone(location, deadline).await?;
+        let started = Instant::now();
+        let removed = tokio::time::timeout(deadline, adapter.remove()).await;
+        removed.unwrap_or_else(|_| Err(too_late(started)))
     }
 
-    fn deadline(&self) -> Duration {
-        command::DEADLINE
-    }
-}
-
-impl From<FileError> for SinkError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Refused(message) | FileError::NoRoom(message) | FileError::Unclear(message) => {
-                Self::Failed(message)
-            }
-        }
-    }
-}
-
-impl From<FileError> for PutError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Refused(message) => Self::Refused(message),
-            FileError::NoRoom(message) => Self::NoRoom(message),
-            FileError::Unclear(message) => Self::Unclear(message),
-        }
+    /// A write waits for those before it, and is under way itself.
+    fn deadline(&self, location: &SinkLocation) -> Duration {
+        self.adapter(location).map_or(Duration::ZERO, |adapter| 2 * adapter.deadline())
     }
 }

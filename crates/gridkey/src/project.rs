@@ -483,6 +483,7 @@ fn recipe(kind: SinkKind) -> Option<&'static str> {
         | SinkKind::Json
         | SinkKind::Yaml
         | SinkKind::Age
+        | SinkKind::Sops
         | SinkKind::Command
         | SinkKind::AzureKeyVault
         | SinkKind::GitlabCi => None,

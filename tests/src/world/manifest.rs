@@ -36,9 +36,10 @@ pub fn location(text: &str) -> SinkLocation {
         SinkSettings::Dotenv(DotenvSettings::new(".env", text))
     } else {
         SinkSettings::GithubActions(GithubActionsSettings {
-            repository: "acme/shop".to_string(),
-            environment: None,
+            repository: Some("acme/shop".to_string()),
+
             secret: text.to_string(),
+            ..GithubActionsSettings::default()
         })
     };
     SinkLocation::new(name("sink"), at)

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gridkey_core::inventory::{SinkContent, SinkObservation};
-use gridkey_core::{KeyId, LocationId, SinkLocation};
+use gridkey_core::{KeyId, Known, LocationId, Receipt, SinkLocation};
 use gridkey_engine::Secret;
-use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_engine::ports::{PutError, Readiness, SinkError, SinkReader, SinkWriter};
 
 use super::{Answer, DEADLINE, Effect, Flight, Inner, Process, SINK_LAG};
 
@@ -56,7 +56,7 @@ impl Inner {
 
 #[async_trait]
 impl SinkReader for Process {
-    async fn observe(&self, location: &SinkLocation) -> SinkObservation {
+    async fn observe(&self, location: &SinkLocation, _: Option<&Known>) -> SinkObservation {
         let mut inner = self.live().await;
         if !location.at.is_readable() {
             return SinkObservation::WriteOnly;
@@ -85,10 +85,10 @@ impl SinkReader for Process {
 
 #[async_trait]
 impl SinkWriter for Process {
-    async fn check(&self, location: &SinkLocation) -> Result<(), SinkError> {
+    async fn check(&self, location: &SinkLocation) -> Result<Readiness, SinkError> {
         match self.live().await.not_ready.contains(&location.id()) {
-            true => Err(SinkError::Failed("permission denied".to_string())),
-            false => Ok(()),
+            true => Err(SinkError::failed("permission denied")),
+            false => Ok(Readiness::Proven),
         }
     }
 
@@ -102,12 +102,13 @@ impl SinkWriter for Process {
         location: &SinkLocation,
         secret: &Secret,
         replaces: &SinkContent,
-    ) -> Result<(), PutError> {
+        _: Option<&Known>,
+    ) -> Result<Option<Receipt>, PutError> {
         let put = secret.key_id();
         let flight = {
             let inner = self.live().await;
             if inner.no_room {
-                return Err(PutError::NoRoom("no space left on device".to_string()));
+                return Err(PutError::NoRoom(SinkError::failed("no space left on device")));
             }
             let expected = match replaces {
                 // A sink that never tells what it holds cannot compare either.
@@ -119,10 +120,10 @@ impl SinkWriter for Process {
         };
         let what = format!("put {} to {location}", put.as_ref().map_or("-", KeyId::as_str));
         match self.effect(Effect::Put, &what, flight).await {
-            Answer::Done if self.live().await.held(&location.id()) == put => Ok(()),
-            Answer::Done => Err(PutError::Refused("it holds another value than expected".to_string())),
-            Answer::Refused => Err(PutError::Refused("forbidden".to_string())),
-            Answer::Lost => Err(PutError::Unclear("connection reset".to_string())),
+            Answer::Done if self.live().await.held(&location.id()) == put => Ok(None),
+            Answer::Done => Err(PutError::refused("it holds another value than expected")),
+            Answer::Refused => Err(PutError::refused("forbidden")),
+            Answer::Lost => Err(PutError::unclear("connection reset")),
         }
     }
 
@@ -130,12 +131,12 @@ impl SinkWriter for Process {
         let flight = Flight::Remove { location: location.id() };
         match self.effect(Effect::Remove, &format!("remove from {location}"), flight).await {
             Answer::Done => Ok(()),
-            Answer::Refused => Err(SinkError::Failed("forbidden".to_string())),
-            Answer::Lost => Err(SinkError::Failed("connection reset".to_string())),
+            Answer::Refused => Err(SinkError::failed("forbidden")),
+            Answer::Lost => Err(SinkError::failed("connection reset")),
         }
     }
 
-    fn deadline(&self) -> Duration {
+    fn deadline(&self, _: &SinkLocation) -> Duration {
         DEADLINE
     }
 }

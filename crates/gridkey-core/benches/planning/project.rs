@@ -157,7 +157,7 @@ fn owned(number: usize, key: &WantedKey, born: Timestamp) -> OwnedKey {
         owner: key.owner.clone(),
         protect: key.protect,
         on_delete: key.on_delete,
-        sinks: key.sinks.iter().map(|location| Delivery { location: location.clone(), at: born }).collect(),
+        sinks: key.sinks.iter().map(|location| Delivery::new(location.clone(), born)).collect(),
         by: "bench".to_string(),
         retiring: Vec::new(),
         retiring_locations: Vec::new(),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::access::AccessKind;
+use crate::credential::Credential;
 use crate::identity::Region;
-use crate::manifest::model::{Credential, Import, Moved, OnDelete, Removed, Rotation, StoreSettings};
+use crate::manifest::model::{Import, Moved, OnDelete, Removed, Rotation, StoreSettings};
 use crate::manifest::policy::Policy;
 use crate::manifest::read::node::At;
 use crate::name::Name;
@@ -63,7 +64,12 @@ pub(crate) enum Setting {
     Text(String),
     List(Vec<String>),
     Numbers(Vec<i64>),
+    Flag(bool),
+    /// Texts by names that are free, such as labels.
+    Texts(BTreeMap<String, String>),
     Credential(Credential),
+    /// A block of its own; of a choice (`{ app_role: { … } }`) the one that was made.
+    Block(BTreeMap<String, Setting>),
 }
 
 /// A sink as a list of sinks names it.

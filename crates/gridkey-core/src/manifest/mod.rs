@@ -11,6 +11,7 @@ mod read;
 mod resolve;
 mod schema;
 
+pub use crate::credential::Credential;
 pub use load::{Loaded, LoadedPolicy, SourceFile, load, load_policy};
 pub use model::*;
 pub use policy::*;

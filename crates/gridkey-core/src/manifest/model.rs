@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessKind, Scope};
 use crate::address::{Address, AddressPattern};
+use crate::credential::Credential;
 use crate::identity::{AccountIdentity, OnBehalfOf, Region};
 use crate::key::KeyId;
 use crate::manifest::policy::Policy;
@@ -129,18 +130,6 @@ pub struct PostgresStoreSettings {
     /// The table; `gridkey_state` where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-}
-
-/// Where a credential is found; never the credential itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Credential {
-    /// An environment variable.
-    Env(String),
-    /// A file, relative to the manifest's folder.
-    File(String),
-    /// A program and its arguments, which prints the credential. It is not run through a shell.
-    Command(Vec<String>),
 }
 
 /// One account at SendGrid.

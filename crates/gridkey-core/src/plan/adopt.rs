@@ -340,7 +340,7 @@ impl Adopt {
             owner,
             protect,
             on_delete,
-            sinks: locations.into_iter().map(|location| Delivery { location, at }).collect(),
+            sinks: locations.into_iter().map(|location| Delivery::new(location, at)).collect(),
             by,
             retiring: Vec::new(),
             retiring_locations: Vec::new(),

@@ -115,7 +115,7 @@ fn owned(key: &WantedKey, now: Timestamp) -> OwnedKey {
         owner: key.owner.clone(),
         protect: key.protect,
         on_delete: key.on_delete,
-        sinks: key.sinks.iter().map(|location| Delivery { location: location.clone(), at: now }).collect(),
+        sinks: key.sinks.iter().map(|location| Delivery::new(location.clone(), now)).collect(),
         by: String::new(),
         retiring: Vec::new(),
         retiring_locations: Vec::new(),

@@ -16,10 +16,10 @@ use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
 use crate::manifest::{Lifecycle, OnDelete};
 use crate::name::Name;
-use crate::sink::SinkLocation;
+use crate::sink::{Known, LocationId, Receipt, SinkLocation};
 
 /// The version that this gridkey writes; older ones are upgraded when they are read.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What gridkey owns in one account, and what it has begun there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +168,15 @@ pub enum SecretStatus {
 pub struct Delivery {
     pub location: SinkLocation,
     pub at: Timestamp,
+    /// The service's own version of what was written; `None` where it has none, or in documents of format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+impl Delivery {
+    pub fn new(location: SinkLocation, at: Timestamp) -> Self {
+        Self { location, at, receipt: None }
+    }
 }
 
 /// An older key of an address, to be revoked once its overlap has passed.
@@ -210,6 +219,9 @@ pub struct RetiringLocation {
     /// The keys that it may have been given: it is cleared of those, also once they are revoked.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub given: BTreeSet<KeyId>,
+    /// What was written there last, with the service's own version of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
 }
 
 /// A creation that was begun.
@@ -363,6 +375,18 @@ impl AccountState {
         owned.chain(self.pending.values_mut().flat_map(|begun| &mut begun.locations))
     }
 
+    /// What was written to locations last, where the service gave a version of its own for it.
+    pub fn known(&self) -> impl Iterator<Item = (LocationId, Known)> {
+        self.keys.values().flat_map(|key| {
+            let given = key.sinks.iter().filter_map(|delivery| {
+                let receipt = delivery.receipt.clone()?;
+                Some((delivery.location.id(), Known { id: key.id.clone(), receipt }))
+            });
+            let leaving = key.retiring_locations.iter();
+            given.chain(leaving.filter_map(|leaving| Some((leaving.location.id(), leaving.known.clone()?))))
+        })
+    }
+
     /// A document for an account that has none yet.
     pub fn new(project: Name, account: Name, identity: AccountIdentity, lineage: String) -> Self {
         Self {
@@ -397,7 +421,9 @@ impl AccountState {
         if found == 0 {
             return Err(StateError::NoVersion);
         }
-        serde_json::from_value(value).map_err(StateError::Shape)
+        let state: Self = serde_json::from_value(value).map_err(StateError::Shape)?;
+        // What older documents lack may be lacking, so they are of this version once they are read.
+        Ok(Self { format_version: FORMAT_VERSION, ..state })
     }
 
     /// The document as it is stored: indented JSON, the same bytes for the same state.
@@ -451,10 +477,10 @@ mod tests {
         assert!(matches!(AccountState::parse(&bytes[..bytes.len() / 2]), Err(StateError::Syntax(_))));
         assert!(matches!(AccountState::parse(b"{}"), Err(StateError::NoVersion)));
         let oldest =
-            String::from_utf8(bytes).expect("text").replace("\"format_version\": 1", "\"format_version\": 0");
+            String::from_utf8(bytes).expect("text").replace("\"format_version\": 2", "\"format_version\": 0");
         assert!(matches!(AccountState::parse(oldest.as_bytes()), Err(StateError::NoVersion)));
-        let newer = br#"{"format_version": 2, "anything": []}"#;
-        assert!(matches!(AccountState::parse(newer), Err(StateError::Newer { found: 2 })));
+        let newer = br#"{"format_version": 3, "anything": []}"#;
+        assert!(matches!(AccountState::parse(newer), Err(StateError::Newer { found: 3 })));
         assert!(matches!(AccountState::parse(br#"{"format_version": 1}"#), Err(StateError::Shape(_))));
     }
 }

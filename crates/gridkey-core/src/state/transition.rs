@@ -1,6 +1,6 @@
 //! How state changes: one function for each thing that happened, so that no adapter edits it by hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::key::{KeyId, Marker};
-use crate::sink::LocationId;
+use crate::sink::{Known, LocationId, Receipt, SinkLocation};
 use crate::state::document::{
     ABANDONED_KEPT, AbandonedMarker, AccountState, Born, Delivery, OwnedKey, PendingKey, PendingPhase,
     RetiringKey, RetiringLocation, RetiringReason, RevokeOld, SecretStatus, Settings, UncertainKey,
@@ -40,6 +40,16 @@ pub struct Minted {
     /// What becomes of it besides.
     pub older: RevokeOld,
     pub uncertain: Vec<UncertainKey>,
+    /// What services gave for it.
+    pub receipts: Receipts,
+}
+
+/// What services gave for what a run wrote, by location.
+pub type Receipts = BTreeMap<LocationId, Known>;
+
+/// The receipt that a location gave for a key.
+fn receipt(receipts: &Receipts, location: &LocationId, id: &KeyId) -> Option<Receipt> {
+    receipts.get(location).filter(|known| known.id == *id).map(|known| known.receipt.clone())
 }
 
 /// What SendGrid held of a key after it was asked to change it.
@@ -147,6 +157,7 @@ impl AccountState {
             retire,
             older,
             uncertain,
+            receipts,
         } = minted;
         let after = later(at, overlap);
         let before = self.keys.remove(&address);
@@ -163,6 +174,7 @@ impl AccountState {
             first_made = Some(before.since());
             moved_from.clone_from(&before.moved_from);
             let given = before.ids().cloned().collect();
+            let before_id = before.id.clone();
             retiring = before.retiring;
             if before.id != id && older != RevokeOld::First {
                 let why = retire.unwrap_or(RetiringReason::Replaced);
@@ -175,7 +187,7 @@ impl AccountState {
                     reported: before.reported,
                 });
             }
-            locations = leaving(before.sinks, &given, before.retiring_locations, &settings, at);
+            locations = leaving(&before_id, before.sinks, &given, before.retiring_locations, &settings, at);
         }
         for UncertainKey { marker, id } in uncertain {
             let born = self.pending.remove(&marker).map_or(at, |pending| pending.at);
@@ -184,8 +196,8 @@ impl AccountState {
         }
         if let Some(begun) = self.pending.remove(&marker) {
             // It may have been delivered where it was to go when it was begun.
-            let delivered = begun.locations.into_iter().map(|location| Delivery { location, at });
-            locations = leaving(delivered.collect(), &[id.clone()].into(), locations, &settings, at);
+            let delivered = begun.locations.into_iter().map(|location| Delivery::new(location, at));
+            locations = leaving(&id, delivered.collect(), &[id.clone()].into(), locations, &settings, at);
         }
         let reported = match access {
             Access::Full => None,
@@ -196,7 +208,11 @@ impl AccountState {
         self.taken(&settings);
         let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _, lifecycle } =
             settings;
-        let sinks = sinks.into_iter().map(|location| Delivery { location, at }).collect();
+        let delivery = |location: SinkLocation| {
+            let receipt = receipt(&receipts, &location.id(), &id);
+            Delivery { location, at, receipt }
+        };
+        let sinks = sinks.into_iter().map(delivery).collect();
         let key = OwnedKey {
             id,
             name,
@@ -254,21 +270,30 @@ impl AccountState {
     }
 
     /// The key's secret is in these locations, and state says of it what the manifest does.
-    pub fn settle(&mut self, address: &Address, settings: Settings, at: Timestamp) {
+    ///
+    /// `receipts` are of what was written since the last time.
+    pub fn settle(&mut self, address: &Address, settings: Settings, receipts: &Receipts, at: Timestamp) {
         self.taken(&settings);
         let Some(key) = self.keys.get_mut(address) else { return };
         let sinks = std::mem::take(&mut key.sinks);
-        let given: Vec<_> = sinks.iter().map(|delivery| (delivery.location.id(), delivery.at)).collect();
+        let given: Vec<_> = sinks
+            .iter()
+            .map(|delivery| (delivery.location.id(), delivery.at, delivery.receipt.clone()))
+            .collect();
+        let id = key.id.clone();
         let ids = key.ids().cloned().collect();
         let already = std::mem::take(&mut key.retiring_locations);
-        key.retiring_locations = leaving(sinks, &ids, already, &settings, at);
+        key.retiring_locations = leaving(&id, sinks, &ids, already, &settings, at);
         let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle } = settings;
         key.lifecycle = Some(lifecycle);
         key.sinks = locations
             .into_iter()
             .map(|location| {
-                let since = given.iter().find(|(id, _)| *id == location.id()).map(|(_, at)| *at);
-                Delivery { location, at: since.unwrap_or(at) }
+                let known = given.iter().find(|(id, ..)| *id == location.id());
+                let since = known.map_or(at, |(_, since, _)| *since);
+                let older = known.and_then(|(.., receipt)| receipt.clone());
+                let newer = receipt(receipts, &location.id(), &id);
+                Delivery { location, at: since, receipt: newer.or(older) }
             })
             .collect();
         if !key.sinks.is_empty() {
@@ -284,7 +309,7 @@ impl AccountState {
 
     /// What other keys have left long ago is another's by now, and not cleared for their sake.
     fn taken(&mut self, settings: &Settings) {
-        let taken: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
+        let taken: BTreeSet<_> = settings.locations.iter().map(SinkLocation::id).collect();
         for key in self.keys.values_mut() {
             key.retiring_locations.retain(|leaving| !taken.contains(&leaving.location.id()));
         }
@@ -360,18 +385,20 @@ impl AccountState {
 
 /// The locations to be cleared later: those that were, and those that are no longer wanted.
 fn leaving(
+    id: &KeyId,
     sinks: Vec<Delivery>,
     given: &BTreeSet<KeyId>,
     already: Vec<RetiringLocation>,
     settings: &Settings,
     at: Timestamp,
 ) -> Vec<RetiringLocation> {
-    let wanted: BTreeSet<_> = settings.locations.iter().map(crate::sink::SinkLocation::id).collect();
+    let wanted: BTreeSet<_> = settings.locations.iter().map(SinkLocation::id).collect();
     let after = later(at, settings.overlap);
     let leaving = sinks.into_iter().map(|delivery| RetiringLocation {
         location: delivery.location,
         after,
         given: given.clone(),
+        known: delivery.receipt.map(|receipt| Known { id: id.clone(), receipt }),
     });
     let mut all: Vec<RetiringLocation> = Vec::new();
     for retiring in already.into_iter().chain(leaving) {

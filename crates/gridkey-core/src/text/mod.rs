@@ -6,3 +6,9 @@ pub mod pattern;
 pub mod redact;
 pub mod source;
 pub mod suggest;
+
+/// Whether a text can be the name of a variable.
+pub(crate) fn is_variable(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(good)
+}

@@ -18,11 +18,11 @@ fn location(name: &str, at: SinkSettings) -> SinkLocation {
 fn a_sink_that_a_policy_file_requires_is_met_by_its_kind_and_not_by_its_name() {
     let dotenv = SinkSettings::Dotenv(DotenvSettings::new(".env", "KEY"));
     let vault = SinkSettings::Vault(VaultSettings {
-        address: "https://vault.internal".into(),
+        address: Some("https://vault.internal".into()),
         mount: "secret".into(),
         path: "mailer".into(),
         field: "key".into(),
-        namespace: None,
+        ..VaultSettings::default()
     });
     for text in ["require_sink: [vault]", "require_sink: [\"kind:vault\"]"] {
         let policy = read(text).expect("it is a policy").policy.policy;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gridkey_core::manifest::{Lifecycle, OnDelete};
 use gridkey_core::sink::DotenvSettings;
-use gridkey_core::state::transition::Minted;
+use gridkey_core::state::transition::{Minted, Receipts};
 use gridkey_core::state::{
     ABANDONED_KEPT, AccountState, PendingKey, PendingPhase, Purpose, RetiringReason, RevokeOld, Settings,
 };
@@ -66,6 +66,7 @@ fn mint(state: &mut AccountState, id: &str, variables: &[&str], at: Timestamp) {
         retire: Some(RetiringReason::Replaced),
         older: RevokeOld::AfterOverlap,
         uncertain: Vec::new(),
+        receipts: Receipts::new(),
     };
     state.record(minted, at);
 }
@@ -154,15 +155,15 @@ fn a_location_leaves_once_and_comes_back() {
     let mut state = empty();
     mint(&mut state, "first", &["A", "B", "C"], hour(0));
     assert_eq!(cleared(&state), []);
-    state.settle(&mailer(), settings(&["A", "C"]), hour(1));
+    state.settle(&mailer(), settings(&["A", "C"]), &Receipts::new(), hour(1));
     assert_eq!(cleared(&state), [(location("B"), hour(2), of(&["first"]))]);
     // What left before keeps its time and its keys; what leaves now is joined to it.
     mint(&mut state, "second", &["A"], hour(5));
     let gone = [(location("B"), hour(2), of(&["first"])), (location("C"), hour(6), of(&["first"]))];
     assert_eq!(cleared(&state), gone);
-    state.settle(&mailer(), settings(&["A", "B"]), hour(7));
+    state.settle(&mailer(), settings(&["A", "B"]), &Receipts::new(), hour(7));
     assert_eq!(cleared(&state), gone[1..], "it is wanted again, and not cleared");
-    state.settle(&mailer(), settings(&["A"]), hour(8));
+    state.settle(&mailer(), settings(&["A"]), &Receipts::new(), hour(8));
     let again = (location("B"), hour(9), of(&["first", "second"]));
     assert_eq!(cleared(&state), [gone[1].clone(), again]);
 }

@@ -1,14 +1,16 @@
 //! One account's run: its changes in the order of their phases, and what every step needs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
+use gridkey_core::inventory::SinkObservation;
 use gridkey_core::plan::{Change, Effect, Order, Phase, Step};
 use gridkey_core::state::AccountState;
-use gridkey_core::{Address, KeyId, Name};
+use gridkey_core::state::transition::Receipts;
+use gridkey_core::{Address, KeyId, Known, Name, Receipt, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -68,6 +70,8 @@ pub(crate) struct AccountRun {
     pub full: AtomicBool,
     /// Keys that were to get Full Access, and got less.
     pub less_than_full: Mutex<Vec<LessThanFull>>,
+    /// What services gave for what this run wrote, and state does not know of yet.
+    receipts: Mutex<Receipts>,
 }
 
 /// A step that was not carried out to its end.
@@ -142,6 +146,7 @@ impl AccountRun {
             stopped: AtomicBool::new(false),
             full: AtomicBool::new(false),
             less_than_full: Mutex::default(),
+            receipts: Mutex::default(),
         }
     }
 
@@ -379,6 +384,35 @@ impl AccountRun {
             .ok()
             .and_then(|passed| self.observed.checked_add(passed).ok())
             .unwrap_or(self.observed)
+    }
+
+    /// A location took a key.
+    pub fn received(&self, location: &SinkLocation, id: &KeyId, receipt: Option<Receipt>) {
+        let mut receipts = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
+        match receipt {
+            Some(receipt) => receipts.insert(location.id(), Known { id: id.clone(), receipt }),
+            // What was known of it before is over.
+            None => receipts.remove(&location.id()),
+        };
+    }
+
+    /// What services gave for what this run wrote.
+    pub fn receipts(&self) -> Receipts {
+        self.receipts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was written to a location last: by this run, or by what state says.
+    pub async fn known(&self, location: &SinkLocation) -> Option<Known> {
+        match self.receipts().remove(&location.id()) {
+            Some(known) => Some(known),
+            None => self.committer.known(&location.id()).await,
+        }
+    }
+
+    /// What a location holds.
+    pub async fn observe(&self, location: &SinkLocation) -> SinkObservation {
+        let known = self.known(location).await;
+        self.sinks.observe(location, known.as_ref()).await
     }
 
     /// Waits; `false` where the run is told to stop meanwhile.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gridkey_core::state::{AccountState, PendingKey};
-use gridkey_core::{Marker, Name};
+use gridkey_core::{Known, LocationId, Marker, Name};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::ports::{StateWriter, StoreWriteError, Timer, Version};
@@ -84,6 +84,12 @@ impl Committer {
     /// A creation that state has begun.
     pub async fn pending(&self, marker: &Marker) -> Option<PendingKey> {
         self.current.lock().await.state.pending.get(marker).cloned()
+    }
+
+    /// What state knows of a location.
+    pub async fn known(&self, location: &LocationId) -> Option<Known> {
+        let current = self.current.lock().await;
+        current.state.known().find(|(id, _)| id == location).map(|(_, known)| known)
     }
 
     fn queue(&self) -> MutexGuard<'_, Vec<Waiting>> {

@@ -52,6 +52,7 @@ impl Lasting {
             Event::WaitingForLock { .. }
             | Event::Observing { .. }
             | Event::Settling { .. }
+            | Event::Unproven { .. }
             | Event::Started { .. }
             | Event::NameNotHeld { .. }
             | Event::LessThanFull(_)

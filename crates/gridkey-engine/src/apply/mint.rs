@@ -94,6 +94,7 @@ impl AccountRun {
             retire: mint.retire,
             older: mint.older,
             uncertain: mint.uncertain.clone(),
+            receipts: self.receipts(),
         };
         self.record(minted).await?;
         let named = self.name_new(address, &id, &mint.name).await;
@@ -268,21 +269,25 @@ impl AccountRun {
         let mut took = PutResult::No;
         let mut message = String::new();
         for _ in 0..PUT_ATTEMPTS {
-            self.may_start(self.sinks.deadline()).await?;
-            match self.sinks.put(location, secret, &put.replaces).await {
-                Ok(()) => return Ok((PutResult::Yes, String::new())),
-                Err(PutError::Refused(reason)) => {
-                    message = reason;
+            self.may_start(self.sinks.deadline(location)).await?;
+            let known = self.known(location).await;
+            match self.sinks.put(location, secret, &put.replaces, known.as_ref()).await {
+                Ok(receipt) => {
+                    self.received(location, id, receipt);
+                    return Ok((PutResult::Yes, String::new()));
+                }
+                Err(PutError::Refused(error)) => {
+                    message = error.with_help();
                     break;
                 }
-                Err(PutError::NoRoom(reason)) => {
+                Err(PutError::NoRoom(error)) => {
                     self.no_room.store(true, Ordering::Relaxed);
-                    message = reason;
+                    message = error.with_help();
                     break;
                 }
-                Err(PutError::Unclear(reason)) => {
+                Err(PutError::Unclear(error)) => {
                     took = PutResult::Maybe;
-                    message = reason;
+                    message = error.with_help();
                 }
             }
         }
@@ -295,7 +300,7 @@ impl AccountRun {
     /// Whether a location is seen to hold the key.
     pub(crate) async fn observes(&self, location: &SinkLocation, id: &KeyId) -> bool {
         matches!(
-            self.sinks.observe(location).await,
+            self.observe(location).await,
             SinkObservation::Holds(SinkContent::Key(held)) if held == *id
         )
     }

@@ -24,8 +24,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::concurrency::Concurrency;
-use crate::event::{Failure, Observer};
-use crate::ports::{AccountWriter, SinkError, SinkWriter, StateWriter, Timer};
+use crate::event::{Event, Failure, Observer};
+use crate::ports::{AccountWriter, Readiness, SinkError, SinkWriter, StateWriter, Timer};
 use crate::session::Session;
 use account::AccountRun;
 use lasting::Lasting;
@@ -137,7 +137,9 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let Apply { plan, session, store, writers, sinks, timer, events, cancel, options } = apply;
     let events = Arc::new(Lasting::over(events));
     let by_account = plan.by_account();
-    check_sinks(&by_account, sinks.as_ref(), options.concurrency).await?;
+    for (location, why) in check_sinks(&by_account, sinks.as_ref(), options.concurrency).await? {
+        events.event(Event::Unproven { location, why });
+    }
     let no_room = Arc::new(AtomicBool::new(false));
     let mut runs = Vec::new();
     let mut locks = Vec::new();
@@ -192,12 +194,13 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     Ok(all)
 }
 
-/// Every sink of a new key is checked before the first key of the run is made.
+/// Every sink of a new key is checked before the first key of the run is made. Returns those of which nothing proves that
+/// they can be written, and why.
 async fn check_sinks(
     by_account: &BTreeMap<&Name, Vec<&Change>>,
     sinks: &dyn SinkWriter,
     concurrency: Concurrency,
-) -> Result<(), ApplyError> {
+) -> Result<Vec<(SinkLocation, String)>, ApplyError> {
     let steps = by_account.values().flatten().flat_map(|change| &change.steps);
     let locations: BTreeMap<LocationId, &SinkLocation> = steps
         .filter_map(|step| {
@@ -207,12 +210,19 @@ async fn check_sinks(
         .flatten()
         .map(|put| (put.location.id(), &put.location))
         .collect();
-    let mut failed: Vec<_> = stream::iter(locations.into_values())
+    let mut checked: Vec<_> = stream::iter(locations.into_values())
         .map(|location| async move { (location.clone(), sinks.check(location).await) })
         .buffer_unordered(concurrency.checks.get())
-        .filter_map(|(location, checked)| async move { checked.err().map(|error| (location, error)) })
         .collect()
         .await;
-    failed.sort_by(|(a, _), (b, _)| a.cmp(b));
-    if failed.is_empty() { Ok(()) } else { Err(ApplyError::SinksNotReady(failed)) }
+    checked.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let (mut failed, mut unproven) = (Vec::new(), Vec::new());
+    for (location, checked) in checked {
+        match checked {
+            Ok(Readiness::Proven) => {}
+            Ok(Readiness::Plausible(why)) => unproven.push((location, why)),
+            Err(error) => failed.push((location, error)),
+        }
+    }
+    if failed.is_empty() { Ok(unproven) } else { Err(ApplyError::SinksNotReady(failed)) }
 }

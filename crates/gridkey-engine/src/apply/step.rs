@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::account::{AccountRun, StepError};
 use crate::event::Event;
-use crate::ports::{PutError, SinkError};
+use crate::ports::{PutError, SinkFault};
 use crate::secret::Secret;
 
 impl AccountRun {
@@ -77,7 +77,8 @@ impl AccountRun {
             Step::Deliver { id, source, to } => self.copy(address, id, source, to).await,
             Step::Record(settings) => {
                 let (address, settings) = (address.clone(), settings.clone());
-                self.commit(move |state, at| state.settle(&address, settings, at)).await
+                let receipts = self.receipts();
+                self.commit(move |state, at| state.settle(&address, settings, &receipts, at)).await
             }
             Step::Mint(mint) => self.mint(change, mint).await,
         }
@@ -138,6 +139,7 @@ impl AccountRun {
             retire: *retire,
             older: pending.older,
             uncertain: uncertain.clone(),
+            receipts: self.receipts(),
         };
         self.record(minted).await?;
         if is_full {
@@ -169,9 +171,11 @@ impl AccountRun {
         let secret = self.read(id, source).await?;
         let mut failed = Vec::new();
         for Put { location, replaces, foreign: _ } in to {
-            self.may_start(self.sinks.deadline()).await?;
-            match self.sinks.put(location, &secret, replaces).await {
-                Ok(()) => {
+            self.may_start(self.sinks.deadline(location)).await?;
+            let known = self.known(location).await;
+            match self.sinks.put(location, &secret, replaces, known.as_ref()).await {
+                Ok(receipt) => {
+                    self.received(location, id, receipt);
                     let (address, id) = (address.clone(), id.clone());
                     self.events.event(Event::Delivered { address, id, location: location.clone() });
                 }
@@ -202,7 +206,7 @@ impl AccountRun {
 
     async fn no_sink_serves(&self, id: &KeyId, look: &[SinkLocation]) -> Result<(), StepError> {
         for location in look {
-            match self.sinks.observe(location).await {
+            match self.observe(location).await {
                 SinkObservation::Holds(SinkContent::Key(held)) if held == *id => {
                     return Err(StepError::with_help(
                         format!("{location} went back to the older key {id}, so it was not revoked"),
@@ -245,7 +249,7 @@ impl AccountRun {
         ids: &BTreeSet<KeyId>,
     ) -> Result<(), StepError> {
         for location in locations {
-            match self.sinks.observe(location).await {
+            match self.observe(location).await {
                 SinkObservation::Holds(SinkContent::Key(held)) if ids.contains(&held) => {}
                 SinkObservation::Holds(_) => continue,
                 SinkObservation::WriteOnly => {}
@@ -257,15 +261,15 @@ impl AccountRun {
                     ));
                 }
             }
-            self.may_start(self.sinks.deadline()).await?;
+            self.may_start(self.sinks.deadline(location)).await?;
             let (address, location) = (address.clone(), location.clone());
             match self.sinks.remove(&location).await {
                 Ok(()) => self.events.event(Event::Cleared { address, location }),
-                Err(SinkError::Unsupported(reason)) => {
-                    self.events.event(Event::NotCleared { address, location, reason });
+                Err(error) if error.fault == SinkFault::Unsupported => {
+                    self.events.event(Event::NotCleared { address, location, reason: error.message });
                 }
-                Err(SinkError::Failed(reason)) => {
-                    let message = format!("{location} could not be cleared: {reason}");
+                Err(error) => {
+                    let message = format!("{location} could not be cleared: {}", error.with_help());
                     return Err(StepError::with_help(message, "the next run tries again"));
                 }
             }

@@ -8,7 +8,7 @@ pub mod time;
 pub use account::{
     AccountReader, AccountWriter, CreateError, CreatedKey, Deleted, HeldKey, Listing, ReadError, WriteError,
 };
-pub use sink::{PutError, SinkError, SinkReader, SinkWriter};
+pub use sink::{PutError, Readiness, SinkError, SinkFault, SinkReader, SinkWriter};
 pub use store::{
     Lock, LockError, LockHolder, StateReader, StateWriter, StoreError, StoreWriteError, Stored, Version,
 };

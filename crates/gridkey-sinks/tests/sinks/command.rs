@@ -9,7 +9,7 @@ use gridkey_core::SinkLocation;
 use gridkey_core::SinkSettings;
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::sink::CommandSettings;
-use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_engine::ports::{PutError, SinkError, SinkFault, SinkReader, SinkWriter};
 use gridkey_engine::secret::Secret;
 use gridkey_sinks::Sinks;
 
@@ -37,8 +37,8 @@ fn command(put: &str, read: Option<&str>, remove: Option<&str>) -> SinkLocation 
 async fn unclear(put: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let location = command(put, None, None);
-    match sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty).await {
-        Err(PutError::Unclear(message)) => message,
+    match sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty, None).await {
+        Err(PutError::Unclear(error)) => error.message,
         other => panic!("it should be unclear: {other:?}"),
     }
 }
@@ -47,7 +47,7 @@ async fn unclear(put: &str) -> String {
 async fn the_secret_is_on_standard_input_exactly_and_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
     let location = command("cat > stored; env > environment; echo \"$@\" > arguments", None, None);
-    sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     assert_eq!(read("stored"), key('a'), "without a line end");
     assert!(!read("environment").contains("SG.") && !read("arguments").contains("SG."));
@@ -70,7 +70,7 @@ async fn a_command_gets_what_it_needs_of_the_environment_and_what_it_lists() {
         environment("listing", &["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "NOT_SET_ANYWHERE"]),
     );
     for location in [&plain, &listing] {
-        sinks.put(location, &secret('a'), &SinkContent::Empty).await.unwrap();
+        sinks.put(location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
         sinks.remove(location).await.unwrap();
     }
     let names = |name: &str| -> Vec<String> {
@@ -99,8 +99,10 @@ async fn a_command_that_fails_names_the_variable_that_is_not_set() {
         remove: None,
         env,
     }));
-    let result = sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty).await;
-    let Err(PutError::Unclear(message)) = result else { panic!("it should be unclear: {result:?}") };
+    let result = sinks(folder.path()).put(&location, &secret('a'), &SinkContent::Empty, None).await;
+    let Err(PutError::Unclear(SinkError { message, .. })) = result else {
+        panic!("it should be unclear: {result:?}")
+    };
     assert!(message.contains("`NOT_SET_ANYWHERE`, which its `env` lists, is not set"), "{message}");
 }
 
@@ -114,16 +116,16 @@ async fn a_command_sink_that_shows_its_secret_is_compared_before_it_is_replaced(
         Some("rm stored"),
     );
     sinks.check(&location).await.unwrap();
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(SinkContent::Empty));
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(holds('a')));
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     assert_eq!(fs::read_to_string(folder.path().join("count")).unwrap().lines().count(), 1);
-    let other = sinks.put(&location, &secret('b'), &SinkContent::Empty).await;
+    let other = sinks.put(&location, &secret('b'), &SinkContent::Empty, None).await;
     assert!(matches!(other, Err(PutError::Refused(_))), "{other:?}");
     assert_eq!(sinks.read(&location).await.unwrap().unwrap().expose(), key('a'));
     sinks.remove(&location).await.unwrap();
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(SinkContent::Empty));
 }
 
 /// Each program has codes of its own, and one that has a single code for all that is wrong is asked by a script that tells them apart.
@@ -138,11 +140,13 @@ async fn an_exit_code_can_say_that_nothing_is_stored() {
     };
     let script = "test -e stored || { echo No value found >&2; exit 2; }; cat stored";
     let (knowing, other) = (reading(script, &[2, 44]), reading(script, &[44]));
-    assert_eq!(sinks.observe(&knowing).await, SinkObservation::Holds(SinkContent::Empty));
-    let SinkObservation::Unreadable(message) = sinks.observe(&other).await else { panic!("2 is a failure") };
+    assert_eq!(sinks.observe(&knowing, None).await, SinkObservation::Holds(SinkContent::Empty));
+    let SinkObservation::Unreadable(message) = sinks.observe(&other, None).await else {
+        panic!("2 is a failure")
+    };
     assert!(message.contains("exit code 2: No value found"), "{message}");
-    sinks.put(&knowing, &secret('a'), &SinkContent::Empty).await.unwrap();
-    assert_eq!(sinks.observe(&knowing).await, SinkObservation::Holds(holds('a')));
+    sinks.put(&knowing, &secret('a'), &SinkContent::Empty, None).await.unwrap();
+    assert_eq!(sinks.observe(&knowing, None).await, SinkObservation::Holds(holds('a')));
 }
 
 #[tokio::test]
@@ -150,9 +154,9 @@ async fn a_command_that_only_takes_is_write_only() {
     let folder = tempfile::tempdir().unwrap();
     let sinks = sinks(folder.path());
     let location = command("cat > stored", None, None);
-    assert_eq!(sinks.observe(&location).await, SinkObservation::WriteOnly);
-    assert!(matches!(sinks.read(&location).await, Err(SinkError::Unsupported(_))));
-    assert!(matches!(sinks.remove(&location).await, Err(SinkError::Unsupported(_))));
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::WriteOnly);
+    assert!(matches!(sinks.read(&location).await, Err(SinkError { fault: SinkFault::Unsupported, .. })));
+    assert!(matches!(sinks.remove(&location).await, Err(SinkError { fault: SinkFault::Unsupported, .. })));
     assert_eq!(sinks.path_of(&location), None);
 }
 
@@ -172,7 +176,7 @@ async fn a_failing_remove_has_cleared_nothing() {
     let location = command("cat > stored", None, Some("echo no access >&2; exit 1"));
     let removed = sinks(folder.path()).remove(&location).await;
     let says = "`sh` ended with exit code 1: no access";
-    assert!(matches!(&removed, Err(SinkError::Failed(message)) if message == says), "{removed:?}");
+    assert!(matches!(&removed, Err(SinkError { message, .. }) if message == says), "{removed:?}");
 }
 
 /// The secret is longer than a pipe, so that it waits to be read.
@@ -180,9 +184,9 @@ async fn a_failing_remove_has_cleared_nothing() {
 async fn a_put_that_does_not_read_its_secret_has_not_stored_it() {
     let folder = tempfile::tempdir().unwrap();
     let long = Secret::from("x".repeat(1 << 20));
-    let put = sinks(folder.path()).put(&command("true", None, None), &long, &SinkContent::Empty).await;
+    let put = sinks(folder.path()).put(&command("true", None, None), &long, &SinkContent::Empty, None).await;
     let says = "`sh` ended well without reading the secret";
-    assert!(matches!(&put, Err(PutError::Unclear(message)) if message == says), "{put:?}");
+    assert!(matches!(&put, Err(PutError::Unclear(SinkError { message, .. })) if message == says), "{put:?}");
 }
 
 #[tokio::test]
@@ -192,8 +196,10 @@ async fn a_command_may_say_more_than_is_kept() {
     let location = command(&format!("{much}; {much} >&2; cat > stored"), Some(much), None);
     let write_only = command(&format!("{much}; {much} >&2; cat > stored"), None, None);
     let sinks = sinks(folder.path());
-    sinks.put(&write_only, &secret('a'), &SinkContent::Empty).await.unwrap();
-    let SinkObservation::Unreadable(message) = sinks.observe(&location).await else { panic!("too much") };
+    sinks.put(&write_only, &secret('a'), &SinkContent::Empty, None).await.unwrap();
+    let SinkObservation::Unreadable(message) = sinks.observe(&location, None).await else {
+        panic!("too much")
+    };
     assert!(message.contains("printed more than 8192 bytes"), "{message}");
     let message = unclear(&format!("{much} >&2; exit 1")).await;
     assert!(message.len() < 500, "{message}");
@@ -205,9 +211,9 @@ async fn a_read_that_fails_is_unreadable_and_nothing_is_put_over_it() {
     let sinks = sinks(folder.path());
     let location = command("cat > stored", Some("echo no access >&2; exit 1"), None);
     let says = "`sh` ended with exit code 1: no access";
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Unreadable(says.to_string()));
-    let put = sinks.put(&location, &secret('a'), &SinkContent::Empty).await;
-    assert!(matches!(put, Err(PutError::Refused(message)) if message == says));
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::Unreadable(says.to_string()));
+    let put = sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await;
+    assert!(matches!(put, Err(PutError::Refused(SinkError { message, .. })) if message == says));
     assert!(!folder.path().join("stored").exists());
 }
 
@@ -231,7 +237,7 @@ async fn a_program_that_is_not_there_is_found_by_the_check_and_refused_by_the_pu
     {
         let message = sinks.check(&program(name)).await.unwrap_err().to_string();
         assert!(message.contains(says) && message.contains("install it"), "{message}");
-        let put = sinks.put(&program(name), &secret('a'), &SinkContent::Empty).await;
+        let put = sinks.put(&program(name), &secret('a'), &SinkContent::Empty, None).await;
         assert!(matches!(put, Err(PutError::Refused(_))), "{put:?}");
     }
     fs::write(folder.path().join("store"), "#!/bin/sh\n").unwrap();

@@ -14,10 +14,10 @@ async fn edits_where_a_test_asks_it_to() {
     let sinks = Sinks::new(folder.into(), Vec::new());
     let location = dotenv("a/b/.env", "KEY");
     sinks.check(&location).await.unwrap();
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     let other = dotenv("a/b/.env", "OTHER");
-    sinks.put(&other, &secret('b'), &SinkContent::Empty).await.unwrap();
-    sinks.put(&other, &secret('b'), &holds('b')).await.unwrap();
+    sinks.put(&other, &secret('b'), &SinkContent::Empty, None).await.unwrap();
+    sinks.put(&other, &secret('b'), &holds('b'), None).await.unwrap();
     // The other variable stays, as a file that becomes empty is not written.
     sinks.remove(&location).await.unwrap();
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use gridkey_core::Receipt;
 use gridkey_core::SinkKind;
 use gridkey_core::inventory::{SinkCaveat, SinkContent, SinkObservation};
-use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_engine::ports::{PutError, SinkError, SinkFault, SinkReader, SinkWriter};
 use gridkey_sinks::Sinks;
 use tempfile::TempDir;
 
@@ -14,9 +15,9 @@ fn sinks(folder: &TempDir) -> Sinks {
     Sinks::new(folder.path().to_path_buf(), Vec::new())
 }
 
-fn refused(result: Result<(), PutError>) -> String {
+fn refused(result: Result<Option<Receipt>, PutError>) -> String {
     match result {
-        Err(PutError::Refused(message)) => message,
+        Err(PutError::Refused(error)) => error.message,
         other => panic!("it should be refused: {other:?}"),
     }
 }
@@ -27,13 +28,13 @@ async fn a_secret_is_put_observed_read_and_removed_in_every_kind_of_file() {
     let sinks = sinks(&folder);
     for location in [dotenv("apps/a/.env", "KEY"), json("a.json", "/mail/key"), yaml("a.yaml", "/mail/key")] {
         sinks.check(&location).await.unwrap();
-        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
-        sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
-        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
-        sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+        assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(SinkContent::Empty));
+        sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
+        assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(holds('a')));
+        sinks.put(&location, &secret('b'), &holds('a'), None).await.unwrap();
         assert_eq!(sinks.read(&location).await.unwrap().unwrap().expose(), key('b'));
         sinks.remove(&location).await.unwrap();
-        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+        assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(SinkContent::Empty));
         assert!(sinks.read(&location).await.unwrap().is_none());
         sinks.remove(&location).await.unwrap();
         assert!(sinks.path_of(&location).unwrap().is_file(), "the file stays");
@@ -52,14 +53,14 @@ async fn a_secret_in_base64_is_put_observed_read_and_removed_in_every_kind_of_fi
         );
         let location = at(serde_json::from_str(&settings).unwrap());
         sinks.check(&location).await.unwrap();
-        sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+        sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
         let text = fs::read_to_string(folder.path().join(format!("a.{kind}"))).unwrap();
         assert!(text.contains("U0cuYWFh") && !text.contains("SG."), "{text}");
-        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
-        sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+        assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(holds('a')));
+        sinks.put(&location, &secret('b'), &holds('a'), None).await.unwrap();
         assert_eq!(sinks.read(&location).await.unwrap().unwrap().expose(), key('b'));
         sinks.remove(&location).await.unwrap();
-        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Empty));
+        assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(SinkContent::Empty));
     }
 }
 
@@ -68,7 +69,7 @@ async fn looking_and_checking_make_and_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let sinks = sinks(&folder);
     let location = dotenv("deep/er/.env", "KEY");
-    sinks.observe(&location).await;
+    sinks.observe(&location, None).await;
     sinks.check(&location).await.unwrap();
     sinks.remove(&location).await.unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -78,7 +79,7 @@ async fn looking_and_checking_make_and_change_nothing() {
 #[tokio::test]
 async fn a_call_has_a_deadline_that_leaves_time_for_a_command_and_a_look_before_it() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(sinks(&folder).deadline() >= std::time::Duration::from_secs(60));
+    assert!(sinks(&folder).deadline(&dotenv(".env", "KEY")) >= std::time::Duration::from_secs(60));
 }
 
 #[tokio::test]
@@ -89,19 +90,19 @@ async fn a_put_refuses_what_it_did_not_expect_unless_it_is_that_key() {
     let path = folder.path().join(".env");
     fs::write(&path, format!("KEY={}\n", key('a'))).unwrap();
     for expected in [SinkContent::Empty, SinkContent::Other, holds('c')] {
-        let message = refused(sinks.put(&location, &secret('b'), &expected).await);
+        let message = refused(sinks.put(&location, &secret('b'), &expected, None).await);
         assert!(message.contains(&format!("holds the key {}", "a".repeat(22))), "{message}");
         assert!(message.contains("plan again") && !message.contains(&key('a')), "{message}");
     }
     let before = fs::metadata(&path).unwrap().modified().unwrap();
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before, "the same secret changes nothing");
-    sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+    sinks.put(&location, &secret('b'), &holds('a'), None).await.unwrap();
 
     fs::write(&path, "KEY=changeme\n").unwrap();
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(SinkContent::Other));
-    refused(sinks.put(&location, &secret('b'), &SinkContent::Empty).await);
-    sinks.put(&location, &secret('b'), &SinkContent::Other).await.unwrap();
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(SinkContent::Other));
+    refused(sinks.put(&location, &secret('b'), &SinkContent::Empty, None).await);
+    sinks.put(&location, &secret('b'), &SinkContent::Other, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn two_writers_to_one_file_lose_nothing_whatever_they_call_it() {
         let sinks = sinks.clone();
         let path = ["app.env", "./app.env", "apps/../app.env"][number % 3];
         let location = dotenv(path, &format!("KEY_{number}"));
-        writers.spawn(async move { sinks.put(&location, &secret('a'), &SinkContent::Empty).await });
+        writers.spawn(async move { sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await });
     }
     for result in writers.join_all().await {
         result.unwrap();
@@ -139,12 +140,14 @@ async fn a_file_that_cannot_be_understood_is_unreadable_and_left_alone() {
         (yaml("half", "/key"), "it is not YAML from line 1"),
         (json("missing", "key"), "write it as a JSON Pointer"),
     ] {
-        let SinkObservation::Unreadable(message) = sinks.observe(&location).await else {
+        let SinkObservation::Unreadable(message) = sinks.observe(&location, None).await else {
             panic!("{location} is unreadable")
         };
         assert!(message.contains(says) && !message.contains(&key('a')), "{message}");
-        assert_eq!(refused(sinks.put(&location, &secret('b'), &SinkContent::Empty).await), message);
-        assert!(matches!(sinks.check(&location).await, Err(SinkError::Failed(again)) if again == message));
+        assert_eq!(refused(sinks.put(&location, &secret('b'), &SinkContent::Empty, None).await), message);
+        assert!(
+            matches!(sinks.check(&location).await, Err(SinkError { message: again, .. }) if again == message)
+        );
     }
     assert_eq!(fs::read(folder.path().join("bytes")).unwrap(), b"KEY=\xff\n");
 }
@@ -156,13 +159,13 @@ async fn what_cannot_be_edited_is_found_by_the_check_before_a_key_is_made() {
     let (sinks, location) = (sinks(&folder), yaml("a.yaml", "/mail/key"));
     let message = sinks.check(&location).await.unwrap_err().to_string();
     assert!(message.contains("a.yaml`: `/mail` has an anchor"), "{message}");
-    let observed = sinks.observe(&location).await;
+    let observed = sinks.observe(&location, None).await;
     assert_eq!(observed, SinkObservation::Unreadable(message.clone()), "and by the plan");
     assert_eq!(sinks.caveats(&location).await, [], "which says it once");
     // What is there already needs no edit.
     fs::write(folder.path().join("a.yaml"), format!("mail: &mail {{ key: {} }}\nother: *mail\n", key('a')))
         .unwrap();
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(holds('a')));
     // A rotation would.
     assert_eq!(sinks.caveats(&location).await, [SinkCaveat::NotWritable(message)]);
 }
@@ -176,7 +179,7 @@ async fn a_folder_that_cannot_be_written_is_told_with_its_path_and_the_way_out()
     let location = dotenv("file/.env", "KEY");
     let message = sinks.check(&location).await.unwrap_err().to_string();
     assert!(message.contains("file/.env`") && message.contains("name another path"), "{message}");
-    refused(sinks.put(&location, &secret('a'), &SinkContent::Empty).await);
+    refused(sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await);
     assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "KEY=old\n");
 }
 
@@ -186,17 +189,21 @@ async fn a_kind_that_this_build_lacks_is_refused_in_the_same_words_everywhere() 
     let sinks = sinks(&folder);
     let says = "this build of gridkey has no `vault` sink";
     let location = vault("key");
-    assert_eq!(sinks.observe(&location).await, SinkObservation::Unreadable(says.to_string()));
-    assert_eq!(refused(sinks.put(&location, &secret('a'), &SinkContent::Empty).await), says);
-    for result in
-        [sinks.check(&location).await, sinks.remove(&location).await, sinks.read(&location).await.map(|_| ())]
-    {
-        assert!(matches!(result, Err(SinkError::Unsupported(message)) if message == says));
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::Unreadable(says.to_string()));
+    assert_eq!(refused(sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await), says);
+    for result in [
+        sinks.check(&location).await.map(drop),
+        sinks.remove(&location).await,
+        sinks.read(&location).await.map(drop),
+    ] {
+        assert!(
+            matches!(result, Err(SinkError { fault: SinkFault::Unsupported, message, .. }) if message == says)
+        );
     }
     assert_eq!(sinks.path_of(&location), None);
     let github =
         at(serde_json::from_str(r#"{"github_actions": {"repository": "a/b", "secret": "KEY"}}"#).unwrap());
-    assert!(matches!(sinks.observe(&github).await, SinkObservation::Unreadable(_)));
+    assert!(matches!(sinks.observe(&github, None).await, SinkObservation::Unreadable(_)));
     for kind in SinkKind::ALL {
         assert_ne!(gridkey_sinks::supports(kind), gridkey_sinks::missing_kinds().contains(&kind));
     }
@@ -222,7 +229,7 @@ mod unix {
         let is_root = fs::write(closed.join("try"), "").is_ok();
         let location = dotenv("closed/.env", "KEY");
         let checked = sinks.check(&location).await;
-        let put = sinks.put(&location, &secret('a'), &SinkContent::Other).await;
+        let put = sinks.put(&location, &secret('a'), &SinkContent::Other, None).await;
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
         if is_root {
             put.unwrap();
@@ -244,12 +251,13 @@ mod unix {
         let sinks = sinks(&folder);
         fs::create_dir(folder.path().join("real")).unwrap();
         symlink("real/.env", folder.path().join(".env")).unwrap();
-        sinks.put(&dotenv(".env", "KEY"), &secret('a'), &SinkContent::Empty).await.unwrap();
-        sinks.put(&dotenv("real/.env", "OTHER"), &secret('b'), &SinkContent::Empty).await.unwrap();
+        sinks.put(&dotenv(".env", "KEY"), &secret('a'), &SinkContent::Empty, None).await.unwrap();
+        sinks.put(&dotenv("real/.env", "OTHER"), &secret('b'), &SinkContent::Empty, None).await.unwrap();
         assert!(folder.path().join(".env").is_symlink());
-        assert_eq!(sinks.observe(&dotenv(".env", "OTHER")).await, SinkObservation::Holds(holds('b')));
+        assert_eq!(sinks.observe(&dotenv(".env", "OTHER"), None).await, SinkObservation::Holds(holds('b')));
         symlink("circle", folder.path().join("circle")).unwrap();
-        let message = refused(sinks.put(&dotenv("circle", "KEY"), &secret('a'), &SinkContent::Empty).await);
+        let message =
+            refused(sinks.put(&dotenv("circle", "KEY"), &secret('a'), &SinkContent::Empty, None).await);
         assert!(message.contains("round in a circle"), "{message}");
     }
 
@@ -257,8 +265,9 @@ mod unix {
     async fn what_is_no_regular_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
-        let message =
-            refused(sinks(&folder).put(&dotenv("socket", "KEY"), &secret('a'), &SinkContent::Empty).await);
+        let message = refused(
+            sinks(&folder).put(&dotenv("socket", "KEY"), &secret('a'), &SinkContent::Empty, None).await,
+        );
         assert!(message.contains("not a regular file"), "{message}");
     }
 }
@@ -274,7 +283,7 @@ async fn files_of_one_folder_are_edited_side_by_side() {
         tokio::spawn(async move {
             let location = dotenv(&format!("{file}.env"), "KEY");
             for _ in 0..ROUNDS {
-                sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+                sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
                 sinks.remove(&location).await.unwrap();
             }
         })

@@ -54,11 +54,11 @@ fn yaml(path: &str, pointer: &str) -> SinkLocation {
 
 fn vault(field: &str) -> SinkLocation {
     at(SinkSettings::Vault(VaultSettings {
-        address: "https://vault.internal".to_string(),
+        address: Some("https://vault.internal".to_string()),
         mount: "kv".to_string(),
         path: "../../mail".to_string(),
         field: field.to_string(),
-        namespace: None,
+        ..VaultSettings::default()
     }))
 }
 

@@ -39,12 +39,12 @@ fn mode_changes(from: &str, to: &str) -> Vec<SinkCaveat> {
 async fn a_new_file_is_for_its_owner_alone_and_so_are_folders_unless_a_mode_is_given() {
     let folder = tempfile::tempdir().unwrap();
     let sinks = sinks(&folder);
-    sinks.put(&dotenv("x/y/.env", "KEY"), &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.put(&dotenv("x/y/.env", "KEY"), &secret('a'), &SinkContent::Empty, None).await.unwrap();
     let made = ["x/y/.env", "x", "x/y"].map(|path| mode(&folder.path().join(path)));
     assert_eq!(made, [0o600, 0o700, 0o700]);
     let location = with_mode("0640");
     assert_eq!(sinks.caveats(&location).await, [], "a file that is not there has no mode to change");
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     assert_eq!(mode(&folder.path().join(".env")), 0o640);
 }
 
@@ -66,11 +66,11 @@ async fn a_file_keeps_its_mode_less_what_others_may_do_in_every_kind_of_edit() {
         assert_eq!(sinks.caveats(&location).await, caveats);
         assert_eq!(mode(&path), before, "to look changes nothing");
         // The same secret, another one, and none.
-        sinks.put(&location, &secret('a'), &holds('a')).await.unwrap();
+        sinks.put(&location, &secret('a'), &holds('a'), None).await.unwrap();
         assert_eq!(mode(&path), after);
         let _ = fs::remove_file(&path);
         reset();
-        sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+        sinks.put(&location, &secret('b'), &holds('a'), None).await.unwrap();
         assert_eq!(mode(&path), after);
         let _ = fs::remove_file(&path);
         reset();
@@ -89,7 +89,7 @@ async fn a_mode_that_is_given_counts_for_a_file_that_is_there() {
         set_mode(&path, before);
         let location = with_mode(given);
         assert_eq!(sinks.caveats(&location).await, mode_changes(&format!("0{before:o}"), given));
-        sinks.put(&location, &secret('a'), &SinkContent::Other).await.unwrap();
+        sinks.put(&location, &secret('a'), &SinkContent::Other, None).await.unwrap();
         assert_eq!(mode(&path), bits);
         assert_eq!(sinks.caveats(&location).await, []);
         fs::remove_file(&path).unwrap();
@@ -110,7 +110,7 @@ async fn a_file_stays_with_its_owner_and_its_group() {
         set_mode(&path, 0o640);
         let (sinks, location) = (sinks(&folder), dotenv(".env", "KEY"));
         assert_eq!(sinks.caveats(&location).await, []);
-        sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+        sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
         let now = fs::metadata(&path).unwrap();
         assert_eq!((now.uid(), now.gid(), mode(&path)), (owner, group, 0o640));
     }
@@ -149,14 +149,14 @@ async fn an_access_list_is_kept_and_none_comes_from_the_folder() {
         return;
     }
     assert_eq!(mode(&path), 0o644);
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     assert_eq!((read(&path), mode(&path)), (Some(list(4, 0)), 0o640));
     // Of the folder's own list, a file that is there before gets nothing.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "KEY=\n").unwrap();
     set_mode(&path, 0o640);
     setxattr(folder.path(), "system.posix_acl_default", &list(4, 0), XattrFlags::empty()).unwrap();
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     assert_eq!((read(&path), mode(&path)), (None, 0o640));
 }
 
@@ -192,7 +192,7 @@ async fn a_file_whose_folder_cannot_be_written_is_written_in_place_and_the_plan_
     };
     assert_eq!(why, "permission denied");
     sinks.check(&location).await.unwrap();
-    sinks.put(&location, &secret('a'), &SinkContent::Other).await.unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Other, None).await.unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), format!("A=1\nKEY={}\nB=2\n", key('a')));
     assert_eq!((fs::metadata(&path).unwrap().ino(), mode(&path)), (inode, 0o640));
     sinks.remove(&location).await.unwrap();
@@ -253,9 +253,9 @@ async fn a_file_that_is_a_mount_point_is_written_in_place_and_refused_where_it_i
         };
         assert_eq!(sinks.caveats(&location).await, [SinkCaveat::InPlace("it is a mount point".to_string())]);
         sinks.check(&location).await.unwrap();
-        sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
-        assert_eq!(sinks.observe(&location).await, SinkObservation::Holds(holds('a')));
-        sinks.put(&location, &secret('b'), &holds('a')).await.unwrap();
+        sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
+        assert_eq!(sinks.observe(&location, None).await, SinkObservation::Holds(holds('a')));
+        sinks.put(&location, &secret('b'), &holds('a'), None).await.unwrap();
     }
     assert_eq!(fs::read_to_string(&host).unwrap(), format!("KEY={}\nA=1\n", key('b')));
     assert_eq!((mode(&host), fs::read_dir(folder.path()).unwrap().count()), (0o640, 2));
@@ -263,7 +263,7 @@ async fn a_file_that_is_a_mount_point_is_written_in_place_and_refused_where_it_i
     let error = sinks.check(&location).await.unwrap_err().to_string();
     assert!(error.contains("read-only") && error.contains("it is a mount point"), "{error}");
     assert_eq!(sinks.caveats(&location).await, [SinkCaveat::NotWritable(error.clone())]);
-    let refused = sinks.put(&location, &secret('a'), &holds('b')).await.unwrap_err();
+    let refused = sinks.put(&location, &secret('a'), &holds('b'), None).await.unwrap_err();
     assert_eq!(refused.to_string(), error);
 }
 
@@ -286,14 +286,14 @@ async fn a_full_disk_is_told_before_a_key_is_made_and_by_its_name() {
     assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     let error = sinks.check(&location).await.unwrap_err().to_string();
     assert!(error.contains("disk/.env` cannot be written: ") && error.contains("free some space"), "{error}");
-    let refused = sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap_err();
+    let refused = sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap_err();
     assert!(matches!(refused, PutError::NoRoom(_)), "{refused:?}");
     assert_eq!(refused.to_string(), error);
     assert_eq!(fs::read_to_string(disk.join(".env")).unwrap(), before);
     let files = fs::read_dir(&disk).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(files.filter(|name| name.to_string_lossy().ends_with(".tmp")).count(), 0);
     fs::remove_file(disk.join("filler")).unwrap();
-    sinks.put(&location, &secret('a'), &SinkContent::Empty).await.unwrap();
+    sinks.put(&location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     sinks.check(&location).await.unwrap();
 }
 
@@ -308,7 +308,7 @@ async fn a_place_where_no_file_can_be_made_is_told_before_a_key_is() {
         }
         let location = dotenv(path, "KEY");
         let error = sinks.check(&location).await.unwrap_err().to_string();
-        let told = match sinks.observe(&location).await {
+        let told = match sinks.observe(&location, None).await {
             SinkObservation::Unreadable(message) => vec![SinkCaveat::NotWritable(message)],
             SinkObservation::Holds(_) | SinkObservation::WriteOnly => sinks.caveats(&location).await,
         };

@@ -4,7 +4,7 @@ use std::fs;
 
 use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
-use gridkey_engine::ports::{PutError, SinkError, SinkReader, SinkWriter};
+use gridkey_engine::ports::{PutError, SinkError, SinkFault, SinkReader, SinkWriter};
 use gridkey_sinks::Sinks;
 
 use super::{at, dotenv, holds, json, key, secret, vault, yaml};
@@ -43,28 +43,34 @@ async fn every_kind_keeps_its_value_inside_and_is_as_readable_as_it_says() {
     let locations = every_kind();
     for location in &locations {
         sinks.check(location).await.unwrap();
-        sinks.put(location, &secret('a'), &SinkContent::Empty).await.unwrap();
+        sinks.put(location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
     }
     for location in &locations {
         let path = sinks.path_of(location).unwrap();
         assert!(path.starts_with(&root), "{location}");
         assert!(fs::read_to_string(&path).unwrap().contains(&key('a')), "{location}");
         if !location.at.is_readable() {
-            assert_eq!(sinks.observe(location).await, SinkObservation::WriteOnly, "{location}");
-            assert!(matches!(sinks.read(location).await, Err(SinkError::Unsupported(_))), "{location}");
-            sinks.put(location, &secret('b'), &SinkContent::Empty).await.unwrap();
+            assert_eq!(sinks.observe(location, None).await, SinkObservation::WriteOnly, "{location}");
+            assert!(
+                matches!(sinks.read(location).await, Err(SinkError { fault: SinkFault::Unsupported, .. })),
+                "{location}"
+            );
+            sinks.put(location, &secret('b'), &SinkContent::Empty, None).await.unwrap();
             continue;
         }
-        assert_eq!(sinks.observe(location).await, SinkObservation::Holds(holds('a')), "{location}");
+        assert_eq!(sinks.observe(location, None).await, SinkObservation::Holds(holds('a')), "{location}");
         assert_eq!(sinks.read(location).await.unwrap().unwrap().expose(), key('a'));
-        let other = sinks.put(location, &secret('b'), &SinkContent::Empty).await;
+        let other = sinks.put(location, &secret('b'), &SinkContent::Empty, None).await;
         assert!(matches!(other, Err(PutError::Refused(_))), "{location}");
     }
     for location in &locations {
         let removed = sinks.remove(location).await;
         match &*location.at {
             SinkSettings::Command(settings) if settings.remove.is_none() => {
-                assert!(matches!(removed, Err(SinkError::Unsupported(_))), "{location}");
+                assert!(
+                    matches!(removed, Err(SinkError { fault: SinkFault::Unsupported, .. })),
+                    "{location}"
+                );
             }
             _ => removed.unwrap(),
         }
@@ -84,7 +90,8 @@ async fn a_link_does_not_lead_out_of_the_sandbox() {
     std::os::unix::fs::symlink("../..", root.join("files/up")).unwrap();
     let sinks = Sinks::sandboxed(root);
     for location in [dotenv(".env", "KEY"), dotenv("up/new.env", "KEY")] {
-        let message = sinks.put(&location, &secret('a'), &SinkContent::Other).await.unwrap_err().to_string();
+        let message =
+            sinks.put(&location, &secret('a'), &SinkContent::Other, None).await.unwrap_err().to_string();
         assert!(message.contains("a link leads out of"), "{message}");
     }
     assert_eq!(fs::read_to_string(folder.path().join("real.env")).unwrap(), "KEY=mine\n");

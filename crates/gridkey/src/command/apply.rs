@@ -12,7 +12,7 @@ use gridkey_core::plan::{
 use gridkey_core::state::AccountState;
 use gridkey_core::{Address, AddressPattern, Name};
 use gridkey_engine::apply::ApplyError;
-use gridkey_engine::ports::{LockError, LockHolder, SinkError};
+use gridkey_engine::ports::{LockError, LockHolder};
 use gridkey_engine::session::{OpenSession, Session, SessionError};
 use gridkey_engine::{Apply, ApplyOptions, Cancel, Depth, Outcome, Refresh, Settle, refresh};
 use jiff::Timestamp;
@@ -506,10 +506,7 @@ pub async fn close(session: Session) {
 
 fn sinks_not_ready(error: &ApplyError) -> CommandError {
     let ApplyError::SinksNotReady(sinks) = error;
-    let causes = sinks.iter().map(|(location, error)| {
-        let (SinkError::Failed(reason) | SinkError::Unsupported(reason)) = error;
-        format!("{location}: {reason}")
-    });
+    let causes = sinks.iter().map(|(location, error)| format!("{location}: {}", error.clone().with_help()));
     CommandError {
         causes: causes.collect(),
         ..CommandError::new(error.to_string()).help("put that right and run again; nothing was changed")

@@ -1,5 +1,6 @@
 //! Events of the engine in words for standard error, and as lines of JSON.
 
+use gridkey_core::SinkKind;
 use gridkey_engine::{Event, Failure, LessThanFull};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,6 +18,15 @@ pub fn line(event: &Event) -> Option<String> {
             "{account}: waiting {} until SendGrid shows what an earlier run did",
             duration(*remaining)
         ),
+        // Whether a command stores anything is never known before it is run.
+        Event::Unproven { location, why: _ } if location.at.kind() == SinkKind::Command => return None,
+        Event::Unproven { location, why } => {
+            format!(
+                "{}: seems ready, which the first write will prove: {}",
+                safe(location.to_string()),
+                safe(why)
+            )
+        }
         Event::Started { account, address, action } => {
             format!("{account}: {address}: {}", doing(*action))
         }

@@ -149,6 +149,7 @@ impl Progress {
                 self.bar.set_message("");
             }
             Event::NotCleared { .. }
+            | Event::Unproven { .. }
             | Event::LeftForSuccessor { .. }
             | Event::NameNotHeld { .. }
             | Event::LessThanFull(_)

@@ -68,7 +68,7 @@ fn kept(owned: &OwnedKey) -> Vec<(&'static str, Cell)> {
     lines.extend(
         owned.lifecycle.as_ref().map(|known| ("rotated", Cell::new(rotation(known.rotate.as_ref())))),
     );
-    for Delivery { location, at } in &owned.sinks {
+    for Delivery { location, at, receipt: _ } in &owned.sinks {
         let text = format!("{}: delivered {}", safe(location.to_string()), time(*at));
         lines.push(("sink", Cell::new(text)));
     }

@@ -46,7 +46,7 @@ fn tagged(node: &Node, site: Site, what: &str, choice: &str, problems: &mut Prob
     };
     let before = problems.count();
     let block_what = format!("`{kind}` of {what}");
-    let read = Block::read(node, key.site, block_what.clone(), block, problems)?;
+    let read = Block::read(node, key.site, block_what, block, problems)?;
     let shape = Shape::of(block);
     let mut fields = BTreeMap::new();
     for name in shape.fields() {
@@ -59,9 +59,11 @@ fn tagged(node: &Node, site: Site, what: &str, choice: &str, problems: &mut Prob
 }
 
 /// Reads one field by what its schema says.
-fn setting(field: &Field<'_>, schema: Option<&Json>, problems: &mut Problems) -> Option<Setting> {
+fn setting(field: &Field<'_>, schema: Option<&'static Json>, problems: &mut Problems) -> Option<Setting> {
     match schema.and_then(|schema| schema.get("type")).and_then(Json::as_str) {
         Some("string") => field.text(problems).map(|text| Setting::Text(text.value)),
+        Some("boolean") => field.bool(problems).map(Setting::Flag),
+        Some("object") => texts_by_name(field, problems).map(Setting::Texts),
         Some("array") if of_numbers(schema) => {
             numbers(field.items(problems)?, &field.what, problems).map(Setting::Numbers)
         }
@@ -69,8 +71,77 @@ fn setting(field: &Field<'_>, schema: Option<&Json>, problems: &mut Problems) ->
             let texts = field.some_texts(problems)?;
             Some(Setting::List(texts.value.into_iter().map(|text| text.value).collect()))
         }
-        _ => credential(field.node, &field.what, problems).map(Setting::Credential),
+        _ => nested(field, referred(schema), problems),
     }
+}
+
+/// The name of the type that a field is of.
+fn referred(schema: Option<&'static Json>) -> &'static str {
+    let name = schema.and_then(|schema| schema.get("$ref")?.as_str()?.rsplit('/').next());
+    name.unwrap_or_default()
+}
+
+/// Reads a field that is a credential, a block, or a choice of blocks.
+fn nested(field: &Field<'_>, block: &str, problems: &mut Problems) -> Option<Setting> {
+    if block == "Credential" {
+        return credential(field.node, &field.what, problems).map(Setting::Credential);
+    }
+    let shape = Shape::of(block);
+    let choices: Vec<_> = shape.choices().collect();
+    if choices.is_empty() {
+        return fields_of(field.node, field.site(), &field.what, block, problems).map(Setting::Block);
+    }
+    let entries = mapping(field.node, &field.what, problems)?;
+    let names = || choices.iter().map(|(name, _)| *name);
+    let chosen = match entries {
+        [entry] => {
+            choices.iter().find(|(name, _)| *name == entry.key.value).map(|(_, block)| (entry, *block))
+        }
+        _ => None,
+    };
+    let Some((Entry { key, node }, block)) = chosen else {
+        let meant = entries.first().map_or(String::new(), |entry| did_you_mean(&entry.key, names()));
+        problems
+            .error("unknown_kind", field.site(), format!("{} is one of {}{meant}", field.what, list(names())))
+            .help(format!("write `{}: {{ KIND: {{ … }} }}`", field.key));
+        return None;
+    };
+    let inner = Field { key, node, what: format!("`{key}` of {}", field.what) };
+    nested(&inner, block, problems).map(|value| Setting::Block([(key.value.clone(), value)].into()))
+}
+
+/// Reads the fields of a block inside settings.
+fn fields_of(
+    node: &Node,
+    site: Site,
+    what: &str,
+    block: &str,
+    problems: &mut Problems,
+) -> Option<BTreeMap<String, Setting>> {
+    let before = problems.count();
+    let read = Block::read(node, site, what, block, problems)?;
+    let shape = Shape::of(block);
+    let mut fields = BTreeMap::new();
+    for name in shape.fields() {
+        let Some(field) = read.get(name) else { continue };
+        if let Some(value) = setting(&field, shape.field(name), problems) {
+            fields.insert(name.to_string(), value);
+        }
+    }
+    (problems.count() == before).then_some(fields)
+}
+
+/// Texts under names that are free.
+fn texts_by_name(field: &Field<'_>, problems: &mut Problems) -> Option<BTreeMap<String, String>> {
+    let before = problems.count();
+    let mut texts = BTreeMap::new();
+    for Entry { key, node } in mapping(field.node, &field.what, problems)? {
+        let what = format!("`{key}` of {}", field.what);
+        if let Some(text) = text(node, &what, problems) {
+            texts.insert(key.value.clone(), text.value);
+        }
+    }
+    (problems.count() == before).then_some(texts)
 }
 
 fn is_number(node: &Node) -> bool {
@@ -113,6 +184,11 @@ impl Setting {
             Self::Text(text) => json!(text),
             Self::List(items) => json!(items),
             Self::Numbers(items) => json!(items),
+            Self::Flag(flag) => json!(flag),
+            Self::Texts(texts) => json!(texts),
+            Self::Block(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
+            }
             Self::Credential(credential) => json!(credential),
         }
     }
@@ -218,6 +294,7 @@ fn sink_use(node: &Node, what: &str, problems: &mut Problems) -> Option<SinkUse>
                         Setting::Numbers(numbers(items, &what, problems)?)
                     }
                     Value::List(items) => Setting::List(words(items, &what, problems)),
+                    Value::Bool(flag) => Setting::Flag(*flag),
                     _ => match text(node, &what, problems) {
                         Some(text) => Setting::Text(text.value),
                         None => continue,
@@ -257,6 +334,7 @@ pub(crate) fn with_overrides(
         let wanted = schema.and_then(|schema| schema.get("type")).and_then(Json::as_str);
         let fits = match (wanted, &value.value) {
             (Some("string"), Setting::Text(text)) => !text.trim().is_empty(),
+            (Some("boolean"), Setting::Flag(_)) => true,
             (Some("array"), Setting::Numbers(_)) => of_numbers(schema),
             (Some("array"), Setting::List(items)) if !of_numbers(schema) => {
                 !items.is_empty() && items.iter().all(|item| !item.trim().is_empty())
@@ -277,7 +355,9 @@ pub(crate) fn with_overrides(
             let expected = match wanted {
                 Some("array") if of_numbers(schema) => "a list of numbers",
                 Some("array") => "a list of texts",
-                _ => "text",
+                Some("boolean") => "`true` or `false`",
+                Some("string") => "text",
+                _ => "the same for every key that uses the sink: it is",
             };
             problems.error(
                 "invalid_setting",

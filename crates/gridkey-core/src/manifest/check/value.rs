@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use crate::credential::Credential;
 use crate::manifest::check::block::{Field, bad_name, text};
-use crate::manifest::model::Credential;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Node, Value};
-use crate::manifest::read::yaml::is_variable;
 use crate::name::Name;
 use crate::sink::is_given_to_every_command;
+use crate::text::is_variable;
 use crate::text::suggest::{did_you_mean, list};
 
 /// A length of time: `45s`, `90m`, `24h`, `30d`, `2w`.

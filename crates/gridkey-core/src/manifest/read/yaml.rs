@@ -8,6 +8,7 @@ use serde_yaml::{DuplicateKeyPolicy, Error, Location, NonFiniteFloatPolicy, Opti
 use crate::manifest::bounds::MAX_TEXT;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
+use crate::text::is_variable;
 use crate::text::redact::{holds_key, is_credential, is_secret};
 use crate::text::suggest::closest;
 
@@ -314,12 +315,6 @@ pub(crate) fn secret_in_manifest(site: Site, problems: &mut Problems) {
         "take it out and revoke it, as it was in clear text; say where a key is found instead: \
              `{ env: SENDGRID_API_KEY }`",
     );
-}
-
-/// Whether a text can be the name of an environment variable.
-pub(crate) fn is_variable(text: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(good)
 }
 
 fn site_of(file: usize, text: &str, location: Location) -> Site {

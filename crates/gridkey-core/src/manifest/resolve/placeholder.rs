@@ -129,15 +129,7 @@ pub(crate) fn fill_template(
     let mut filled = SinkTemplate { kind: template.kind, fields: Default::default() };
     let mut complete = true;
     for (name, setting) in &template.fields {
-        let value = match &setting.value {
-            Setting::Text(text) => fill(text, setting.site, values, problems).map(Setting::Text),
-            Setting::List(items) => {
-                let items: Vec<_> =
-                    items.iter().map(|item| fill(item, setting.site, values, problems)).collect();
-                items.into_iter().collect::<Option<Vec<_>>>().map(Setting::List)
-            }
-            Setting::Numbers(_) | Setting::Credential(_) => Some(setting.value.clone()),
-        };
+        let value = fill_setting(&setting.value, setting.site, values, problems);
         match value {
             Some(value) => {
                 filled.fields.insert(name.clone(), At::new(value, setting.site));
@@ -148,16 +140,50 @@ pub(crate) fn fill_template(
     complete.then_some(filled)
 }
 
+fn fill_setting(
+    setting: &Setting,
+    site: Site,
+    values: &Values<'_>,
+    problems: &mut Problems,
+) -> Option<Setting> {
+    let mut one = |text: &String| fill(text, site, values, problems);
+    match setting {
+        Setting::Text(text) => one(text).map(Setting::Text),
+        Setting::List(items) => {
+            let items: Vec<_> = items.iter().map(one).collect();
+            items.into_iter().collect::<Option<_>>().map(Setting::List)
+        }
+        Setting::Texts(texts) => {
+            let texts: Vec<_> = texts.iter().map(|(name, text)| Some((name.clone(), one(text)?))).collect();
+            texts.into_iter().collect::<Option<_>>().map(Setting::Texts)
+        }
+        Setting::Block(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| Some((name.clone(), fill_setting(value, site, values, problems)?)))
+                .collect();
+            fields.into_iter().collect::<Option<_>>().map(Setting::Block)
+        }
+        Setting::Numbers(_) | Setting::Flag(_) | Setting::Credential(_) => Some(setting.clone()),
+    }
+}
+
+/// Every text of a setting that may hold placeholders.
+fn texts_in(setting: &Setting) -> Vec<&String> {
+    match setting {
+        Setting::Text(text) => vec![text],
+        Setting::List(items) => items.iter().collect(),
+        Setting::Texts(texts) => texts.values().collect(),
+        Setting::Block(fields) => fields.values().flat_map(texts_in).collect(),
+        Setting::Numbers(_) | Setting::Flag(_) | Setting::Credential(_) => Vec::new(),
+    }
+}
+
 /// Reports unknown placeholders in sinks, whether or not a key uses them.
 pub(crate) fn check_templates(document: &Document, problems: &mut Problems) {
     let templates = document.sinks.values().filter_map(|block| block.value.as_ref());
     for setting in templates.flat_map(|template| template.fields.values()) {
-        let texts = match &setting.value {
-            Setting::Text(text) => std::slice::from_ref(text),
-            Setting::List(items) => items,
-            Setting::Numbers(_) | Setting::Credential(_) => &[],
-        };
-        for piece in texts.iter().flat_map(|text| pieces(text)) {
+        for piece in texts_in(&setting.value).into_iter().flat_map(|text| pieces(text)) {
             match piece {
                 Piece::Placeholder { name, known: None } => unknown(Some(name), setting.site, problems),
                 Piece::Brace => unknown(None, setting.site, problems),
@@ -220,8 +246,8 @@ fn upper_case(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::Credential;
     use crate::identity::Region;
-    use crate::manifest::model::Credential;
     use crate::text::source::Position;
 
     fn filled(text: &str) -> Option<String> {

@@ -6,20 +6,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::credential::Credential;
 use crate::finding::{Code, Finding, Severity};
-use crate::manifest::{Credential, Manifest, Policy, PolicyFile, StoreSettings};
+use crate::manifest::{Manifest, Policy, PolicyFile, StoreSettings};
 use crate::name::Name;
 use crate::plan::reached::give_wanted_settings;
-use crate::sink::SinkSettings;
+use crate::sink::Reached;
 use crate::state::AccountState;
 use crate::text::pattern::matches_pattern;
 use crate::text::source::Position;
-
-/// Something that a manifest reaches for.
-enum Reached<'a> {
-    Command(&'a [String]),
-    Endpoint(&'a str),
-}
 
 /// The commands and servers of a manifest that a policy does not allow.
 pub fn reach(manifest: &Manifest, file: Option<&PolicyFile>) -> Vec<Finding> {
@@ -39,7 +34,7 @@ pub fn reach_of_states(
     let locations = states.values().flat_map(AccountState::locations);
     let reached = locations.flat_map(|(address, location)| {
         let what = format!("sink `{}` of `{address}`, which state remembers,", location.sink);
-        sink(&location.at).into_iter().map(move |reached| (what.clone(), reached, None))
+        location.at.reaches().into_iter().map(move |reached| (what.clone(), reached, None))
     });
     judge_all(reached.collect(), manifest, file)
 }
@@ -128,36 +123,11 @@ fn all(manifest: &Manifest) -> Vec<(String, Reached<'_>, Option<&Position>)> {
         for location in &key.sinks {
             let what = format!("sink `{}` of `{}`", location.sink, key.address);
             all.extend(
-                sink(&location.at).into_iter().map(|reached| (what.clone(), reached, Some(&key.position))),
+                location.at.reaches().into_iter().map(|reached| (what.clone(), reached, Some(&key.position))),
             );
         }
     }
     all
-}
-
-/// What a sink runs or talks to, as far as its settings say it.
-fn sink(settings: &SinkSettings) -> Vec<Reached<'_>> {
-    match settings {
-        SinkSettings::Command(settings) => {
-            let others = [&settings.read, &settings.remove].into_iter().filter_map(Option::as_deref);
-            std::iter::once(&settings.put[..]).chain(others).map(Reached::Command).collect()
-        }
-        SinkSettings::Vault(settings) => vec![Reached::Endpoint(&settings.address)],
-        SinkSettings::AzureKeyVault(settings) => vec![Reached::Endpoint(&settings.vault)],
-        SinkSettings::GitlabCi(settings) => {
-            vec![Reached::Endpoint(settings.address.as_deref().unwrap_or("https://gitlab.com"))]
-        }
-        // Their servers come from the cloud's own configuration, not from the manifest.
-        SinkSettings::AwsSecretsManager(_)
-        | SinkSettings::AwsSsm(_)
-        | SinkSettings::GcpSecretManager(_)
-        | SinkSettings::Kubernetes(_)
-        | SinkSettings::GithubActions(_)
-        | SinkSettings::Dotenv(_)
-        | SinkSettings::Json(_)
-        | SinkSettings::Yaml(_)
-        | SinkSettings::Age(_) => Vec::new(),
-    }
 }
 
 /// Whether a pattern stands for a command: word by word, and a last `*` for any further words. A word of the

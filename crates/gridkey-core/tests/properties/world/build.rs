@@ -69,9 +69,9 @@ pub fn location(sink: &str, address: &str) -> SinkLocation {
         "local" => SinkSettings::Dotenv(DotenvSettings::new(".env", address.to_string())),
         "vault" => SinkSettings::Json(FileSettings::new("vault", format!("/{address}"))),
         _ => SinkSettings::GithubActions(GithubActionsSettings {
-            repository: "acme/shop".to_string(),
-            environment: None,
+            repository: Some("acme/shop".to_string()),
             secret: address.to_string(),
+            ..GithubActionsSettings::default()
         }),
     };
     SinkLocation::new(name(sink), at)
@@ -183,7 +183,7 @@ pub fn owned_key(id: KeyId, wanted: &WantedKey, born: Timestamp, generation: u32
         owner: wanted.owner.clone(),
         protect: wanted.protect,
         on_delete: wanted.on_delete,
-        sinks: wanted.sinks.iter().map(|sink| Delivery { location: sink.clone(), at: born }).collect(),
+        sinks: wanted.sinks.iter().map(|sink| Delivery::new(sink.clone(), born)).collect(),
         by: "test".to_string(),
         retiring: Vec::new(),
         retiring_locations: Vec::new(),
@@ -199,7 +199,7 @@ pub fn retiring_location(
     after: Timestamp,
     given: BTreeSet<KeyId>,
 ) -> RetiringLocation {
-    RetiringLocation { location, after, given }
+    RetiringLocation { location, after, given, known: None }
 }
 
 pub fn pending_key(wanted: &WantedKey, purpose: Purpose, phase: PendingPhase, at: Timestamp) -> PendingKey {

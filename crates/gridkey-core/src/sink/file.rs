@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::describe::{
+    Described, Fault, POINTER, VARIABLE, is_pointer, is_variable, normal_path, path, unless,
+};
 
 /// A variable in a dotenv file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +58,54 @@ impl FileSettings {
     pub fn new(path: impl Into<String>, pointer: impl Into<String>) -> Self {
         Self { path: path.into(), pointer: pointer.into(), mode: None, encoding: Encoding::Plain }
     }
+}
+
+impl Described for DotenvSettings {
+    fn place(&self) -> String {
+        let Self { path, variable, mode: _, encoding: _ } = self;
+        in_file(path, variable)
+    }
+
+    fn container(&self) -> Option<String> {
+        Some(normal_path(&self.path))
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        vec![("variable", unless(is_variable(&self.variable), VARIABLE)), ("path", path(&self.path))]
+    }
+
+    fn manner(&self) -> Option<Value> {
+        Some(json!([self.mode, self.encoding]))
+    }
+}
+
+impl Described for FileSettings {
+    fn place(&self) -> String {
+        let Self { path, pointer, mode: _, encoding: _ } = self;
+        in_file(path, pointer)
+    }
+
+    /// JSON is YAML: a value of one file is the same value by either kind.
+    fn reached(&self) -> Option<String> {
+        Some(format!("file:{}", self.place()))
+    }
+
+    fn container(&self) -> Option<String> {
+        Some(normal_path(&self.path))
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        vec![("pointer", unless(is_pointer(&self.pointer), POINTER)), ("path", path(&self.path))]
+    }
+
+    fn manner(&self) -> Option<Value> {
+        Some(json!([self.mode, self.encoding]))
+    }
+}
+
+/// A value in a file; a `#` of the path is told from the one before the field.
+pub(super) fn in_file(file: &str, field: &str) -> String {
+    format!("{}#{field}", normal_path(file).replace('\\', "\\\\").replace('#', "\\#"))
 }
 
 /// Who may read and write a file: its owner and perhaps its group, others never.

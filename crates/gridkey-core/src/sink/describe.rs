@@ -1,0 +1,151 @@
+//! What gridkey must know of the settings of a sink without reaching it.
+
+use serde_json::Value;
+
+use crate::credential::Credential;
+
+/// A setting that cannot be as it is, by its field, and what it can be; no help where it is good.
+pub(crate) type Fault = (&'static str, &'static str);
+
+/// Something that a sink reaches for, which a policy may forbid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached<'a> {
+    Command(&'a [String]),
+    Endpoint(&'a str),
+}
+
+/// One kind of settings.
+pub(crate) trait Described {
+    /// Where they point, as a person would, without what does not tell places apart. No two places have the same text:
+    /// plans that were approved are compared by it.
+    fn place(&self) -> String;
+
+    /// The same in one spelling, after the name of the space that its texts are of; the kind's own and [`Self::place`]
+    /// where there is none.
+    fn reached(&self) -> Option<String> {
+        None
+    }
+
+    /// The document that the location is a part of, where it has others beside it: writes to one document are made one
+    /// at a time.
+    fn container(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether what a location holds can ever be seen.
+    fn is_readable(&self) -> bool {
+        true
+    }
+
+    /// What can be told to be wrong before the service is asked.
+    fn faults(&self) -> Vec<Fault>;
+
+    /// What they run or talk to, as far as they say it. What the cloud's or the cluster's own configuration says is not
+    /// the manifest's.
+    fn reaches(&self) -> Vec<Reached<'_>> {
+        Vec::new()
+    }
+
+    /// How the place is used, besides where it is: what an approval of a plan covers as well; `None` for all that they say.
+    fn manner(&self) -> Option<Value> {
+        None
+    }
+}
+
+/// The help where something is not so; nothing where it is.
+pub(crate) fn unless(good: bool, help: &'static str) -> &'static str {
+    if good { "" } else { help }
+}
+
+/// The same of a setting that may be left out.
+pub(super) fn unless_any<T>(
+    setting: Option<&T>,
+    good: impl Fn(&T) -> bool,
+    help: &'static str,
+) -> &'static str {
+    unless(setting.is_none_or(good), help)
+}
+
+pub(crate) const VARIABLE: &str = "the name of a variable holds letters, digits and `_`, and starts with no digit; \
+    placeholders in upper case (`{KEY}`) fit";
+
+pub(super) use crate::text::is_variable;
+
+pub(super) fn path(path: &str) -> &'static str {
+    if path.contains('$') {
+        return "variables are not expanded in paths: write it out; `~/` stands for the home folder";
+    }
+    if path.starts_with('~') && !path.starts_with("~/") {
+        return "`~/` stands for the home folder, and for nobody else's; write the path out, or begin it with `./`";
+    }
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    if super::is_own_name(name) {
+        return "files of that name are gridkey's own, and go when an edit is done";
+    }
+    unless(!path.trim().is_empty() && !path.ends_with('/') && !path.contains('\0'), "it names a file")
+}
+
+pub(super) fn address(address: &str) -> &'static str {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    if rest.is_some_and(|rest| rest.contains(['@', '?', '#'])) {
+        return "an address has a host and perhaps a path; no user, password or query stands in it";
+    }
+    unless(rest.is_some_and(|rest| !rest.is_empty()), "an address starts with `https://`")
+}
+
+/// RFC 6901, without the pointer to the whole document.
+pub(super) fn is_pointer(text: &str) -> bool {
+    let escapes =
+        text.match_indices('~').all(|(at, _)| matches!(text.as_bytes().get(at + 1), Some(b'0' | b'1')));
+    text.starts_with('/') && text.len() > 1 && escapes
+}
+
+pub(super) const POINTER: &str =
+    "a JSON Pointer starts with `/`, and `~` stands only in `~0` and `~1`: `/sendgrid/api_key`";
+
+/// The programs among credentials.
+pub(super) fn programs<'a>(credentials: impl IntoIterator<Item = &'a Credential>) -> Vec<Reached<'a>> {
+    let programs = credentials.into_iter().filter_map(|credential| match credential {
+        Credential::Command(command) => Some(Reached::Command(command)),
+        Credential::Env(_) | Credential::File(_) => None,
+    });
+    programs.collect()
+}
+
+/// Letters and digits of ASCII, and some others.
+pub(super) fn only(text: &str, others: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+}
+
+/// A path without `.` segments, doubled slashes, and with `a/..` folded, so that two spellings of a
+/// file are one location. It looks at the text alone: links are followed nowhere.
+pub(super) fn normal_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            // There is nothing above the root.
+            ".." if parts.is_empty() && path.starts_with('/') => {}
+            part => parts.push(part),
+        }
+    }
+    let root = if path.starts_with('/') { "/" } else { "" };
+    format!("{root}{}", parts.join("/"))
+}
+
+/// A server's address in one spelling: scheme and host in lower case, without the scheme's own port.
+pub(super) fn server(address: &str) -> String {
+    let address = address.trim_end_matches('/');
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_lowercase() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (scheme, host) = (scheme.to_lowercase(), host.to_lowercase());
+    let port = match scheme.as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => "",
+    };
+    format!("{scheme}://{}{path}", host.strip_suffix(port).unwrap_or(&host))
+}

@@ -1,0 +1,191 @@
+//! Secrets of GitHub: of Actions, Dependabot and Codespaces.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::describe::{
+    Described, Fault, Reached, address, is_variable, path as file_path, programs, unless, unless_any,
+};
+use crate::credential::Credential;
+
+/// A secret of a GitHub repository, of one of its environments, or of an organisation. It can be written but never read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GithubActionsSettings {
+    /// `owner/name`; this or `organization`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The organisation, for a secret of many repositories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// The deployment environment; without it the secret is the repository's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The secret's name.
+    pub secret: String,
+    /// Whose secrets they are: `actions` (the default), `dependabot` or `codespaces`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["actions", "dependabot", "codespaces"]))]
+    pub store: Option<String>,
+    /// Which repositories of an organisation see the secret: `all`, `private` or `selected`. A secret that is there keeps
+    /// its own where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["all", "private", "selected"]))]
+    pub visibility: Option<String>,
+    /// The names of the repositories that see it where `visibility` is `selected`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selected_repositories: Vec<String>,
+    /// How to log in; the token of `GH_TOKEN` or `GITHUB_TOKEN` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<GithubAuthSettings>,
+    /// The address of the API; `https://api.github.com` where it is not given, `https://HOST/api/v3` for GitHub Enterprise
+    /// Server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_url: Option<String>,
+    /// A file with the certificates of further authorities, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
+}
+
+/// How to log in to GitHub.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GithubAuthSettings {
+    /// A token: a fine-grained or a classic one, or an installation's.
+    Token(Credential),
+    /// A GitHub App.
+    App(GithubAppSettings),
+}
+
+/// A GitHub App that is installed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GithubAppSettings {
+    /// The app's client id or its number.
+    pub client_id: String,
+    /// The installation's number, in quotes.
+    pub installation_id: String,
+    /// Where the app's private key is found, in PEM.
+    pub private_key: Credential,
+}
+
+pub const API: &str = "https://api.github.com";
+
+impl Described for GithubActionsSettings {
+    fn place(&self) -> String {
+        let Self {
+            repository,
+            organization,
+            environment,
+            secret,
+            store,
+            visibility: _,
+            selected_repositories: _,
+            auth: _,
+            api_url,
+            ca_bundle: _,
+        } = self;
+        let owner = match (repository, organization) {
+            (Some(repository), _) => format!("{repository}/{}", environment.as_deref().unwrap_or_default()),
+            (None, Some(organization)) => format!("{organization}/"),
+            (None, None) => "/".to_string(),
+        };
+        let server = api_url
+            .as_deref()
+            .filter(|url| *url != API)
+            .map_or(String::new(), |url| format!("{}/", url.trim_end_matches('/')));
+        let store = store
+            .as_deref()
+            .filter(|store| *store != "actions")
+            .map_or(String::new(), |store| format!("@{store}"));
+        format!("{server}{owner}/{secret}{store}")
+    }
+
+    /// GitHub's names ignore case, those of repositories and environments too.
+    fn reached(&self) -> Option<String> {
+        Some(format!("github_actions:{}", self.place().to_lowercase()))
+    }
+
+    fn is_readable(&self) -> bool {
+        false
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let name = self.secret.to_ascii_uppercase();
+        let is_repository =
+            |text: &String| text.matches('/').count() == 1 && text.split('/').all(|part| !part.is_empty());
+        let is_organization = self.organization.is_some();
+        let is_store = |store: &String| ["actions", "dependabot", "codespaces"].contains(&store.as_str());
+        let store = self.store.as_deref().unwrap_or("actions");
+        vec![
+            (
+                "secret",
+                unless(
+                    is_variable(&self.secret) && !name.starts_with("GITHUB_"),
+                    "letters, digits and `_`, no digit first, and not `GITHUB_` in front",
+                ),
+            ),
+            ("repository", unless_any(self.repository.as_ref(), is_repository, "write `owner/name`")),
+            (
+                "secret",
+                unless(
+                    self.repository.is_some() != is_organization,
+                    "say whose secret it is: `repository: owner/name` or `organization: name`, one of them",
+                ),
+            ),
+            (
+                "organization",
+                unless_any(
+                    self.organization.as_ref(),
+                    |name| super::describe::only(name, "-_") && !name.is_empty(),
+                    "write the organisation's name alone",
+                ),
+            ),
+            (
+                "environment",
+                unless(
+                    self.environment.is_none() || !is_organization,
+                    "environments are those of a repository",
+                ),
+            ),
+            (
+                "environment",
+                unless(
+                    self.environment.is_none() || store == "actions",
+                    "Dependabot and Codespaces have no secrets of environments",
+                ),
+            ),
+            (
+                "store",
+                unless_any(self.store.as_ref(), is_store, "it is `actions`, `dependabot` or `codespaces`"),
+            ),
+            (
+                "visibility",
+                unless_any(
+                    self.visibility.as_ref(),
+                    |text| is_organization && ["all", "private", "selected"].contains(&text.as_str()),
+                    "it is `all`, `private` or `selected`, of an organisation's secret",
+                ),
+            ),
+            (
+                "selected_repositories",
+                unless(
+                    self.selected_repositories.is_empty() || self.visibility.as_deref() == Some("selected"),
+                    "it goes with `visibility: selected`",
+                ),
+            ),
+            ("api_url", self.api_url.as_deref().map_or("", address)),
+            ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
+        ]
+    }
+
+    fn reaches(&self) -> Vec<Reached<'_>> {
+        let credential = match &self.auth {
+            None => None,
+            Some(GithubAuthSettings::Token(token)) => Some(token),
+            Some(GithubAuthSettings::App(app)) => Some(&app.private_key),
+        };
+        let endpoint = Reached::Endpoint(self.api_url.as_deref().unwrap_or(API));
+        std::iter::once(endpoint).chain(programs(credential)).collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! CI/CD variables of GitLab.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::describe::{
+    Described, Fault, Reached, VARIABLE, address, path as file_path, programs, server, unless, unless_any,
+};
+use crate::credential::Credential;
+
+/// A CI/CD variable of a GitLab project, of a group, or of the whole instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GitlabCiSettings {
+    /// The server's address; `https://gitlab.com` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The project's path or number; this, `group` or `instance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The group's path or number, for a variable of all its projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// `true` for a variable of every project of the instance, which its administrators set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<bool>,
+    /// The variable's name.
+    pub variable: String,
+    /// The environment scope; `*` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment_scope: Option<String>,
+    /// Whether job logs hide the value; the default is `true`, and one that is there keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked: Option<bool>,
+    /// Whether nobody is ever shown the value, gridkey included. GitLab takes it when the variable is made, and never
+    /// changes it. Instance variables cannot be hidden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<bool>,
+    /// Whether only jobs of protected branches and tags get it; the default is `false`, and one that is there keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
+    /// `env_var` (the default) or `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["env_var", "file"]))]
+    pub variable_type: Option<String>,
+    /// The description of a variable that gridkey makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where the token is found; `GITLAB_TOKEN` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Credential>,
+    /// A file with the certificates of further authorities, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
+}
+
+pub const GITLAB: &str = "https://gitlab.com";
+
+impl GitlabCiSettings {
+    fn owner(&self) -> String {
+        match (&self.project, &self.group) {
+            (Some(project), _) => project.clone(),
+            (None, Some(group)) => format!("groups/{group}"),
+            (None, None) => "instance".to_string(),
+        }
+    }
+}
+
+impl Described for GitlabCiSettings {
+    fn place(&self) -> String {
+        let Self {
+            address,
+            project: _,
+            group: _,
+            instance: _,
+            variable,
+            environment_scope,
+            masked: _,
+            hidden: _,
+            protected: _,
+            variable_type: _,
+            description: _,
+            token: _,
+            ca_bundle: _,
+        } = self;
+        format!(
+            "{}/{}/{variable}@{}",
+            address.as_deref().unwrap_or(GITLAB).trim_end_matches('/'),
+            self.owner(),
+            environment_scope.as_deref().unwrap_or("*"),
+        )
+    }
+
+    fn reached(&self) -> Option<String> {
+        Some(format!(
+            "gitlab_ci:{}/{}/{}@{}",
+            server(self.address.as_deref().unwrap_or(GITLAB)),
+            self.owner().trim_matches('/').to_lowercase(),
+            self.variable,
+            self.environment_scope.as_deref().unwrap_or("*"),
+        ))
+    }
+
+    fn is_readable(&self) -> bool {
+        self.hidden != Some(true)
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let is_instance = self.instance == Some(true);
+        let owners = [self.project.is_some(), self.group.is_some(), is_instance];
+        let is_variable = super::describe::is_variable(&self.variable) && self.variable.len() <= 255;
+        vec![
+            ("variable", unless(is_variable, VARIABLE)),
+            (
+                "variable",
+                unless(
+                    owners.into_iter().filter(|is_there| *is_there).count() == 1,
+                    "say whose variable it is: `project: PATH`, `group: PATH` or `instance: true`, one of them",
+                ),
+            ),
+            ("address", self.address.as_deref().map_or("", address)),
+            (
+                "environment_scope",
+                unless(
+                    !is_instance || self.environment_scope.is_none(),
+                    "variables of the instance have no scope",
+                ),
+            ),
+            (
+                "hidden",
+                unless(
+                    !is_instance || self.hidden != Some(true),
+                    "variables of the instance cannot be hidden",
+                ),
+            ),
+            (
+                "masked",
+                unless(
+                    self.hidden != Some(true) || self.masked != Some(false),
+                    "what is hidden is masked as well; leave it out",
+                ),
+            ),
+            (
+                "variable_type",
+                unless_any(
+                    self.variable_type.as_ref(),
+                    |text| ["env_var", "file"].contains(&text.as_str()),
+                    "it is `env_var` or `file`",
+                ),
+            ),
+            ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
+        ]
+    }
+
+    fn reaches(&self) -> Vec<Reached<'_>> {
+        let endpoint = Reached::Endpoint(self.address.as_deref().unwrap_or(GITLAB));
+        std::iter::once(endpoint).chain(programs(&self.token)).collect()
+    }
+}

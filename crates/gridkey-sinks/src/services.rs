@@ -1,0 +1,68 @@
+//! Services: one line for each kind of sink that is reached over the network or through another program.
+
+use std::collections::BTreeMap;
+
+use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
+
+use crate::adapter::Adapter;
+use crate::machine::Machine;
+
+/// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
+pub(crate) struct Services {
+    machine: Machine,
+}
+
+impl Services {
+    pub fn new(machine: Machine) -> Self {
+        Self { machine }
+    }
+
+    pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
+        Self { machine: self.machine.with_variables(variables) }
+    }
+
+    /// The adapter of a location; `None` where this build has none for its kind.
+    pub fn adapter<'a>(&'a self, location: &'a SinkLocation) -> Option<Box<dyn Adapter + 'a>> {
+        let _ = &self.machine;
+        match &*location.at {
+            // On this machine, and not here.
+            SinkSettings::Dotenv(_)
+            | SinkSettings::Json(_)
+            | SinkSettings::Yaml(_)
+            | SinkSettings::Command(_) => None,
+            SinkSettings::Vault(_)
+            | SinkSettings::AwsSecretsManager(_)
+            | SinkSettings::AwsSsm(_)
+            | SinkSettings::GcpSecretManager(_)
+            | SinkSettings::AzureKeyVault(_)
+            | SinkSettings::Kubernetes(_)
+            | SinkSettings::GithubActions(_)
+            | SinkSettings::GitlabCi(_)
+            | SinkSettings::Age(_)
+            | SinkSettings::Sops(_) => None,
+        }
+    }
+}
+
+/// Whether this build has an adapter for a kind of sink. A manifest that uses another one is refused
+/// before anything is done.
+pub fn supports(kind: SinkKind) -> bool {
+    match kind {
+        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => true,
+        SinkKind::Age
+        | SinkKind::Sops
+        | SinkKind::Vault
+        | SinkKind::AwsSecretsManager
+        | SinkKind::AwsSsm
+        | SinkKind::GcpSecretManager
+        | SinkKind::AzureKeyVault
+        | SinkKind::Kubernetes
+        | SinkKind::GithubActions
+        | SinkKind::GitlabCi => false,
+    }
+}
+
+/// The kinds that this build has no adapter for.
+pub fn missing_kinds() -> std::collections::BTreeSet<SinkKind> {
+    SinkKind::ALL.into_iter().filter(|kind| !supports(*kind)).collect()
+}

@@ -9,6 +9,7 @@
 mod bounds;
 mod corpus;
 mod folder;
+mod format;
 mod manifest;
 mod policy;
 mod schema;

@@ -95,7 +95,7 @@ async fn a_truncated_or_newer_state_is_refused_and_left_alone() {
     let whole = place.read(file);
     for (broken, expected) in [
         (whole[..whole.len() / 2].to_string(), "truncated"),
-        (whole.replacen("\"format_version\": 1", "\"format_version\": 99", 1), "99"),
+        (whole.replacen("\"format_version\": 2", "\"format_version\": 99", 1), "99"),
         ("not JSON".to_string(), "truncated"),
     ] {
         place.write(file, &broken);

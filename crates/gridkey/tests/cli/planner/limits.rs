@@ -48,7 +48,7 @@ async fn a_state_of_a_version_that_never_was_is_refused_and_left_alone() {
     place.write("gridkey.yaml", &manifest("  mailer: { scopes: [mail.send] }\n"));
     place.run(&["apply", "--yes"]).ends(0);
     let file = ".gridkey/state/default/acme.json";
-    let text = place.read(file).replacen("\"format_version\": 1", "\"format_version\": 0", 1);
+    let text = place.read(file).replacen("\"format_version\": 2", "\"format_version\": 0", 1);
     assert!(text.contains("\"format_version\": 0"));
     place.write(file, &text);
     place.server.model().clear_log();

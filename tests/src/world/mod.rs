@@ -169,6 +169,8 @@ pub struct Inner {
     pub now: Duration,
     pub keys: BTreeMap<KeyId, Key>,
     pub locations: BTreeMap<LocationId, Option<String>>,
+    /// How often each location was written to: the service's own version of what it holds.
+    versions: BTreeMap<LocationId, u64>,
     /// Since when a location has held what it holds, and what it held before.
     changed: BTreeMap<LocationId, (Duration, Option<String>)>,
     /// When each key was last served by a location that somebody reads.

@@ -50,13 +50,34 @@ impl Inner {
         }
         self.log(|| format!("{location} := {}", new.as_ref().map_or("-".to_string(), ToString::to_string)));
         self.changed.insert(location.clone(), (self.now, before));
-        self.locations.insert(location.clone(), value);
+        self.place(location.clone(), value);
     }
+
+    /// A location holds something from now on, whoever wrote it.
+    pub fn place(&mut self, location: LocationId, value: Option<String>) {
+        *self.versions.entry(location.clone()).or_default() += 1;
+        self.locations.insert(location, value);
+    }
+
+    /// What a look at a location shows, and which version that is; both may trail what is there.
+    fn seen(&self, location: &LocationId) -> (u64, Option<String>) {
+        let version = self.versions.get(location).copied().unwrap_or_default();
+        match self.changed.get(location) {
+            Some((since, before)) if self.stale && self.now < *since + SINK_LAG => {
+                (version.saturating_sub(1), before.clone())
+            }
+            _ => (version, self.locations.get(location).cloned().flatten()),
+        }
+    }
+}
+
+fn receipt(version: u64) -> Receipt {
+    Receipt::new(version.to_string())
 }
 
 #[async_trait]
 impl SinkReader for Process {
-    async fn observe(&self, location: &SinkLocation, _: Option<&Known>) -> SinkObservation {
+    async fn observe(&self, location: &SinkLocation, known: Option<&Known>) -> SinkObservation {
         let mut inner = self.live().await;
         if !location.at.is_readable() {
             return SinkObservation::WriteOnly;
@@ -68,10 +89,11 @@ impl SinkReader for Process {
             return SinkObservation::Unreadable("connection refused".to_string());
         }
         let id = location.id();
-        let value = match inner.changed.get(&id) {
-            Some((since, before)) if inner.stale && inner.now < *since + SINK_LAG => before.clone(),
-            _ => inner.locations.get(&id).cloned().flatten(),
-        };
+        let (version, value) = inner.seen(&id);
+        // As services do that tell their versions and never a value.
+        if let Some(known) = known.filter(|known| known.receipt == receipt(version)) {
+            return SinkObservation::Holds(SinkContent::Key(known.id.clone()));
+        }
         SinkObservation::Holds(match value {
             None => SinkContent::Empty,
             Some(value) => KeyId::of_secret(&value).map_or(SinkContent::Other, SinkContent::Key),
@@ -120,7 +142,9 @@ impl SinkWriter for Process {
         };
         let what = format!("put {} to {location}", put.as_ref().map_or("-", KeyId::as_str));
         match self.effect(Effect::Put, &what, flight).await {
-            Answer::Done if self.live().await.held(&location.id()) == put => Ok(None),
+            Answer::Done if self.live().await.held(&location.id()) == put => {
+                Ok(Some(receipt(self.live().await.versions.get(&location.id()).copied().unwrap_or_default())))
+            }
             Answer::Done => Err(PutError::refused("it holds another value than expected")),
             Answer::Refused => Err(PutError::refused("forbidden")),
             Answer::Lost => Err(PutError::unclear("connection reset")),

@@ -47,7 +47,7 @@ fn is_live(world: &World, id: &KeyId) -> bool {
 
 /// What a location is given by another hand.
 fn hold(world: &World, location: &LocationId, secret: String) {
-    world.lock().locations.insert(location.clone(), Some(secret));
+    world.lock().place(location.clone(), Some(secret));
 }
 
 /// A world where a key is due to be revoked, the location that may go back to it, and the manifest that a run is to

@@ -353,7 +353,7 @@ impl Walk {
                 "scopes by hand"
             }
             _ if location.at.is_readable() => {
-                inner.locations.insert(location.id(), None);
+                inner.place(location.id(), None);
                 "wiped by hand"
             }
             _ => return,
@@ -401,7 +401,7 @@ impl Walk {
         let mut inner = self.world.lock();
         let id = inner.make(&account, "made by hand".to_string(), restricted(&["mail.send"]), false);
         let secret = inner.keys[&id].secret.clone();
-        inner.locations.insert(location(wish.at[0]).id(), Some(secret));
+        inner.place(location(wish.at[0]).id(), Some(secret));
         drop(inner);
         let key = ImportKey::Id(id);
         self.import.push(Import { to: address(text), key, position: position() });

@@ -53,7 +53,7 @@ fn retirement_looks_at_the_sinks_first() {
     let new = world.lock().held(&location).expect("it was just delivered");
     assert_ne!(old, new);
     let secret = world.lock().keys[&old].secret.clone();
-    world.lock().locations.insert(location.clone(), Some(secret));
+    world.lock().place(location.clone(), Some(secret));
     run(3);
     assert_eq!(world.lock().held(&location), Some(new), "the current key is delivered again");
     let still = world.lock().state(&acme()).is_some_and(|state| state.owned_ids().contains_key(&old));

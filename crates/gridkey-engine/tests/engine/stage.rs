@@ -178,7 +178,7 @@ fn life(name: &'static str, sinks: &[&'static [&'static str]; 8]) -> Stage {
         inner.effects.clear();
         let adopted = inner.make(&acme(), "made by hand".to_string(), scopes(), false);
         let secret = inner.keys[&adopted].secret.clone();
-        inner.locations.insert(location("r-adopted").id(), Some(secret));
+        inner.place(location("r-adopted").id(), Some(secret));
         let state = inner.state(&acme()).cloned().expect("there is state");
         let id = |text: &str| state.keys[&address(text)].id.clone();
         // What is let go of is nobody's, and has to stay as it is.

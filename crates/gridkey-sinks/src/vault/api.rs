@@ -172,7 +172,8 @@ impl<'a> Api<'a> {
             // So is a mount that is not there; the next request tells.
             return Ok(None);
         }
-        let Enveloped { data: mount } = self.success::<Enveloped<Mount>>(&answer, "asking for the mount")?;
+        let Enveloped { data: mount } =
+            self.success::<Enveloped<Mount>>(&answer, "asking for the mount of")?;
         let version = mount.options.as_ref().and_then(|options| options.get("version"));
         if mount.path.trim_matches('/') != self.mount {
             let message = format!("there is no mount `{}`, but `{}`", self.mount, mount.path);
@@ -217,11 +218,9 @@ impl<'a> Api<'a> {
                 if let Ok(Enveloped { data }) = answer.json_borrowed::<Enveloped<Fields<'_>>>() {
                     return Ok(Seen { version: data.metadata.version, answer: None, field });
                 }
-                match answer.json::<Errors>() {
-                    Ok(Errors { errors }) if errors.is_empty() => {
-                        Ok(Seen { version: 0, answer: None, field })
-                    }
-                    Ok(_) | Err(_) => Err(self.refusal(&answer, "reading")),
+                match is_nothing(&answer) {
+                    true => Ok(Seen { version: 0, answer: None, field }),
+                    false => Err(self.refusal(&answer, "reading")),
                 }
             }
             _ => Err(self.refusal(&answer, "reading")),
@@ -231,9 +230,7 @@ impl<'a> Api<'a> {
     /// What is said of the secret; nothing where it was never written.
     pub async fn meta(&self) -> Result<Option<Meta>, SinkError> {
         let answer = self.login.ask(Method::GET, &self.endpoint("metadata"), None).await?;
-        if answer.status == 404
-            && matches!(answer.json::<Errors>(), Ok(Errors { errors }) if errors.is_empty())
-        {
+        if answer.status == 404 && is_nothing(&answer) {
             return Ok(None);
         }
         Ok(Some(self.success::<Enveloped<Meta>>(&answer, "reading the metadata of")?.data))
@@ -311,7 +308,7 @@ impl<'a> Api<'a> {
             // The token may not, or the server is of a time before; a page of a proxy says neither.
             403 | 405 if is_of_the_api(&answer) => Ok(None),
             // It has just been deleted.
-            404 if answer.body.is_empty() || is_of_the_api(&answer) => Ok(Some(Wrote::Gone)),
+            404 if answer.body.is_empty() || is_nothing(&answer) => Ok(Some(Wrote::Gone)),
             _ => self.written_version(&answer, "patching").map(Some),
         }
     }
@@ -335,12 +332,11 @@ impl<'a> Api<'a> {
 
     /// Deletes a version that has no field left, where the token may: exactly that one, and it can be had back. An empty
     /// secret is as good where it may not.
-    pub async fn tidy(&self, before: &Seen, version: u64) -> Result<(), SinkError> {
+    pub async fn tidy(&self, before: &Seen, version: u64) {
         if before.fields() == 1 {
             let body = Bytes::from(json!({"versions": [version]}).to_string());
-            let _ = self.login.ask(Method::POST, &self.endpoint("delete"), Some(body)).await?;
+            let _ = self.login.ask(Method::POST, &self.endpoint("delete"), Some(body)).await;
         }
-        Ok(())
     }
 
     /// Sets the fields of the custom metadata that the settings name; others stay.
@@ -402,6 +398,7 @@ impl<'a> Api<'a> {
 
     /// What an answer that is no success means.
     fn refusal(&self, answer: &Answer, what: &str) -> SinkError {
+        let is_of_metadata = what.contains("metadata");
         let what = format!("{what} {}", self.name());
         let Ok(Errors { errors }) = answer.json::<Errors>() else {
             return not_the_api(answer, &what);
@@ -422,8 +419,8 @@ impl<'a> Api<'a> {
         }
         match error.fault {
             SinkFault::Forbidden => {
-                let lacking = match what.contains("metadata") {
-                    true => Lacking { on: "metadata", capabilities: "\"read\"" },
+                let lacking = match is_of_metadata {
+                    true => Lacking { on: "metadata", capabilities: "\"read\", \"patch\"" },
                     false => {
                         Lacking { on: "data", capabilities: "\"create\", \"update\", \"patch\", \"read\"" }
                     }
@@ -444,6 +441,11 @@ impl<'a> Api<'a> {
             | SinkFault::Failed => error,
         }
     }
+}
+
+/// The API's words for a secret that was never written; a mount or a namespace that is not there has others.
+fn is_nothing(answer: &Answer) -> bool {
+    matches!(answer.json::<Errors>(), Ok(Errors { errors }) if errors.is_empty())
 }
 
 /// An answer in another shape than the API's: of a proxy, say. It tells nothing of what happened.
@@ -491,7 +493,8 @@ impl Seen {
     }
 
     fn map(&self) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
-        self.answer.as_ref()?.json_borrowed::<Enveloped<Fields<'_>>>().ok()?.data.data
+        let read = self.answer.as_ref()?.json_borrowed::<Enveloped<Fields<'_>>>();
+        read.expect("an answer that is kept was read before").data.data
     }
 
     fn fields(&self) -> usize {

@@ -10,6 +10,7 @@ use gridkey_core::credential::Credential;
 use gridkey_core::sink::{VaultAuthSettings, VaultSettings};
 use gridkey_engine::ports::{PutError, SinkError, SinkFault};
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
@@ -73,7 +74,8 @@ struct Token {
     /// When half of its time is over; nothing where it cannot be renewed, or does not end.
     renew_at: Option<Instant>,
     made_by_login: bool,
-    /// Whether a request with it was ever taken.
+    /// Whether a request was ever answered that had it, and whether one was taken.
+    is_introduced: bool,
     is_proven: bool,
 }
 
@@ -92,7 +94,8 @@ struct Made {
 
 #[derive(Deserialize)]
 struct Auth {
-    client_token: String,
+    #[serde(deserialize_with = "wiped")]
+    client_token: Zeroizing<String>,
     #[serde(default)]
     lease_duration: u64,
     #[serde(default)]
@@ -184,13 +187,13 @@ impl<'a> Login<'a> {
     pub async fn ask(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Answer, Asked> {
         let token = self.token().await.map_err(Asked::NotAsked)?;
         let answer = self.ask_with(&token, &method, path, body.as_ref()).await?;
+        self.met(&token, &answer).await;
         if !matches!(answer.status, 401 | 403) || !is_of_the_api(&answer) {
-            self.proves(&token, &answer).await;
             return Ok(answer);
         }
         let Some(token) = self.replace(&token).await.map_err(Asked::NotAsked)? else { return Ok(answer) };
         let answer = self.ask_with(&token, &method, path, body.as_ref()).await?;
-        self.proves(&token, &answer).await;
+        self.met(&token, &answer).await;
         Ok(answer)
     }
 
@@ -202,7 +205,7 @@ impl<'a> Login<'a> {
         path: &str,
         body: Option<&Bytes>,
     ) -> Result<Answer, Asked> {
-        let is_new = token.made_by_login && !token.is_proven;
+        let is_new = token.made_by_login && !token.is_introduced;
         let mut introductions = if is_new { INTRODUCTIONS } else { 0 };
         let mut catching_up = CATCHING_UP;
         loop {
@@ -232,15 +235,11 @@ impl<'a> Login<'a> {
         let url = self.server.url(path).map_err(Asked::NotAsked)?;
         let client = self.machine.http.client(&self.server.tls).map_err(Asked::NotAsked)?;
         let index = self.seen(|known| known.index.clone());
+        let header = token.map(Token::header).transpose().map_err(Asked::NotAsked)?;
         let answer = http::send(|| {
             let mut request = client.request(method.clone(), url.clone()).header("x-vault-request", "true");
-            if let Some(token) = token {
-                let mut value = reqwest::header::HeaderValue::from_str(&token.text).unwrap_or_else(|_| {
-                    // Nothing that could be a token; the server says so.
-                    reqwest::header::HeaderValue::from_static("not-a-token")
-                });
-                value.set_sensitive(true);
-                request = request.header("x-vault-token", value);
+            if let Some(token) = &header {
+                request = request.header("x-vault-token", token);
             }
             if let Some(namespace) = &self.server.namespace {
                 request = request.header("x-vault-namespace", namespace);
@@ -283,13 +282,14 @@ impl<'a> Login<'a> {
         Ok(token)
     }
 
-    /// Notes that the server knows a token.
-    async fn proves(&self, token: &Token, answer: &Answer) {
-        if token.is_proven || !answer.is_success() {
+    /// Notes what became of the request that had a token.
+    async fn met(&self, token: &Token, answer: &Answer) {
+        if token.is_proven || (token.is_introduced && !answer.is_success()) {
             return;
         }
         if let Some(kept) = self.session.token.lock().await.as_mut().filter(|kept| kept.text == token.text) {
-            kept.is_proven = true;
+            kept.is_introduced = true;
+            kept.is_proven |= answer.is_success();
         }
     }
 
@@ -391,13 +391,17 @@ impl<'a> Login<'a> {
                 ));
             }
         }
-        let path = self.machine.path("~/.vault-token");
-        match std::fs::read_to_string(&path).map(Zeroizing::new) {
-            Ok(token) if !token.trim().is_empty() && path != Path::new("~/.vault-token") => {
-                Ok(Token::found(Zeroizing::new(token.trim().to_string()), format!("the file {}", path.display())))
-            }
-            Ok(_) | Err(_) => Err(SinkError::new(SinkFault::Unauthenticated, "there is no token for Vault")
-                .help("set `auth`, set `VAULT_TOKEN` or `BAO_TOKEN`, or log in with `vault login` or `bao login`")),
+        let home = self.machine.variable("HOME");
+        let path = home.map(|home| Path::new(&home).join(".vault-token"));
+        let held = path.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).map(Zeroizing::new);
+        match (path, held) {
+            (Some(path), Some(token)) if !token.trim().is_empty() => Ok(Token::found(
+                Zeroizing::new(token.trim().to_string()),
+                format!("the file {}", path.display()),
+            )),
+            _ => Err(SinkError::new(SinkFault::Unauthenticated, "there is no token for Vault").help(
+                "set `auth`, set `VAULT_TOKEN` or `BAO_TOKEN`, or log in with `vault login` or `bao login`",
+            )),
         }
     }
 
@@ -433,13 +437,19 @@ impl<'a> Login<'a> {
             .ok_or_else(|| SinkError::failed(format!("{what}: there is no token in the answer")))?;
         let renew_at = made.half();
         Ok(Token {
-            text: Arc::new(Zeroizing::new(made.client_token)),
+            text: Arc::new(made.client_token),
             origin: format!("a login by `{mount}`"),
             renew_at,
             made_by_login: true,
+            is_introduced: false,
             is_proven: false,
         })
     }
+}
+
+/// A text that is wiped when it goes.
+fn wiped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(from).map(Zeroizing::new)
 }
 
 impl Auth {
@@ -450,12 +460,23 @@ impl Auth {
 }
 
 impl Token {
+    /// For a request; logs of the client do not show it.
+    fn header(&self) -> Result<HeaderValue, SinkError> {
+        let mut value = HeaderValue::from_str(&self.text).map_err(|_| {
+            let message = format!("what {} holds is no token: it has characters that none has", self.origin);
+            SinkError::new(SinkFault::Unauthenticated, message)
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
     fn found(text: Zeroizing<String>, origin: impl Into<String>) -> Self {
         Self {
             text: Arc::new(text),
             origin: origin.into(),
             renew_at: None,
             made_by_login: false,
+            is_introduced: false,
             is_proven: false,
         }
     }

@@ -27,6 +27,9 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/tok
 const INTRODUCTIONS: u32 = 3;
 const INTRODUCTION: Duration = Duration::from_millis(300);
 
+/// How long a renewal that came to nothing is left alone.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// A standby says 412 while it has not seen yet what the request builds on.
 const CATCHING_UP: u32 = 10;
 const CATCH_UP: Duration = Duration::from_millis(500);
@@ -297,8 +300,15 @@ impl<'a> Login<'a> {
     async fn renewed(&self, token: &Token) -> Token {
         let body = Bytes::from_static(b"{}");
         let answer = self.send(Some(token), &Method::POST, "auth/token/renew-self", Some(&body)).await;
-        let auth = answer.ok().filter(Answer::is_success).and_then(|answer| answer.json::<Made>().ok()?.auth);
-        Token { renew_at: auth.as_ref().and_then(Auth::half), ..token.clone() }
+        let renew_at = match answer {
+            Ok(answer) if answer.is_success() => {
+                answer.json::<Made>().ok().and_then(|made| made.auth).as_ref().and_then(Auth::half)
+            }
+            Ok(answer) if (400..500).contains(&answer.status) => None,
+            // It may go better soon.
+            Ok(_) | Err(_) => Some(Instant::now() + AGAIN),
+        };
+        Token { renew_at, ..token.clone() }
     }
 
     /// Another token, where one that was refused has ended; nothing where it has not, and may not do what it was to.
@@ -310,7 +320,7 @@ impl<'a> Login<'a> {
         // What the server knows may ask for itself, by the default policy.
         let asked = self.send(Some(refused), &Method::GET, "auth/token/lookup-self", None).await;
         match asked {
-            Ok(answer) if answer.status == 403 => {}
+            Ok(answer) if answer.status == 403 && is_of_the_api(&answer) => {}
             Ok(_) | Err(_) => return Ok(None),
         }
         let unknown = || {
@@ -323,14 +333,15 @@ impl<'a> Login<'a> {
             )
             .help("log in again, or see whether the token is for this server and namespace")
         };
-        if refused.made_by_login && !refused.is_proven {
+        let is_proven = kept.as_ref().map_or(refused.is_proven, |token| token.is_proven);
+        if refused.made_by_login && !is_proven {
             // It is as new as can be: its policies lack the default one.
             return Ok(None);
         }
         let token = self.log_in().await?;
         if token.text == refused.text {
             // What was taken before may lack the default policy, too.
-            return if refused.is_proven { Ok(None) } else { Err(unknown()) };
+            return if is_proven { Ok(None) } else { Err(unknown()) };
         }
         *kept = Some(token.clone());
         Ok(Some(token))

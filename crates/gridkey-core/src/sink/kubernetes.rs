@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Described, Fault, only, path as file_path, unless, unless_any};
+use super::describe::{
+    Described, Fault, Reached, normal_path, only, path as file_path, programs, unless, unless_any,
+};
+use crate::credential::Credential;
 
 /// A field of a Kubernetes Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +20,10 @@ pub struct KubernetesSettings {
     /// The kubeconfig context; without it the current one, or the pod's own account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// A token of the API server, or a command that prints one, instead of the user of the kubeconfig. What a kubeconfig
+    /// names as its `exec` command goes here, where a policy sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Credential>,
     /// The namespace.
     pub namespace: String,
     /// The Secret's name.
@@ -50,25 +57,76 @@ fn is_workload(text: &String) -> bool {
 
 /// A DNS subdomain, as names of objects are.
 fn is_name(text: &str) -> bool {
-    let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    text.len() <= 253
+    text.len() <= MAX_NAME && text.split('.').all(is_label)
+}
+
+/// A part of a DNS name, without regard to its length.
+fn is_label(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.bytes().all(is_inner) && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// The key of a label or annotation: a name, and perhaps a DNS name and `/` before it.
+fn is_key(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((prefix, name)) => is_name(prefix) && is_label_text(name) && !name.is_empty(),
+        None => is_label_text(text) && !text.is_empty(),
+    }
+}
+
+/// What a label can say.
+fn is_label_text(text: &str) -> bool {
+    let is_end = |end: Option<char>| end.is_none_or(|end| end.is_ascii_alphanumeric());
+    text.len() <= MAX_LABEL
+        && only(text, "-._")
         && is_end(text.chars().next())
         && is_end(text.chars().next_back())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c))
 }
+
+/// What Kubernetes takes.
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
+const MAX_ANNOTATIONS: usize = 256 << 10;
 
 const NAME: &str =
     "a name has lower-case letters, digits, `-` and `.`, and begins and ends with a letter or digit";
+const NAMESPACE: &str =
+    "a namespace has up to 63 lower-case letters, digits and `-`, and begins and ends with a letter or digit";
+const FIELD: &str =
+    "a field has up to 253 letters, digits, `-`, `_` and `.`, and is not `.` nor begins with `..`";
+const LABELS: &str = "keys and values of labels have up to 63 letters, digits, `-`, `_` and `.`, and begin and end with a \
+    letter or digit; a key may have a DNS name and `/` in front";
+const ANNOTATIONS: &str = "keys of annotations have up to 63 letters, digits, `-`, `_` and `.`, and may have a DNS name and \
+    `/` in front; all together have 256 KiB at most";
 
 impl KubernetesSettings {
-    fn object(&self) -> String {
-        let [kubeconfig, context] =
-            [&self.kubeconfig, &self.context].map(|text| text.as_deref().unwrap_or_default());
+    /// The Secret, with the kubeconfig as a person writes it or in one spelling. A file cannot be looked into here: two
+    /// contexts may be one cluster.
+    fn object(&self, kubeconfig: &str) -> String {
+        let context = self.context.as_deref().unwrap_or_default();
         let cluster = match kubeconfig {
             "" => context.to_string(),
             file => format!("{file}:{context}"),
         };
         format!("{cluster}/{}/{}", self.namespace, self.secret)
+    }
+
+    /// The Secret, whatever its kubeconfig's path is spelt like.
+    fn secret(&self) -> String {
+        let kubeconfig = self.kubeconfig.as_deref().map(normal_path);
+        format!("kubernetes:{}", self.object(kubeconfig.as_deref().unwrap_or_default()))
+    }
+}
+
+impl KubernetesSettings {
+    fn has_good_annotations(&self) -> bool {
+        let sizes = self.annotations.iter().map(|(key, value)| key.len() + value.len());
+        self.annotations.keys().all(|key| is_key(key)) && sizes.sum::<usize>() <= MAX_ANNOTATIONS
+    }
+
+    /// Whether anything is said that only a Secret that gridkey makes can have.
+    fn says_how_to_make_it(&self) -> bool {
+        self.secret_type.is_some() || !self.labels.is_empty() || !self.annotations.is_empty()
     }
 }
 
@@ -77,6 +135,7 @@ impl Described for KubernetesSettings {
         let Self {
             kubeconfig: _,
             context: _,
+            token: _,
             namespace: _,
             secret: _,
             field,
@@ -86,23 +145,30 @@ impl Described for KubernetesSettings {
             create: _,
             restart: _,
         } = self;
-        format!("{}#{field}", self.object())
+        format!("{}#{field}", self.object(self.kubeconfig.as_deref().unwrap_or_default()))
+    }
+
+    fn reached(&self) -> Option<String> {
+        Some(format!("{}#{}", self.secret(), self.field))
     }
 
     fn container(&self) -> Option<String> {
-        Some(format!("kubernetes:{}", self.object()))
+        Some(self.secret())
     }
 
     fn faults(&self) -> Vec<Fault> {
         vec![
             ("kubeconfig", self.kubeconfig.as_deref().map_or("", file_path)),
-            ("namespace", unless(is_name(&self.namespace) && !self.namespace.contains('.'), NAME)),
+            ("namespace", unless(is_label(&self.namespace) && self.namespace.len() <= MAX_LABEL, NAMESPACE)),
             ("secret", unless(is_name(&self.secret), NAME)),
             (
                 "field",
                 unless(
-                    (1..=253).contains(&self.field.len()) && only(&self.field, "-._"),
-                    "a field has letters, digits, `-`, `_` and `.`",
+                    (1..=MAX_NAME).contains(&self.field.len())
+                        && only(&self.field, "-._")
+                        && self.field != "."
+                        && !self.field.starts_with(".."),
+                    FIELD,
                 ),
             ),
             (
@@ -116,6 +182,83 @@ impl Described for KubernetesSettings {
                 "type",
                 unless_any(self.secret_type.as_ref(), |text| !text.trim().is_empty(), "such as `Opaque`"),
             ),
+            (
+                "labels",
+                unless(self.labels.iter().all(|(key, value)| is_key(key) && is_label_text(value)), LABELS),
+            ),
+            ("annotations", unless(self.has_good_annotations(), ANNOTATIONS)),
+            (
+                "create",
+                unless(
+                    self.create != Some(false) || !self.says_how_to_make_it(),
+                    "`type`, `labels` and `annotations` are for Secrets that gridkey makes; leave them out, or `create: false`",
+                ),
+            ),
         ]
+    }
+
+    fn reaches(&self) -> Vec<Reached<'_>> {
+        programs(&self.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(change: impl FnOnce(&mut KubernetesSettings)) -> Vec<&'static str> {
+        let mut settings = KubernetesSettings {
+            namespace: "app".to_string(),
+            secret: "sendgrid".to_string(),
+            field: "api-key".to_string(),
+            ..KubernetesSettings::default()
+        };
+        change(&mut settings);
+        settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_the_api_server_refuses_is_told_before_it_is_asked() {
+        assert_eq!(fault(|_| ()), [""; 0]);
+        for field in [".dockerconfigjson", "SENDGRID_API_KEY", &"a".repeat(253)] {
+            assert_eq!(fault(|settings| settings.field = field.to_string()), [""; 0], "{field}");
+        }
+        for field in ["", ".", "..", "..x", "a/b", "a b", "ä", &"a".repeat(254)] {
+            assert_eq!(fault(|settings| settings.field = field.to_string()), ["field"], "{field}");
+        }
+        for name in ["", "A", "a_b", "-a", "a-", "a..b", "a.-b", &"a".repeat(254)] {
+            assert_eq!(fault(|settings| settings.secret = name.to_string()), ["secret"], "{name}");
+        }
+        assert_eq!(fault(|settings| settings.secret = "a.b-c.0".to_string()), [""; 0]);
+        for namespace in ["", "a.b", "A", &"a".repeat(64)] {
+            assert_eq!(fault(|settings| settings.namespace = namespace.to_string()), ["namespace"]);
+        }
+        for workload in ["mailer", "pod/mailer", "deployment/", "deployment/A", "deployments/mailer"] {
+            assert_eq!(fault(|settings| settings.restart.push(workload.to_string())), ["restart"]);
+        }
+        for (key, value) in [("a b", ""), ("", ""), ("A/b", ""), ("a/", ""), ("a", "b c"), ("a", "-b")] {
+            let label = (key.to_string(), value.to_string());
+            assert_eq!(fault(|settings| settings.labels.extend([label])), ["labels"], "{key}={value}");
+        }
+        for (key, value) in [("a", ""), ("acme.example/team", "Mail_1"), ("a.b", "c.d")] {
+            let label = (key.to_string(), value.to_string());
+            assert_eq!(fault(|settings| settings.labels.extend([label])), [""; 0], "{key}={value}");
+        }
+        let note = |length| ("acme.example/note".to_string(), "x".repeat(length));
+        assert_eq!(fault(|settings| settings.annotations.extend([note(1000)])), [""; 0]);
+        assert_eq!(fault(|settings| settings.annotations.extend([note(256 << 10)])), ["annotations"]);
+        let made = fault(|settings| {
+            settings.create = Some(false);
+            settings.secret_type = Some("Opaque".to_string());
+        });
+        assert_eq!(made, ["create"], "what is never made has no type of ours");
+    }
+
+    #[test]
+    fn a_command_for_a_token_is_seen_by_a_policy() {
+        let command = vec!["aws".to_string(), "eks".to_string(), "get-token".to_string()];
+        let settings =
+            KubernetesSettings { token: Some(Credential::Command(command.clone())), ..Default::default() };
+        assert_eq!(settings.reaches(), [Reached::Command(&command)]);
     }
 }

@@ -104,13 +104,18 @@ pub(crate) fn url(text: &str) -> Result<Url, SinkError> {
     }
 }
 
-fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
-    let mut builder = reqwest::Client::builder()
+/// What all clients have in common.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .timeout(REQUEST)
         // A secret or token must not travel to wherever an answer points.
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("gridkey/", env!("CARGO_PKG_VERSION")));
+        .user_agent(concat!("gridkey/", env!("CARGO_PKG_VERSION")))
+}
+
+fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
+    let mut builder = builder();
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|error| {
             SinkError::new(SinkFault::Invalid, format!("{} cannot be read: {error}", path.display()))
@@ -290,7 +295,7 @@ pub(crate) fn shown(said: &str) -> String {
 }
 
 /// The innermost cause, which says what happened; the outer ones repeat the address.
-fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -11,6 +11,7 @@ mod discover;
 mod file;
 mod format;
 mod http;
+mod kubernetes;
 mod local;
 mod machine;
 mod mention;

@@ -5,26 +5,32 @@ use std::collections::BTreeMap;
 use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
 
 use crate::adapter::Adapter;
+use crate::kubernetes::{Clusters, KubernetesAdapter};
 use crate::machine::Machine;
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
+    clusters: Clusters,
 }
 
 impl Services {
     pub fn new(machine: Machine) -> Self {
-        Self { machine }
+        Self { machine, clusters: Clusters::default() }
     }
 
     pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
-        Self { machine: self.machine.with_variables(variables) }
+        Self { machine: self.machine.with_variables(variables), ..self }
     }
 
     /// The adapter of a location; `None` where this build has none for its kind.
     pub fn adapter<'a>(&'a self, location: &'a SinkLocation) -> Option<Box<dyn Adapter + 'a>> {
-        let _ = &self.machine;
         match &*location.at {
+            SinkSettings::Kubernetes(settings) => Some(Box::new(KubernetesAdapter {
+                machine: &self.machine,
+                clusters: &self.clusters,
+                settings,
+            })),
             // On this machine, and not here.
             SinkSettings::Dotenv(_)
             | SinkSettings::Json(_)
@@ -35,7 +41,6 @@ impl Services {
             | SinkSettings::AwsSsm(_)
             | SinkSettings::GcpSecretManager(_)
             | SinkSettings::AzureKeyVault(_)
-            | SinkSettings::Kubernetes(_)
             | SinkSettings::GithubActions(_)
             | SinkSettings::GitlabCi(_)
             | SinkSettings::Age(_)
@@ -48,7 +53,7 @@ impl Services {
 /// before anything is done.
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
-        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => true,
+        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command | SinkKind::Kubernetes => true,
         SinkKind::Age
         | SinkKind::Sops
         | SinkKind::Vault
@@ -56,7 +61,6 @@ pub fn supports(kind: SinkKind) -> bool {
         | SinkKind::AwsSsm
         | SinkKind::GcpSecretManager
         | SinkKind::AzureKeyVault
-        | SinkKind::Kubernetes
         | SinkKind::GithubActions
         | SinkKind::GitlabCi => false,
     }

@@ -20,6 +20,7 @@ mod scan;
 mod services;
 mod sinks;
 mod stop;
+mod vault;
 mod walk;
 
 pub use discover::{Discovery, Elsewhere, FileKind, discover};

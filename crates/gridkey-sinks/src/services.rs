@@ -7,16 +7,18 @@ use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
 use crate::adapter::Adapter;
 use crate::kubernetes::{Clusters, KubernetesAdapter};
 use crate::machine::Machine;
+use crate::vault::{VaultAdapter, Vaults};
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
     clusters: Clusters,
+    vaults: Vaults,
 }
 
 impl Services {
     pub fn new(machine: Machine) -> Self {
-        Self { machine, clusters: Clusters::default() }
+        Self { machine, clusters: Clusters::default(), vaults: Vaults::default() }
     }
 
     pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
@@ -36,8 +38,10 @@ impl Services {
             | SinkSettings::Json(_)
             | SinkSettings::Yaml(_)
             | SinkSettings::Command(_) => None,
-            SinkSettings::Vault(_)
-            | SinkSettings::AwsSecretsManager(_)
+            SinkSettings::Vault(settings) => {
+                Some(Box::new(VaultAdapter::new(settings, &self.vaults, &self.machine)))
+            }
+            SinkSettings::AwsSecretsManager(_)
             | SinkSettings::AwsSsm(_)
             | SinkSettings::GcpSecretManager(_)
             | SinkSettings::AzureKeyVault(_)
@@ -53,10 +57,14 @@ impl Services {
 /// before anything is done.
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
-        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command | SinkKind::Kubernetes => true,
+        SinkKind::Dotenv
+        | SinkKind::Json
+        | SinkKind::Yaml
+        | SinkKind::Command
+        | SinkKind::Vault
+        | SinkKind::Kubernetes => true,
         SinkKind::Age
         | SinkKind::Sops
-        | SinkKind::Vault
         | SinkKind::AwsSecretsManager
         | SinkKind::AwsSsm
         | SinkKind::GcpSecretManager

@@ -113,7 +113,7 @@ impl Session {
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
-        let (client, server) = client(access).await?;
+        let (client, server) = client(access)?;
         Ok(Self { client, server, headers })
     }
 
@@ -160,7 +160,7 @@ fn printed_token(printed: Zeroizing<String>) -> Result<Zeroizing<String>, SinkEr
 }
 
 /// A client for the cluster, and the address that it is asked at.
-async fn client(access: Access) -> Result<(reqwest::Client, Url), SinkError> {
+fn client(access: Access) -> Result<(reqwest::Client, Url), SinkError> {
     let Access { mut server, authorities, server_name, proxy, user } = access;
     let unusable = |what: &str, error: &reqwest::Error| {
         SinkError::new(
@@ -189,24 +189,10 @@ async fn client(access: Access) -> Result<(reqwest::Client, Url), SinkError> {
         builder = builder.proxy(Proxy::all(proxy).map_err(|error| unusable("the proxy", &error))?);
     }
     if let Some(name) = &server_name {
-        let addresses = addresses(&server).await?;
-        builder = builder.resolve_to_addrs(name, &addresses);
-        server.set_host(Some(name)).map_err(|error| {
-            SinkError::new(SinkFault::Invalid, format!("`tls-server-name` `{name}` is not a name: {error}"))
-        })?;
+        builder = builder.dns_resolver(Arc::new(http::renamed(&mut server, name)?));
     }
     let client = builder.build().map_err(|error| unusable("the certificates", &error))?;
     Ok((client, server))
-}
-
-/// Where a server is, so that it can be asked under another name.
-async fn addresses(server: &Url) -> Result<Vec<std::net::SocketAddr>, SinkError> {
-    let host = server.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let port = server.port_or_known_default().unwrap_or(443);
-    let found = tokio::net::lookup_host((host, port)).await;
-    found.map(Iterator::collect).map_err(|error| {
-        SinkError::new(SinkFault::Unreachable, format!("the address of `{host}` is not known: {error}"))
-    })
 }
 
 #[cfg(test)]

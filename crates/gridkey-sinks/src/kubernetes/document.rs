@@ -251,9 +251,10 @@ impl Refusal {
         (refusal.kind == "Status").then_some(Self { status: answer.status, ..refusal })
     }
 
-    /// Whether the Secret is not the one any more that was looked at: another version of it, or another one.
+    /// Whether the Secret is not the one any more that was looked at: another version of it, another one, or none.
     pub fn is_outdated(&self) -> bool {
-        self.reason == "Conflict" || self.causes().any(|(_, field)| field == "metadata.uid")
+        let is_gone = self.status == 404 && self.details.kind == "secrets";
+        is_gone || self.reason == "Conflict" || self.causes().any(|(_, field)| field == "metadata.uid")
     }
 
     pub fn names_namespace(&self) -> bool {

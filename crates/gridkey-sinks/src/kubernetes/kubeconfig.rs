@@ -358,3 +358,137 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SinkError> {
     }
     std::fs::read(path).map(Zeroizing::new).map_err(cannot)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use gridkey_core::credential::Credential;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn config(cluster: &str, user: &str) -> String {
+        format!(
+            "current-context: main\nclusters:\n- name: shop\n  cluster: {{{cluster}}}\nusers:\n- name: robot\n  user: {{{user}}}\n\
+             contexts:\n- name: main\n  context: {{cluster: shop, user: robot}}\n"
+        )
+    }
+
+    const SERVER: &str = "server: 'https://shop.example:6443/k8s'";
+
+    fn found(config: &str, change: impl FnOnce(&mut KubernetesSettings)) -> Result<Access, SinkError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("config"), config).expect("a file");
+        std::fs::write(folder.path().join("token"), "from-a-file\n").expect("a file");
+        let mut settings =
+            KubernetesSettings { kubeconfig: Some("config".to_string()), ..Default::default() };
+        change(&mut settings);
+        find(&Machine::new(folder.path().to_path_buf()), &settings)
+    }
+
+    fn error(config: &str) -> String {
+        found(config, |_| ()).err().expect("an error").with_help()
+    }
+
+    #[test]
+    fn a_token_is_read_from_where_the_kubeconfig_has_it() {
+        for (user, token) in
+            [("token: abc", Some("abc")), ("tokenFile: token, token: abc", Some("from-a-file")), ("", None)]
+        {
+            let access = found(&config(SERVER, user), |_| ()).expect(user);
+            assert_eq!(access.user.token.as_ref().map(|token| token.as_str()), token, "{user}");
+            assert_eq!(access.server.as_str(), "https://shop.example:6443/k8s");
+        }
+    }
+
+    #[test]
+    fn a_kubeconfig_runs_nothing() {
+        let exec =
+            "exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, args: [hidden], env: null}";
+        let error = error(&config(SERVER, exec));
+        assert!(
+            error.contains("runs the program `aws`") && error.contains("token: { command: [aws, …] }"),
+            "{error}"
+        );
+        assert!(!error.contains("hidden"), "arguments may be secret: {error}");
+        let access = found(&config(SERVER, exec), |settings| {
+            settings.token = Some(Credential::Env("TOKEN".to_string()));
+        });
+        assert!(access.expect("another user").user.token.is_none(), "the settings have it");
+    }
+
+    #[test]
+    fn what_is_not_safe_or_not_understood_is_refused() {
+        let insecure = format!("{SERVER}, insecure-skip-tls-verify: true");
+        for (config, says) in [
+            (config(&insecure, "token: abc"), "insecure-skip-tls-verify"),
+            (config("server: 'http://shop.example'", "token: abc"), "plain HTTP"),
+            (config(&format!("{SERVER}, proxy-url: 'socks5://127.0.0.1:1'"), ""), "`socks5`"),
+            (config(&format!("{SERVER}, certificate-authority-data: '?'"), ""), "is not base64"),
+            (
+                config(&format!("{SERVER}, certificate-authority: missing.pem"), ""),
+                "missing.pem cannot be read",
+            ),
+            (config(SERVER, "username: robot, password: secret-of-the-test"), "a name and a password"),
+            (config(SERVER, "auth-provider: {name: gcp}"), "`auth-provider`"),
+            (config(SERVER, "as-user-extra: {scopes: [a]}"), "`as-user-extra`"),
+            (config(SERVER, "token: [secret-of-the-test"), "is not as a kubeconfig is"),
+            (config(SERVER, "").replace("main\nclusters", "other\nclusters"), "no context `other`"),
+            (config(SERVER, "").replace("cluster: shop,", "cluster: gone,"), "no cluster `gone`"),
+            (config(SERVER, "").replace("user: robot", "user: gone"), "no user `gone`"),
+            ("clusters: null\n".to_string(), "no current context"),
+        ] {
+            let error = error(&config);
+            assert!(error.contains(says) && !error.contains("secret-of-the-test"), "{config}\n{error}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_impersonated_is_named() {
+        let access =
+            found(&config(SERVER, "as: mailer, as-groups: [a, b], as-uid: '7'"), |_| ()).expect("access");
+        let all = |name: &str| access.user.impersonation.get_all(name).iter().cloned().collect::<Vec<_>>();
+        assert_eq!(all("impersonate-user"), ["mailer"]);
+        assert_eq!(all("impersonate-group"), ["a", "b"]);
+        assert_eq!(all("impersonate-uid"), ["7"]);
+    }
+
+    #[test]
+    fn files_of_a_list_are_one_kubeconfig() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(path("one"), "current-context: main\nusers: null\ncontexts: [{name: main, context: {cluster: shop, user: robot}}]\n").expect("a file");
+        std::fs::write(path("two"), config(SERVER, "token: abc")).expect("a file");
+        let list = |names: &[&str]| {
+            let paths = names.iter().map(|name| path(name)).collect::<Vec<_>>().join(":");
+            let machine = machine(&folder, &[("KUBECONFIG", &paths)]);
+            find(&machine, &KubernetesSettings::default())
+        };
+        let access = list(&["gone", "one", "two"]).expect("access");
+        assert_eq!(access.user.token.as_ref().map(|token| token.as_str()), Some("abc"));
+        let error = list(&["gone"]).err().expect("no file").with_help();
+        assert!(error.contains("there is no kubeconfig at"), "{error}");
+    }
+
+    fn machine(folder: &TempDir, variables: &[(&str, &str)]) -> Machine {
+        let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Machine::new(folder.path().to_path_buf()).with_variables(variables.collect::<BTreeMap<_, _>>())
+    }
+
+    #[test]
+    fn a_pod_knows_where_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("token"), "abc\n").expect("a file");
+        std::fs::write(folder.path().join("ca.crt"), "authority").expect("a file");
+        for (host, address) in [("10.96.0.1", "https://10.96.0.1/"), ("fd00::1", "https://[fd00::1]/")] {
+            let access = in_pod(folder.path(), host, "443", false).expect("access");
+            assert_eq!(access.server.as_str(), address);
+            assert_eq!(access.user.token.as_ref().map(|token| token.as_str()), Some("abc"));
+            assert_eq!(access.authorities.as_deref(), Some(&b"authority"[..]));
+        }
+        assert!(in_pod(folder.path(), "10.96.0.1", "443", true).expect("access").user.token.is_none());
+        let nowhere = find(&machine(&folder, &[]), &KubernetesSettings::default()).err().expect("no cluster");
+        assert!(nowhere.message.contains("this is no pod"), "{nowhere}");
+    }
+}

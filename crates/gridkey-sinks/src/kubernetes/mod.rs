@@ -78,7 +78,7 @@ impl Adapter for KubernetesAdapter<'_> {
                 Err(Unwritten::Refused(refusal)) if refusal.message.contains("does not support dry run") => {
                     return Ok(Readiness::Plausible(refusal.said()));
                 }
-                Err(Unwritten::Refused(refusal)) => return Err(self.refused(&refusal, "patch")),
+                Err(Unwritten::Refused(refusal)) => return Err(self.refused(&refusal)),
                 Err(Unwritten::Failed(error)) => return Err(cause(error)),
             }
         }
@@ -113,7 +113,7 @@ impl Adapter for KubernetesAdapter<'_> {
             match self.patch(&found, None, Run::Real).await {
                 Ok(_) => return Ok(()),
                 Err(Unwritten::Refused(refusal)) if refusal.is_outdated() => {}
-                Err(Unwritten::Refused(refusal)) => return Err(self.refused(&refusal, "patch")),
+                Err(Unwritten::Refused(refusal)) => return Err(self.refused(&refusal)),
                 Err(Unwritten::Failed(error)) => return Err(cause(error)),
             }
         }
@@ -143,7 +143,7 @@ impl KubernetesAdapter<'_> {
                 Ok(written) => return Ok(written.receipt()),
                 Err(Unwritten::Refused(refusal)) if refusal.is_outdated() => {}
                 Err(Unwritten::Refused(refusal)) => {
-                    return Err(PutError::Refused(self.refused(&refusal, "patch")));
+                    return Err(PutError::Refused(self.refused(&refusal)));
                 }
                 Err(Unwritten::Failed(error)) => return Err(error),
             }
@@ -157,10 +157,10 @@ impl KubernetesAdapter<'_> {
         if answer.is_success() {
             return Found::read(&answer, &self.settings.field).map(Some).ok_or_else(|| foreign(&answer));
         }
-        let refusal = Refusal::read(&answer).ok_or_else(|| foreign(&answer))?;
+        let refusal = self.refusal(&answer)?;
         let is_missing = refusal.status == 404 && !refusal.names_namespace();
         if !is_missing {
-            return Err(self.refused(&refusal, "get"));
+            return Err(self.refused(&refusal));
         }
         match self.settings.create {
             Some(false) => Err(self.missing()),
@@ -175,9 +175,9 @@ impl KubernetesAdapter<'_> {
         if answer.is_success() {
             return Ok(());
         }
-        let refusal = Refusal::read(&answer).ok_or_else(|| foreign(&answer))?;
+        let refusal = self.refusal(&answer)?;
         if refusal.status != 403 {
-            return Err(self.refused(&refusal, "get"));
+            return Err(self.refused(&refusal));
         }
         // Without that right, a write that is only tried out tells it.
         let encoded = Zeroizing::new(BASE64_STANDARD.encode(REHEARSED));
@@ -192,7 +192,7 @@ impl KubernetesAdapter<'_> {
                     self.rights("patch"),
                     self.settings.namespace
                 );
-                Err(self.refused(&refusal, "patch").help(help))
+                Err(self.refused(&refusal).help(help))
             }
             Err(Unwritten::Failed(error)) => Err(cause(error)),
         }
@@ -244,14 +244,15 @@ impl KubernetesAdapter<'_> {
             let written = Found::read(&answer, &self.settings.field);
             return written.ok_or_else(|| Unwritten::Failed(PutError::Unclear(foreign(&answer))));
         }
-        // What comes later is nothing done, whoever says it.
-        match Refusal::read(&answer) {
-            Some(refusal) if refusal.status < 500 => Err(Unwritten::Refused(refusal)),
-            Some(refusal) => {
+        match self.refusal(&answer) {
+            Ok(refusal) if refusal.status < 500 => Err(Unwritten::Refused(refusal)),
+            Ok(refusal) => {
                 Err(Unwritten::Failed(PutError::Unclear(answer.error(&self.place(), &refusal.said()))))
             }
-            None if answer.status == 429 => Err(Unwritten::Failed(PutError::Refused(self.throttled()))),
-            None => Err(Unwritten::Failed(PutError::Unclear(foreign(&answer)))),
+            Err(error) if error.fault == SinkFault::Throttled => {
+                Err(Unwritten::Failed(PutError::Refused(error)))
+            }
+            Err(error) => Err(Unwritten::Failed(PutError::Unclear(error))),
         }
     }
 
@@ -288,7 +289,7 @@ impl KubernetesAdapter<'_> {
         if answer.is_success() {
             return Ok(());
         }
-        let refusal = Refusal::read(&answer).ok_or_else(|| foreign(&answer))?;
+        let refusal = self.refusal(&answer)?;
         let error = answer.error(&format!("{workload} cannot be restarted"), &refusal.said());
         Err(match refusal.status {
             403 => error.help(format!(
@@ -312,8 +313,21 @@ impl KubernetesAdapter<'_> {
         format!("the Secret `{}` in the namespace `{}`", self.settings.secret, self.settings.namespace)
     }
 
+    /// Why an answer is no success, in the API server's own words.
+    ///
+    /// # Errors
+    /// Where something else answered.
+    fn refusal(&self, answer: &Answer) -> Result<Refusal, SinkError> {
+        match Refusal::read(answer) {
+            Some(refusal) => Ok(refusal),
+            // Who asks for patience has done nothing, whoever it is.
+            None if answer.status == 429 => Err(self.throttled()),
+            None => Err(foreign(answer)),
+        }
+    }
+
     /// What the API server refused, in words of what was to be done.
-    fn refused(&self, refusal: &Refusal, verb: &str) -> SinkError {
+    fn refused(&self, refusal: &Refusal) -> SinkError {
         let KubernetesSettings { namespace, .. } = self.settings;
         let place = self.place();
         let said = refusal.said();
@@ -340,7 +354,7 @@ impl KubernetesAdapter<'_> {
             409 => error(SinkFault::Conflict, format!("{place}: {said}")),
             413 => error(SinkFault::Invalid, format!("{place} would be too large: {said}")),
             429 => self.throttled(),
-            400..500 => error(SinkFault::Invalid, format!("{place} cannot be written so ({verb}): {said}")),
+            400..500 => error(SinkFault::Invalid, format!("{place}: the API server does not take it: {said}")),
             status => error(SinkFault::Unreachable, format!("{place}: answered {status}: {said}")),
         }
     }

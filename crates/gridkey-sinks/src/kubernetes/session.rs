@@ -51,7 +51,7 @@ impl Request {
 
 impl Clusters {
     /// Asks the cluster of these settings. A credential that is not known any more is looked up anew, once.
-    pub async fn ask(
+    pub(super) async fn ask(
         &self,
         machine: &Machine,
         settings: &KubernetesSettings,

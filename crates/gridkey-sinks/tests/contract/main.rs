@@ -13,6 +13,7 @@
 mod bench;
 mod claim;
 mod claims;
+mod kubernetes;
 mod proxy;
 mod server;
 mod service;
@@ -32,7 +33,7 @@ use crate::claim::Claim;
 use crate::service::{Listed, Service};
 
 /// Every service of the suite: a kind of sink is a module and a line here.
-const SERVICES: &[Listed] = &[vault::LISTED];
+const SERVICES: &[Listed] = &[kubernetes::LISTED, vault::LISTED];
 
 /// A service that is started for the first claim that needs it.
 struct Lazy {
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     for service in &services {
         trials.extend(trials_of(service, &runtime));
     }
+    trials.push(kubernetes::besides(&runtime));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // What was started is stopped when the last that holds it goes.
     drop(services);

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, normal_path, only, path as file_path, programs, unless, unless_any,
+    Described, Fault, Reached, address as server_address, normal_path, only, path as file_path, programs,
+    server, unless, unless_any,
 };
 use crate::credential::Credential;
 
@@ -14,6 +15,10 @@ use crate::credential::Credential;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesSettings {
+    /// The address that the API server has to have in the kubeconfig, which then cannot lead anywhere else; and the same
+    /// cluster by whatever kubeconfig and context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The kubeconfig file; the files of `KUBECONFIG`, or `~/.kube/config`, or the pod's own account where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<String>,
@@ -100,13 +105,14 @@ const ANNOTATIONS: &str = "keys of annotations have up to 63 letters, digits, `-
     `/` in front; all together have 256 KiB at most";
 
 impl KubernetesSettings {
-    /// The Secret, with the kubeconfig as a person writes it or in one spelling. A file cannot be looked into here: two
-    /// contexts may be one cluster.
-    fn object(&self, kubeconfig: &str) -> String {
+    /// The Secret, after what tells its cluster from others: its address, or else the kubeconfig and context. A kubeconfig
+    /// cannot be looked into here, so two contexts may be one cluster.
+    fn object(&self, kubeconfig: Option<&str>) -> String {
         let context = self.context.as_deref().unwrap_or_default();
-        let cluster = match kubeconfig {
-            "" => context.to_string(),
-            file => format!("{file}:{context}"),
+        let cluster = match (&self.address, kubeconfig) {
+            (Some(address), _) => server(address),
+            (None, Some(file)) => format!("{file}:{context}"),
+            (None, None) => context.to_string(),
         };
         format!("{cluster}/{}/{}", self.namespace, self.secret)
     }
@@ -114,7 +120,7 @@ impl KubernetesSettings {
     /// The Secret, whatever its kubeconfig's path is spelt like.
     fn secret(&self) -> String {
         let kubeconfig = self.kubeconfig.as_deref().map(normal_path);
-        format!("kubernetes:{}", self.object(kubeconfig.as_deref().unwrap_or_default()))
+        format!("kubernetes:{}", self.object(kubeconfig.as_deref()))
     }
 }
 
@@ -133,6 +139,7 @@ impl KubernetesSettings {
 impl Described for KubernetesSettings {
     fn place(&self) -> String {
         let Self {
+            address: _,
             kubeconfig: _,
             context: _,
             token: _,
@@ -145,7 +152,7 @@ impl Described for KubernetesSettings {
             create: _,
             restart: _,
         } = self;
-        format!("{}#{field}", self.object(self.kubeconfig.as_deref().unwrap_or_default()))
+        format!("{}#{field}", self.object(self.kubeconfig.as_deref()))
     }
 
     fn reached(&self) -> Option<String> {
@@ -158,6 +165,7 @@ impl Described for KubernetesSettings {
 
     fn faults(&self) -> Vec<Fault> {
         vec![
+            ("address", self.address.as_deref().map_or("", server_address)),
             ("kubeconfig", self.kubeconfig.as_deref().map_or("", file_path)),
             ("namespace", unless(is_label(&self.namespace) && self.namespace.len() <= MAX_LABEL, NAMESPACE)),
             ("secret", unless(is_name(&self.secret), NAME)),
@@ -197,8 +205,10 @@ impl Described for KubernetesSettings {
         ]
     }
 
+    /// A kubeconfig that the manifest brings along leads anywhere, so that a policy about servers has to see an address with it.
     fn reaches(&self) -> Vec<Reached<'_>> {
-        programs(&self.token)
+        let endpoint = self.address.as_deref().or(self.kubeconfig.as_deref());
+        endpoint.map(Reached::Endpoint).into_iter().chain(programs(&self.token)).collect()
     }
 }
 
@@ -260,5 +270,26 @@ mod tests {
         let settings =
             KubernetesSettings { token: Some(Credential::Command(command.clone())), ..Default::default() };
         assert_eq!(settings.reaches(), [Reached::Command(&command)]);
+    }
+
+    #[test]
+    fn an_address_is_the_cluster_and_a_kubeconfig_without_one_leads_anywhere() {
+        let settings = |address: Option<&str>, kubeconfig: &str| KubernetesSettings {
+            address: address.map(ToString::to_string),
+            kubeconfig: Some(kubeconfig.to_string()),
+            namespace: "mail".to_string(),
+            secret: "sendgrid".to_string(),
+            field: "key".to_string(),
+            ..Default::default()
+        };
+        let one = settings(Some("https://Shop.example:443/"), "a");
+        let other = settings(Some("https://shop.example"), "b");
+        assert_eq!(one.reached(), other.reached());
+        assert_eq!(one.container(), other.container());
+        assert_eq!(other.reaches(), [Reached::Endpoint("https://shop.example")]);
+        let unsaid = settings(None, "./a");
+        assert_eq!(unsaid.reached(), settings(None, "a").reached());
+        assert_ne!(unsaid.reached(), one.reached());
+        assert_eq!(unsaid.reaches(), [Reached::Endpoint("./a")], "no policy about servers lets it pass");
     }
 }

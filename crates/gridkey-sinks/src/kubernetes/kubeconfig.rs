@@ -133,7 +133,24 @@ fn invalid(message: impl Into<String>) -> SinkError {
 }
 
 /// The cluster that the settings mean, and who asks it: the user of the kubeconfig unless the settings have a token.
+///
+/// # Errors
+/// Also where it is not at the address that the settings name.
 pub(super) fn find(machine: &Machine, settings: &KubernetesSettings) -> Result<Access, SinkError> {
+    let access = look_up(machine, settings)?;
+    let Some(address) = &settings.address else { return Ok(access) };
+    let spelt = |url: &Url| url.as_str().trim_end_matches('/').to_string();
+    match spelt(&http::url(address)?) == spelt(&access.server) {
+        true => Ok(access),
+        false => Err(invalid(format!(
+            "the API server is at `{}` by the kubeconfig, and `address` says `{address}`",
+            access.server
+        ))
+        .help("see which context is meant, or put `address` right")),
+    }
+}
+
+fn look_up(machine: &Machine, settings: &KubernetesSettings) -> Result<Access, SinkError> {
     let (paths, are_named) = match (&settings.kubeconfig, machine.variable("KUBECONFIG")) {
         (Some(path), _) => (vec![machine.path(path)], true),
         (None, Some(paths)) => (std::env::split_paths(&paths).collect(), true),
@@ -441,6 +458,20 @@ mod tests {
         ] {
             let error = error(&config);
             assert!(error.contains(says) && !error.contains("secret-of-the-test"), "{config}\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_kubeconfig_leads_nowhere_but_to_the_address_of_the_settings() {
+        let at = |address: &str| {
+            found(&config(SERVER, "token: abc"), |settings| settings.address = Some(address.to_string()))
+        };
+        assert!(at("https://Shop.example:6443/k8s/").is_ok());
+        for other in
+            ["https://shop.example:6443", "https://shop.example/k8s", "https://other.example:6443/k8s"]
+        {
+            let error = at(other).err().expect("another server").with_help();
+            assert!(error.contains("`address` says"), "{error}");
         }
     }
 

@@ -111,7 +111,8 @@ impl Adapter for KubernetesAdapter<'_> {
                 return Ok(());
             }
             match self.patch(&found, None, Run::Real).await {
-                Ok(_) => return Ok(()),
+                Ok(left) if left.encoded.is_none() => return Ok(()),
+                Ok(_) => return Err(self.changed_by_another()),
                 Err(Unwritten::Refused(refusal)) if refusal.is_outdated() => {}
                 Err(Unwritten::Refused(refusal)) => return Err(self.refused(&refusal)),
                 Err(Unwritten::Failed(error)) => return Err(cause(error)),
@@ -217,10 +218,7 @@ impl KubernetesAdapter<'_> {
         if holds {
             return Ok(written);
         }
-        let error = SinkError::failed(format!(
-            "{} holds something else than what was just written to it: does a webhook of the cluster change it?",
-            self.place()
-        ));
+        let error = self.changed_by_another();
         Err(Unwritten::Failed(match run {
             Run::Real => PutError::Unclear(error),
             Run::Rehearsal => PutError::Refused(error),
@@ -364,6 +362,11 @@ impl KubernetesAdapter<'_> {
         format!(
             "allow the verb `{verb}` on `secrets`, with the name `{secret}`, in the namespace `{namespace}`"
         )
+    }
+
+    fn changed_by_another(&self) -> SinkError {
+        SinkError::failed(format!("{} holds something else than what was just written to it", self.place()))
+            .help("see which webhook of the cluster changes Secrets, and leave this one out of it")
     }
 
     fn conflict(&self, what: &str) -> SinkError {

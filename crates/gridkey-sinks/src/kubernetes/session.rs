@@ -19,7 +19,7 @@ use crate::http::{self, Answer, Unanswered};
 use crate::machine::Machine;
 
 /// What tells logins apart.
-type Login = (Option<String>, Option<String>, Option<Credential>);
+type Login = (Option<String>, Option<String>, Option<String>, Option<Credential>);
 
 /// The clusters of a manifest that were asked so far.
 #[derive(Default)]
@@ -92,7 +92,8 @@ impl Clusters {
 }
 
 fn login(settings: &KubernetesSettings) -> Login {
-    (settings.kubeconfig.clone(), settings.context.clone(), settings.token.clone())
+    let KubernetesSettings { address, kubeconfig, context, token, .. } = settings;
+    (address.clone(), kubeconfig.clone(), context.clone(), token.clone())
 }
 
 impl Session {

@@ -325,6 +325,7 @@ impl Service for Kubernetes {
         self.tokens.lock().unwrap().insert(name.clone(), file);
         kubeconfig(folder, "wide", proxy, &self.token("wide", "login-wide").await);
         let settings = KubernetesSettings {
+            address: Some(proxy.to_string()),
             kubeconfig: Some(format!("{login}.kubeconfig")),
             namespace: NAMESPACE.to_string(),
             secret: name,
@@ -362,6 +363,10 @@ impl Service for Kubernetes {
         vec![
             spelt(&|path| format!("./{path}")),
             spelt(&|path| format!(".//./{path}")),
+            spelt(&|_| "wide.kubeconfig".to_string()),
+            changed(location, |settings| {
+                settings.address = settings.address.take().map(|address| address + "/")
+            }),
             changed(location, |settings| settings.create = Some(true)),
         ]
     }
@@ -373,6 +378,7 @@ impl Service for Kubernetes {
             changed(location, |settings| settings.field = "api key".to_string()),
             changed(location, |settings| settings.field = "..".to_string()),
             changed(location, |settings| settings.restart = vec!["mailer".to_string()]),
+            changed(location, |settings| settings.address = Some("shop.example".to_string())),
             changed(location, |settings| settings.labels.extend([("a b".to_string(), String::new())])),
         ]
     }

@@ -213,6 +213,14 @@ fn access(sources: &[Source], settings: &KubernetesSettings) -> Result<Access, S
         document.clusters.iter().flatten().find(|cluster| cluster.name == context.context.cluster)
     })
     .ok_or_else(|| missing("cluster", &context.context.cluster))?;
+    // With authorities of its own beside it, such a proxy could answer for the API server whatever `address` says.
+    if settings.kubeconfig.is_some() && cluster.cluster.proxy_url.is_some() {
+        return Err(invalid(format!(
+            "{} has a `proxy-url`, which a kubeconfig that the manifest names cannot have",
+            paths()
+        ))
+        .help("set the variable `HTTPS_PROXY`, or name the kubeconfig with the variable `KUBECONFIG`"));
+    }
     let user =
         match context.context.user.as_deref().filter(|name| !name.is_empty() && settings.token.is_none()) {
             None => User::default(),
@@ -441,7 +449,7 @@ mod tests {
         for (config, says) in [
             (config(&insecure, "token: abc"), "insecure-skip-tls-verify"),
             (config("server: 'http://shop.example'", "token: abc"), "plain HTTP"),
-            (config(&format!("{SERVER}, proxy-url: 'socks5://127.0.0.1:1'"), ""), "`socks5`"),
+            (config(&format!("{SERVER}, proxy-url: 'http://127.0.0.1:1'"), ""), "has a `proxy-url`"),
             (config(&format!("{SERVER}, certificate-authority-data: '?'"), ""), "is not base64"),
             (
                 config(&format!("{SERVER}, certificate-authority: missing.pem"), ""),
@@ -498,6 +506,14 @@ mod tests {
         };
         let access = list(&["gone", "one", "two"]).expect("access");
         assert_eq!(access.user.token.as_ref().map(|token| token.as_str()), Some("abc"));
+        let proxy = |scheme: &str| {
+            let server = format!("{SERVER}, proxy-url: '{scheme}://127.0.0.1:1'");
+            std::fs::write(path("proxied"), config(&server, "token: abc")).expect("a file");
+            list(&["proxied"])
+        };
+        assert_eq!(proxy("http").expect("access").proxy.as_deref(), Some("http://127.0.0.1:1"));
+        let error = proxy("socks5").err().expect("another kind").with_help();
+        assert!(error.contains("`socks5`"), "{error}");
         let error = list(&["gone"]).err().expect("no file").with_help();
         assert!(error.contains("there is no kubeconfig at"), "{error}");
     }

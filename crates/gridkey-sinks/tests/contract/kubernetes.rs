@@ -1,26 +1,22 @@
 //! `kubernetes`, against an API server with etcd behind it.
 
+mod own;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use gridkey_core::credential::Credential;
-use gridkey_core::inventory::SinkContent;
 use gridkey_core::sink::KubernetesSettings;
-use gridkey_core::{KeyId, Name, Receipt, SinkKind, SinkLocation, SinkSettings};
-use gridkey_engine::ports::{PutError, Readiness, SinkFault, SinkWriter};
-use gridkey_engine::secret::Secret;
-use gridkey_sinks::Sinks;
-use libtest_mimic::Trial;
+use gridkey_core::{Name, SinkKind, SinkLocation, SinkSettings};
+pub use own::OWN;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 use crate::claim::Claim;
 use crate::server::{Server, free_port, program};
@@ -47,13 +43,18 @@ pub const LISTED: Listed = Listed {
 };
 
 pub struct Kubernetes {
-    address: String,
+    admin: Admin,
     authority: Vec<u8>,
     version: String,
-    client: reqwest::Client,
     /// Where the token of a location is, to be replaced by another.
     tokens: Mutex<BTreeMap<String, PathBuf>>,
     _servers: Servers,
+}
+
+/// Asks the server itself.
+struct Admin {
+    address: String,
+    client: reqwest::Client,
 }
 
 /// The first is stopped first.
@@ -147,13 +148,10 @@ impl Kubernetes {
         let started = tokio::task::spawn_blocking(move || servers(&programs));
         let (servers, port) = started.await.unwrap();
         let authority = std::fs::read(servers.folder.path().join("certificates/apiserver.crt")).unwrap();
-        let certificates = reqwest::Certificate::from_pem_bundle(&authority).unwrap();
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only(certificates).build().unwrap();
         let mut kubernetes = Self {
-            address: format!("https://127.0.0.1:{port}"),
+            admin: Admin::new(format!("https://127.0.0.1:{port}"), &authority),
             authority,
             version: String::new(),
-            client,
             tokens: Mutex::default(),
             _servers: servers,
         };
@@ -162,12 +160,12 @@ impl Kubernetes {
     }
 
     async fn prepare(&mut self) {
-        while self.ask(Method::GET, "/readyz", Json::Null).await.is_none() {
+        while self.admin.ask(Method::GET, "/readyz", Json::Null).await.is_none() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let version = self.admin(Method::GET, "/version", Json::Null).await;
+        let version = self.admin.call(Method::GET, "/version", Json::Null).await;
         self.version = version["gitVersion"].as_str().unwrap().trim_start_matches('v').to_string();
-        self.admin(Method::POST, "/api/v1/namespaces", json!({"metadata": {"name": NAMESPACE}})).await;
+        self.admin.call(Method::POST, "/api/v1/namespaces", json!({"metadata": {"name": NAMESPACE}})).await;
         let names: Vec<String> = Claim::ALL
             .iter()
             .flat_map(|(_, name, _)| ["one", "two"].map(|end| format!("{name} {end}")))
@@ -192,15 +190,44 @@ impl Kubernetes {
         let api = "/apis/rbac.authorization.k8s.io/v1";
         let about = json!({"name": name});
         let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
-        self.admin(Method::POST, &accounts, json!({"metadata": about})).await;
-        self.admin(Method::POST, &format!("{api}/{path}"), json!({"metadata": about, "rules": [rule]})).await;
+        self.admin.call(Method::POST, &accounts, json!({"metadata": about})).await;
+        self.admin
+            .call(Method::POST, &format!("{api}/{path}"), json!({"metadata": about, "rules": [rule]}))
+            .await;
         let binding = json!({
             "metadata": about,
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": name},
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
         });
         let path = path.replace("roles", "rolebindings");
-        self.admin(Method::POST, &format!("{api}/{path}"), binding).await;
+        self.admin.call(Method::POST, &format!("{api}/{path}"), binding).await;
+    }
+
+    /// A token of an account. It ends with the Secret that it is bound to.
+    async fn token(&self, account: &str, bound_to: &str) -> String {
+        let secrets = format!("/api/v1/namespaces/{NAMESPACE}/secrets");
+        self.admin.ask(Method::POST, &secrets, json!({"metadata": {"name": bound_to}})).await;
+        let bound = self.admin.call(Method::GET, &format!("{secrets}/{bound_to}"), Json::Null).await;
+        let asked = json!({"spec": {"expirationSeconds": 3600, "boundObjectRef": {
+            "kind": "Secret", "apiVersion": "v1", "name": bound_to, "uid": bound["metadata"]["uid"],
+        }}});
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token");
+        let token = self.admin.call(Method::POST, &path, asked).await;
+        token["status"]["token"].as_str().unwrap().to_string()
+    }
+
+    /// Whether the server still knows a token.
+    async fn knows(&self, token: &str) -> bool {
+        let asked = self.admin.client.get(format!("{}/version", self.admin.address)).bearer_auth(token);
+        asked.send().await.unwrap().status() != 401
+    }
+}
+
+impl Admin {
+    fn new(address: String, authority: &[u8]) -> Self {
+        let certificates = reqwest::Certificate::from_pem_bundle(authority).unwrap();
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only(certificates).build().unwrap();
+        Self { address, client }
     }
 
     /// Asks the server itself as its administrator; nothing where it answers with an error.
@@ -217,7 +244,7 @@ impl Kubernetes {
     }
 
     /// The same, where it has to go well.
-    async fn admin(&self, method: Method, path: &str, body: Json) -> Json {
+    async fn call(&self, method: Method, path: &str, body: Json) -> Json {
         self.ask(method.clone(), path, body).await.unwrap_or_else(|| panic!("{method} {path} failed"))
     }
 
@@ -228,30 +255,11 @@ impl Kubernetes {
     /// Changes a Secret as another program does, or makes it so.
     async fn change(&self, at: &SinkLocation, mut change: Json) {
         if self.secret(at).await.is_some() {
-            self.admin(Method::PATCH, &format!("{}?fieldManager=kubectl-edit", path(at)), change).await;
+            self.call(Method::PATCH, &format!("{}?fieldManager=kubectl-edit", path(at)), change).await;
         } else {
             change["metadata"] = json!({"name": settings(at).secret});
-            self.admin(Method::POST, &format!("/api/v1/namespaces/{NAMESPACE}/secrets"), change).await;
+            self.call(Method::POST, &format!("/api/v1/namespaces/{NAMESPACE}/secrets"), change).await;
         }
-    }
-
-    /// A token of an account. It ends with the Secret that it is bound to.
-    async fn token(&self, account: &str, bound_to: &str) -> String {
-        let secrets = format!("/api/v1/namespaces/{NAMESPACE}/secrets");
-        self.ask(Method::POST, &secrets, json!({"metadata": {"name": bound_to}})).await;
-        let bound = self.admin(Method::GET, &format!("{secrets}/{bound_to}"), Json::Null).await;
-        let asked = json!({"spec": {"expirationSeconds": 3600, "boundObjectRef": {
-            "kind": "Secret", "apiVersion": "v1", "name": bound_to, "uid": bound["metadata"]["uid"],
-        }}});
-        let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token");
-        let token = self.admin(Method::POST, &path, asked).await;
-        token["status"]["token"].as_str().unwrap().to_string()
-    }
-
-    /// Whether the server still knows a token.
-    async fn knows(&self, token: &str) -> bool {
-        let asked = self.client.get(format!("{}/version", self.address)).bearer_auth(token);
-        asked.send().await.unwrap().status() != 401
     }
 }
 
@@ -305,7 +313,7 @@ impl Service for Kubernetes {
     }
 
     fn upstream(&self) -> Upstream {
-        Upstream { address: self.address.clone(), authority: Some(self.authority.clone()) }
+        Upstream { address: self.admin.address.clone(), authority: Some(self.authority.clone()) }
     }
 
     async fn location(&self, proxy: &str, folder: &Path, name: &str, as_whom: Whom) -> SinkLocation {
@@ -384,7 +392,7 @@ impl Service for Kubernetes {
     }
 
     async fn value(&self, location: &SinkLocation) -> Value {
-        let Some(secret) = self.secret(location).await else { return Value::Nothing };
+        let Some(secret) = self.admin.secret(location).await else { return Value::Nothing };
         match secret["data"].get(&settings(location).field) {
             None => Value::Nothing,
             Some(value) => {
@@ -402,7 +410,7 @@ impl Service for Kubernetes {
 
     async fn overwrite(&self, location: &SinkLocation, text: &str) {
         let field = &settings(location).field;
-        self.change(location, json!({"data": {field: BASE64_STANDARD.encode(text)}})).await;
+        self.admin.change(location, json!({"data": {field: BASE64_STANDARD.encode(text)}})).await;
     }
 
     async fn adorn(&self, location: &SinkLocation) {
@@ -411,15 +419,16 @@ impl Service for Kubernetes {
             "annotations": {"acme.example/note": "by hand: \u{e9} \"quoted\""},
             "finalizers": ["acme.example/kept"],
         });
-        self.change(
-            location,
-            json!({"metadata": about, "data": {"note": BASE64_STANDARD.encode([0, 255, 10])}}),
-        )
-        .await;
+        self.admin
+            .change(
+                location,
+                json!({"metadata": about, "data": {"note": BASE64_STANDARD.encode([0, 255, 10])}}),
+            )
+            .await;
     }
 
     async fn adornments(&self, location: &SinkLocation) -> String {
-        let secret = self.secret(location).await.unwrap_or(Json::Null);
+        let secret = self.admin.secret(location).await.unwrap_or(Json::Null);
         let about = &secret["metadata"];
         let parts = [
             &about["labels"],
@@ -432,13 +441,13 @@ impl Service for Kubernetes {
     }
 
     async fn history(&self, location: &SinkLocation) -> String {
-        let secret = self.secret(location).await.unwrap_or(Json::Null);
+        let secret = self.admin.secret(location).await.unwrap_or(Json::Null);
         let about = &secret["metadata"];
         json!([about["uid"], about["resourceVersion"], about["managedFields"]]).to_string()
     }
 
     async fn delete(&self, location: &SinkLocation) {
-        self.admin(Method::DELETE, &path(location), Json::Null).await;
+        self.admin.call(Method::DELETE, &path(location), Json::Null).await;
     }
 
     async fn expire(&self, _: &SinkLocation) {}
@@ -449,186 +458,11 @@ impl Service for Kubernetes {
         let login = file.file_stem().unwrap().to_str().unwrap().to_string();
         let ended = std::fs::read_to_string(&file).unwrap();
         let secret = format!("/api/v1/namespaces/{NAMESPACE}/secrets/{login}");
-        self.admin(Method::DELETE, &secret, Json::Null).await;
+        self.admin.call(Method::DELETE, &secret, Json::Null).await;
         // The server remembers for some seconds that a token was good.
         while self.knows(&ended).await {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         std::fs::write(&file, self.token("gridkey", &login).await).unwrap();
     }
-}
-
-/// What no other kind of sink has: restarts, Secrets that are special, TLS by what a kubeconfig says.
-pub fn besides(runtime: &Arc<Runtime>) -> Trial {
-    let runtime = runtime.clone();
-    Trial::test("kubernetes::besides", move || {
-        runtime.block_on(async {
-            match Kubernetes::start().await {
-                Ok(kubernetes) => Besides::new(&kubernetes).holds().await,
-                Err(reason) => {
-                    assert!(std::env::var_os("GRIDKEY_REQUIRE_KUBE_APISERVER").is_none(), "{reason}");
-                    println!("skipped: {reason}");
-                }
-            }
-        });
-        Ok(())
-    })
-}
-
-struct Besides<'a> {
-    kubernetes: &'a Kubernetes,
-    folder: TempDir,
-    sinks: Sinks,
-}
-
-impl<'a> Besides<'a> {
-    /// The kubeconfig's user would run a program; the sink's settings have a token.
-    fn new(kubernetes: &'a Kubernetes) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = BASE64_STANDARD.encode(&kubernetes.authority);
-        let config = json!({
-            "current-context": "test",
-            "clusters": [{"name": "c", "cluster": {
-                "server": kubernetes.address.replace("127.0.0.1", "localhost"),
-                "certificate-authority-data": authority,
-                "tls-server-name": "kubernetes.default.svc",
-            }}],
-            "users": [{"name": "u", "user": {"exec": {"command": "aws", "args": ["eks"]}}}],
-            "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
-        });
-        std::fs::write(folder.path().join("config"), config.to_string()).unwrap();
-        let printed = json!({"kind": "ExecCredential", "status": {"token": ADMIN}});
-        std::fs::write(folder.path().join("token"), printed.to_string()).unwrap();
-        let sinks = Sinks::new(folder.path().to_path_buf(), Vec::new());
-        Self { kubernetes, folder, sinks }
-    }
-
-    fn at(&self, secret: &str, change: impl FnOnce(&mut KubernetesSettings)) -> SinkLocation {
-        let mut settings = KubernetesSettings {
-            kubeconfig: Some("config".to_string()),
-            token: Some(Credential::File("token".to_string())),
-            namespace: NAMESPACE.to_string(),
-            secret: secret.to_string(),
-            field: FIELD.to_string(),
-            ..KubernetesSettings::default()
-        };
-        change(&mut settings);
-        SinkLocation::new(Name::new("cluster").unwrap(), SinkSettings::Kubernetes(settings))
-    }
-
-    async fn put(
-        &self,
-        at: &SinkLocation,
-        key: &str,
-        replaces: Option<&str>,
-    ) -> Result<Option<Receipt>, PutError> {
-        let replaces =
-            replaces.map_or(SinkContent::Empty, |key| SinkContent::Key(KeyId::of_secret(key).unwrap()));
-        self.sinks.put(at, &Secret::from(key.to_string()), &replaces, None).await
-    }
-
-    async fn holds(&self) {
-        let exec = self.at("any", |settings| settings.token = None);
-        let error = self.sinks.check(&exec).await.expect_err("a kubeconfig that runs a program");
-        assert!(error.message.contains("runs the program `aws`"), "{error}");
-        self.workloads_are_restarted_once_for_each_key().await;
-        self.special_secrets_are_seen().await;
-        self.what_was_made_stays_as_it_was_made().await;
-        self.one_of_two_that_make_it_at_once_wins().await;
-        assert!(self.folder.path().join("config").is_file());
-    }
-
-    async fn workloads_are_restarted_once_for_each_key(&self) {
-        let at = self.at("restarted", |settings| settings.restart = vec!["deployment/mailer".to_string()]);
-        let error = self.sinks.check(&at).await.expect_err("no such workload");
-        assert!(error.message.contains("deployment/mailer cannot be restarted"), "{error}");
-        // A restart that fails is no failed delivery.
-        self.put(&at, &key(1), None).await.expect("a delivery");
-        let labels = json!({"app": "mailer"});
-        let deployment = json!({"metadata": {"name": "mailer"}, "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": "m"}]}},
-        }});
-        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments");
-        self.kubernetes.admin(Method::POST, &path, deployment).await;
-        assert_eq!(self.sinks.check(&at).await, Ok(Readiness::Proven));
-        let state = async || {
-            let deployment = self.kubernetes.admin(Method::GET, &format!("{path}/mailer"), Json::Null).await;
-            let notes = &deployment["spec"]["template"]["metadata"]["annotations"];
-            (deployment["metadata"]["generation"].clone(), notes["gridkey.dev/restarted-api-key"].clone())
-        };
-        assert_eq!(state().await, (json!(1), Json::Null), "a check restarts nothing");
-        // The put before may have been cut off before its restart.
-        for (number, before, generation) in [(1, 1, 2), (1, 1, 2), (2, 1, 3), (2, 1, 3)] {
-            self.put(&at, &key(number), Some(&key(before))).await.expect("a put");
-            let id = KeyId::of_secret(&key(number)).unwrap();
-            assert_eq!(state().await, (json!(generation), json!(id.as_str())));
-        }
-    }
-
-    async fn special_secrets_are_seen(&self) {
-        let secrets = format!("/api/v1/namespaces/{NAMESPACE}/secrets");
-        let fixed = json!({"metadata": {"name": "fixed"}, "immutable": true});
-        self.kubernetes.admin(Method::POST, &secrets, fixed).await;
-        let at = self.at("fixed", |_| ());
-        let checked = self.sinks.check(&at).await.expect_err("it is immutable");
-        let Err(PutError::Refused(error)) = self.put(&at, &key(1), None).await else {
-            panic!("it was written")
-        };
-        assert_eq!(checked, error);
-        assert!(error.message.ends_with("is immutable") && error.help.is_some(), "{error:?}");
-        let owner = json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "mail",
-            "uid": "8c5f2f2e-6a3b-4b0e-9d43-1f8f3f0d9a11", "controller": true});
-        let kept = json!({"metadata": {"name": "kept", "ownerReferences": [owner]}});
-        self.kubernetes.admin(Method::POST, &secrets, kept).await;
-        let Ok(Readiness::Plausible(why)) = self.sinks.check(&self.at("kept", |_| ())).await else {
-            panic!("a controller may write its own value back")
-        };
-        assert!(why.contains("ExternalSecret `mail`"), "{why}");
-    }
-
-    async fn what_was_made_stays_as_it_was_made(&self) {
-        let at = self.at("typed", |settings| {
-            settings.field = "password".to_string();
-            settings.secret_type = Some("kubernetes.io/basic-auth".to_string());
-            settings.annotations.insert("acme.example/note".to_string(), "made for mail".to_string());
-        });
-        let beside = changed(&at, |settings| settings.field = "other".to_string());
-        assert_eq!(self.sinks.check(&at).await, Ok(Readiness::Proven));
-        self.put(&at, &key(1), None).await.expect("a put");
-        self.put(&beside, &key(2), None).await.expect("a put");
-        self.put(&at, &key(3), Some(&key(1))).await.expect("a put");
-        self.sinks.remove(&beside).await.expect("it is taken away");
-        let secret = self.kubernetes.secret(&at).await.unwrap();
-        assert_eq!(secret["type"], "kubernetes.io/basic-auth");
-        assert_eq!(secret["metadata"]["annotations"], json!({"acme.example/note": "made for mail"}));
-        assert_eq!(secret["data"], json!({"password": BASE64_STANDARD.encode(key(3))}));
-        // Its last field is one that its type demands.
-        let error = self.sinks.remove(&at).await.expect_err("Kubernetes keeps it");
-        assert_eq!(error.fault, SinkFault::Invalid, "{error:?}");
-    }
-
-    async fn one_of_two_that_make_it_at_once_wins(&self) {
-        for round in 0..5 {
-            let at = self.at(&format!("race-{round}"), |_| ());
-            let other = Sinks::new(self.folder.path().to_path_buf(), Vec::new());
-            let (first, secret, empty) = (key(1), Secret::from(key(2)), SinkContent::Empty);
-            let (one, two) = tokio::join!(self.put(&at, &first, None), other.put(&at, &secret, &empty, None));
-            let held = self.kubernetes.value(&at).await;
-            match (one, two) {
-                (Ok(_), Err(PutError::Refused(error))) => {
-                    assert_eq!((error.fault, held), (SinkFault::Conflict, Value::Text(key(1))));
-                }
-                (Err(PutError::Refused(error)), Ok(_)) => {
-                    assert_eq!((error.fault, held), (SinkFault::Conflict, Value::Text(key(2))));
-                }
-                both => panic!("{both:?}"),
-            }
-        }
-    }
-}
-
-/// A key that SendGrid could have made.
-fn key(number: u8) -> String {
-    format!("SG.{number:022}.{number:043}")
 }

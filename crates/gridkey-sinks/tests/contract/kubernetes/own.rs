@@ -1,20 +1,21 @@
 //! What is true of `kubernetes` alone: restarts, Secrets that are special, and TLS by what a kubeconfig says.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gridkey_core::credential::Credential;
-use gridkey_core::inventory::SinkContent;
+use gridkey_core::inventory::{SinkContent, SinkObservation};
 use gridkey_core::sink::KubernetesSettings;
 use gridkey_core::{Name, SinkLocation, SinkSettings};
-use gridkey_engine::ports::{PutError, Readiness, SinkFault, SinkWriter};
+use gridkey_engine::ports::{PutError, Readiness, SinkFault, SinkReader, SinkWriter};
 use gridkey_sinks::Sinks;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
 use super::{ADMIN, Admin, FIELD, NAMESPACE, changed};
-use crate::bench::{Bench, deliver, put, refused};
+use crate::bench::{Bench, assert_holds, deliver, put, refused, within};
 use crate::own::{Own, own};
 use crate::service::Value;
 
@@ -24,6 +25,8 @@ pub const OWN: &[Own] = &[
     own!(a_secret_that_cannot_be_written_or_is_kept_by_another_is_told),
     own!(what_was_made_stays_as_it_was_made),
     own!(one_of_two_that_make_it_at_once_wins),
+    own!(the_role_of_the_page_is_enough),
+    own!(a_plan_needs_to_look_and_nothing_else),
 ];
 
 /// A location whose kubeconfig speaks TLS to the server itself, under another name than its address has, and whose user would run a
@@ -60,6 +63,88 @@ fn admin(bench: &Bench) -> Admin {
     Admin::new(upstream.address, &upstream.authority.unwrap())
 }
 
+fn deployment(name: &str) -> Json {
+    let labels = json!({"app": name});
+    json!({"metadata": {"name": name}, "spec": {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": "m"}]}},
+    }})
+}
+
+/// A new account with these rules, whose token is in a file of its name.
+async fn account(bench: &Bench, name: &str, rules: &Json) -> Credential {
+    let admin = admin(bench);
+    let (roles, accounts) = (
+        format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"),
+        format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts"),
+    );
+    let about = json!({"name": name});
+    admin.call(Method::POST, &accounts, json!({"metadata": about})).await;
+    let role = json!({"metadata": about, "rules": rules});
+    admin.call(Method::POST, &format!("{roles}/roles"), role).await;
+    let binding = json!({
+        "metadata": about,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
+    });
+    admin.call(Method::POST, &format!("{roles}/rolebindings"), binding).await;
+    let token = admin.call(Method::POST, &format!("{accounts}/{name}/token"), json!({"spec": {}})).await;
+    std::fs::write(bench.folder().join(name), token["status"]["token"].as_str().unwrap()).unwrap();
+    Credential::File(name.to_string())
+}
+
+async fn the_role_of_the_page_is_enough(bench: &Bench) {
+    let page = include_str!("../../../../../docs/sinks/kubernetes.md");
+    let role = page.split("```yaml\n").find(|block| block.contains("kind: Role")).unwrap();
+    let role: Json = serde_yaml::from_str(role.split("```").next().unwrap()).unwrap();
+    assert_eq!(role["metadata"]["namespace"], NAMESPACE);
+    let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments");
+    admin(bench).call(Method::POST, &path, deployment("mailer")).await;
+    let token = account(bench, "of-the-page", &role["rules"]).await;
+    let at = at(bench, "sendgrid", |settings| {
+        settings.token = Some(token);
+        settings.restart = vec!["deployment/mailer".to_string()];
+    });
+    // The server may learn a moment later of a role.
+    let sinks = bench.sinks();
+    within(Duration::from_secs(60), async {
+        while sinks.check(&at).await != Ok(Readiness::Proven) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_holds(&sinks.observe(&at, None).await, &SinkContent::Empty, &at);
+    let receipt = deliver(&sinks, &at, &bench.key(1), None).await;
+    deliver(&sinks, &at, &bench.key(2), Some((&bench.key(1), &receipt))).await;
+    let deployment = admin(bench).call(Method::GET, &format!("{path}/mailer"), Json::Null).await;
+    let notes = &deployment["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(notes["gridkey.dev/sendgrid-api-key"], bench.key(2).id().as_str());
+    sinks.remove(&at).await.expect("it is taken away");
+    assert_holds(&sinks.observe(&at, None).await, &SinkContent::Empty, &at);
+}
+
+async fn a_plan_needs_to_look_and_nothing_else(bench: &Bench) {
+    let rules = json!([
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["planned"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [NAMESPACE], "verbs": ["get"]},
+    ]);
+    let token = account(bench, "planner", &rules).await;
+    let writer = at(bench, "planned", |_| ());
+    let at = changed(&writer, |settings| settings.token = Some(token));
+    let sinks = bench.sinks();
+    within(Duration::from_secs(60), async {
+        while matches!(sinks.observe(&at, None).await, SinkObservation::Unreadable(_)) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_holds(&sinks.observe(&at, None).await, &SinkContent::Empty, &at);
+    deliver(&sinks, &writer, &bench.key(1), None).await;
+    assert_holds(&sinks.observe(&at, None).await, &bench.key(1).content(), &at);
+    let error = sinks.check(&at).await.expect_err("it may not write");
+    assert!(error.help.is_some_and(|help| help.contains("the verb `patch` on `secrets`")));
+}
+
 async fn a_kubeconfig_that_runs_a_program_is_refused(bench: &Bench) {
     let exec = at(bench, "any", |settings| settings.token = None);
     let error = bench.sinks().check(&exec).await.expect_err("a kubeconfig that runs a program");
@@ -69,21 +154,16 @@ async fn a_kubeconfig_that_runs_a_program_is_refused(bench: &Bench) {
 
 async fn workloads_are_restarted_once_for_each_key(bench: &Bench) {
     let (sinks, admin) = (bench.sinks(), admin(bench));
-    let at = at(bench, "restarted", |settings| settings.restart = vec!["deployment/mailer".to_string()]);
+    let at = at(bench, "restarted", |settings| settings.restart = vec!["deployment/worker".to_string()]);
     let error = sinks.check(&at).await.expect_err("no such workload");
-    assert!(error.message.contains("deployment/mailer cannot be restarted"), "{error}");
+    assert!(error.message.contains("deployment/worker cannot be restarted"), "{error}");
     // A restart that fails is no failed delivery.
     let mut receipt = deliver(&sinks, &at, &bench.key(1), None).await;
-    let labels = json!({"app": "mailer"});
-    let deployment = json!({"metadata": {"name": "mailer"}, "spec": {
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": "m"}]}},
-    }});
     let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments");
-    admin.call(Method::POST, &path, deployment).await;
+    admin.call(Method::POST, &path, deployment("worker")).await;
     assert_eq!(sinks.check(&at).await, Ok(Readiness::Proven));
     let state = async || {
-        let deployment = admin.call(Method::GET, &format!("{path}/mailer"), Json::Null).await;
+        let deployment = admin.call(Method::GET, &format!("{path}/worker"), Json::Null).await;
         let notes = &deployment["spec"]["template"]["metadata"]["annotations"];
         (deployment["metadata"]["generation"].clone(), notes["gridkey.dev/restarted-api-key"].clone())
     };

@@ -253,8 +253,14 @@ impl Refusal {
 
     /// Whether the Secret is not the one any more that was looked at: another version of it, another one, or none.
     pub fn is_outdated(&self) -> bool {
-        let is_gone = self.status == 404 && self.details.kind == "secrets";
-        is_gone || self.reason == "Conflict" || self.causes().any(|(_, field)| field == "metadata.uid")
+        self.is_without_secret()
+            || self.reason == "Conflict"
+            || self.causes().any(|(_, field)| field == "metadata.uid")
+    }
+
+    /// Whether there is no such Secret. Anything else that is not found says nothing of it.
+    pub fn is_without_secret(&self) -> bool {
+        self.status == 404 && self.details.kind == "secrets"
     }
 
     pub fn names_namespace(&self) -> bool {
@@ -312,6 +318,17 @@ mod tests {
             assert_eq!(Refusal::read(&answer(&body)).expect("a status").said(), said);
         }
         assert!(Refusal::read(&answer(&json!({"kind": "Secret", "message": "x"}))).is_none());
+    }
+
+    #[test]
+    fn only_a_secret_that_is_not_found_is_missing() {
+        let is_missing = |details: Value| {
+            let body = json!({"kind": "Status", "reason": "NotFound", "details": details, "code": 404});
+            Refusal::read(&Answer { status: 404, ..answer(&body) }).expect("a status").is_without_secret()
+        };
+        assert!(is_missing(json!({"name": "sendgrid", "kind": "secrets"})));
+        assert!(!is_missing(json!({"name": "mail", "kind": "namespaces"})));
+        assert!(!is_missing(json!({})), "of a path that the server does not have");
     }
 
     #[test]

@@ -159,8 +159,7 @@ impl KubernetesAdapter<'_> {
             return Found::read(&answer, &self.settings.field).map(Some).ok_or_else(|| foreign(&answer));
         }
         let refusal = self.refusal(&answer)?;
-        let is_missing = refusal.status == 404 && !refusal.names_namespace();
-        if !is_missing {
+        if !refusal.is_without_secret() {
             return Err(self.refused(&refusal));
         }
         match self.settings.create {

@@ -141,11 +141,19 @@ fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
 ///
 /// `build` makes it anew for each try, as a body can be sent once.
 pub(crate) async fn send(build: impl Fn() -> RequestBuilder) -> Result<Answer, Unanswered> {
+    send_unless(build, |_| false).await
+}
+
+/// The same for a service that has further answers that mean "later", and that it did nothing.
+pub(crate) async fn send_unless(
+    build: impl Fn() -> RequestBuilder,
+    is_later: impl Fn(&Answer) -> bool,
+) -> Result<Answer, Unanswered> {
     let mut pause = FIRST_PAUSE;
     let mut attempt = 1;
     loop {
         match send_once(build()).await {
-            Ok(answer) if answer.is_throttled() && attempt < ATTEMPTS => {
+            Ok(answer) if (answer.is_throttled() || is_later(&answer)) && attempt < ATTEMPTS => {
                 let wait = answer.retry_after().unwrap_or(pause);
                 if wait > PATIENCE {
                     return Ok(answer);

@@ -5,39 +5,46 @@ use std::collections::BTreeMap;
 use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
 
 use crate::adapter::Adapter;
+use crate::github::{Github, GithubAdapter};
+use crate::gitlab::{Gitlab, GitlabAdapter};
 use crate::machine::Machine;
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
+    github: Github,
+    gitlab: Gitlab,
 }
 
 impl Services {
     pub fn new(machine: Machine) -> Self {
-        Self { machine }
+        Self { machine, github: Github::default(), gitlab: Gitlab::default() }
     }
 
     pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
-        Self { machine: self.machine.with_variables(variables) }
+        Self { machine: self.machine.with_variables(variables), ..self }
     }
 
     /// The adapter of a location; `None` where this build has none for its kind.
     pub fn adapter<'a>(&'a self, location: &'a SinkLocation) -> Option<Box<dyn Adapter + 'a>> {
-        let _ = &self.machine;
         match &*location.at {
             // On this machine, and not here.
             SinkSettings::Dotenv(_)
             | SinkSettings::Json(_)
             | SinkSettings::Yaml(_)
             | SinkSettings::Command(_) => None,
+            SinkSettings::GithubActions(settings) => {
+                Some(Box::new(GithubAdapter::new(&self.github, &self.machine, settings)?))
+            }
+            SinkSettings::GitlabCi(settings) => {
+                Some(Box::new(GitlabAdapter::new(&self.gitlab, &self.machine, settings)))
+            }
             SinkSettings::Vault(_)
             | SinkSettings::AwsSecretsManager(_)
             | SinkSettings::AwsSsm(_)
             | SinkSettings::GcpSecretManager(_)
             | SinkSettings::AzureKeyVault(_)
             | SinkSettings::Kubernetes(_)
-            | SinkSettings::GithubActions(_)
-            | SinkSettings::GitlabCi(_)
             | SinkSettings::Age(_)
             | SinkSettings::Sops(_) => None,
         }
@@ -49,6 +56,7 @@ impl Services {
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
         SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => true,
+        SinkKind::GithubActions | SinkKind::GitlabCi => true,
         SinkKind::Age
         | SinkKind::Sops
         | SinkKind::Vault
@@ -56,9 +64,7 @@ pub fn supports(kind: SinkKind) -> bool {
         | SinkKind::AwsSsm
         | SinkKind::GcpSecretManager
         | SinkKind::AzureKeyVault
-        | SinkKind::Kubernetes
-        | SinkKind::GithubActions
-        | SinkKind::GitlabCi => false,
+        | SinkKind::Kubernetes => false,
     }
 }
 

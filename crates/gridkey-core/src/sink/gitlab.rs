@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, VARIABLE, address, path as file_path, programs, server, unless, unless_any,
+    Described, Fault, Reached, VARIABLE, address, only, path as file_path, programs, server, unless,
+    unless_any,
 };
 use crate::credential::Credential;
 
@@ -52,6 +53,14 @@ pub struct GitlabCiSettings {
     /// A file with the certificates of further authorities, in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+}
+
+const PATH: &str = "write the path as the browser shows it (`group/name`), or the number in quotes";
+
+/// A path of groups and a project, or a number. A dot is a part of a name, and never a name alone.
+fn is_path(text: &str) -> bool {
+    let text = text.trim_matches('/');
+    !text.is_empty() && only(text, "-_./") && text.split('/').all(|part| !part.trim_matches('.').is_empty())
 }
 
 pub const GITLAB: &str = "https://gitlab.com";
@@ -116,6 +125,16 @@ impl Described for GitlabCiSettings {
                 unless(
                     owners.into_iter().filter(|is_there| *is_there).count() == 1,
                     "say whose variable it is: `project: PATH`, `group: PATH` or `instance: true`, one of them",
+                ),
+            ),
+            ("project", unless_any(self.project.as_ref(), |path| is_path(path), PATH)),
+            ("group", unless_any(self.group.as_ref(), |path| is_path(path), PATH)),
+            (
+                "environment_scope",
+                unless_any(
+                    self.environment_scope.as_ref(),
+                    |scope| !scope.is_empty() && scope.len() <= 255 && only(scope, "_-/${}. *"),
+                    "a scope has letters, digits, blanks and `_-/.*${}`, 255 characters at most",
                 ),
             ),
             ("address", self.address.as_deref().map_or("", address)),

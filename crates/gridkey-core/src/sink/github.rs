@@ -233,3 +233,95 @@ impl Described for GithubActionsSettings {
         std::iter::once(endpoint).chain(programs(credential)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Name, SinkLocation, SinkSettings};
+
+    fn settings(text: &str) -> GithubActionsSettings {
+        serde_json::from_str(text).expect(text)
+    }
+
+    /// The fields of the faults that there are.
+    fn faults(text: &str) -> Vec<&'static str> {
+        let faults = settings(text).faults();
+        faults.into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_github_would_refuse_is_told_without_asking_it() {
+        for (text, field) in [
+            (r#"{"repository": "acme/shop", "secret": "1KEY"}"#, "secret"),
+            (r#"{"repository": "acme/shop", "secret": "MAIL-KEY"}"#, "secret"),
+            (r#"{"repository": "acme/shop", "secret": "github_key"}"#, "secret"),
+            (r#"{"secret": "KEY"}"#, "secret"),
+            (r#"{"repository": "acme/shop", "organization": "acme", "secret": "KEY"}"#, "secret"),
+            (r#"{"repository": "shop", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "acme/..", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "acme/shop?", "secret": "KEY"}"#, "repository"),
+            (r#"{"organization": "acme/shop", "secret": "KEY"}"#, "organization"),
+            (r#"{"organization": "acme", "environment": "production", "secret": "KEY"}"#, "environment"),
+            (
+                r#"{"repository": "acme/shop", "environment": "x", "store": "dependabot", "secret": "KEY"}"#,
+                "environment",
+            ),
+            (r#"{"repository": "acme/shop", "environment": "..", "secret": "KEY"}"#, "environment"),
+            (r#"{"repository": "acme/shop", "environment": "", "secret": "KEY"}"#, "environment"),
+            (r#"{"repository": "acme/shop", "store": "agents", "secret": "KEY"}"#, "store"),
+            (r#"{"repository": "acme/shop", "visibility": "all", "secret": "KEY"}"#, "visibility"),
+            (
+                r#"{"organization": "acme", "selected_repositories": ["shop"], "secret": "KEY"}"#,
+                "selected_repositories",
+            ),
+            (
+                r#"{"organization": "acme", "visibility": "selected", "selected_repositories": ["acme/shop"], "secret": "KEY"}"#,
+                "selected_repositories",
+            ),
+            (r#"{"repository": "acme/shop", "secret": "KEY", "api_url": "ghe.acme.com"}"#, "api_url"),
+            (
+                r#"{"organization": "acme", "store": "codespaces", "secret": "KEY",
+                    "auth": {"app": {"client_id": "Iv23", "installation_id": "1", "private_key": {"env": "K"}}}}"#,
+                "auth",
+            ),
+            (
+                r#"{"repository": "acme/shop", "secret": "KEY",
+                    "auth": {"app": {"client_id": "Iv23", "installation_id": "acme", "private_key": {"env": "K"}}}}"#,
+                "auth",
+            ),
+        ] {
+            assert_eq!(faults(text), [field], "{text}");
+        }
+        for text in [
+            r#"{"repository": "acme/shop.js", "environment": "review/eu west", "secret": "sendgrid_key"}"#,
+            r#"{"organization": "acme", "visibility": "selected", "selected_repositories": ["shop", "a.b"], "secret": "KEY"}"#,
+            r#"{"organization": "acme", "store": "codespaces", "secret": "KEY", "auth": {"token": {"env": "T"}}}"#,
+        ] {
+            assert_eq!(faults(text), [] as [&str; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_secret_are_one_location_and_stores_are_apart() {
+        let id = |text: &str| {
+            let at = SinkSettings::GithubActions(settings(text));
+            SinkLocation::new(Name::new("any").expect("a name"), at).id()
+        };
+        let plain = r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY"}"#;
+        for other in [
+            r#"{"repository": "Acme/Shop", "environment": "Production", "secret": "key"}"#,
+            r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY", "store": "actions"}"#,
+            r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY", "api_url": "https://API.github.com:443/"}"#,
+        ] {
+            assert_eq!(id(plain), id(other), "{other}");
+        }
+        for other in [
+            r#"{"repository": "acme/shop", "secret": "KEY"}"#,
+            r#"{"organization": "acme", "secret": "KEY"}"#,
+            r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY", "api_url": "https://ghe.acme.com/api/v3"}"#,
+            r#"{"repository": "acme/shop", "secret": "KEY", "store": "dependabot"}"#,
+        ] {
+            assert_ne!(id(plain), id(other), "{other}");
+        }
+    }
+}

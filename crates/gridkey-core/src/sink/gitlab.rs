@@ -176,3 +176,54 @@ impl Described for GitlabCiSettings {
         std::iter::once(endpoint).chain(programs(&self.token)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields of the faults that there are.
+    fn faults(text: &str) -> Vec<&'static str> {
+        let settings: GitlabCiSettings = serde_json::from_str(text).expect(text);
+        settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_gitlab_would_refuse_is_told_without_asking_it() {
+        for (text, field) in [
+            (r#"{"project": "acme/shop", "variable": "MAIL-KEY"}"#, "variable"),
+            (&format!(r#"{{"project": "acme/shop", "variable": "{}"}}"#, "K".repeat(256)), "variable"),
+            (r#"{"variable": "KEY"}"#, "variable"),
+            (r#"{"project": "acme/shop", "group": "acme", "variable": "KEY"}"#, "variable"),
+            (r#"{"project": "acme/shop", "instance": true, "variable": "KEY"}"#, "variable"),
+            (r#"{"project": "acme%2Fshop", "variable": "KEY"}"#, "project"),
+            (r#"{"project": "acme/../shop", "variable": "KEY"}"#, "project"),
+            (r#"{"group": "", "variable": "KEY"}"#, "group"),
+            (
+                r#"{"project": "acme/shop", "variable": "KEY", "environment_scope": "a,b"}"#,
+                "environment_scope",
+            ),
+            (r#"{"project": "acme/shop", "variable": "KEY", "environment_scope": ""}"#, "environment_scope"),
+            (r#"{"instance": true, "variable": "KEY", "environment_scope": "*"}"#, "environment_scope"),
+            (r#"{"instance": true, "variable": "KEY", "hidden": true}"#, "hidden"),
+            (r#"{"project": "acme/shop", "variable": "KEY", "hidden": true, "masked": false}"#, "masked"),
+            (r#"{"project": "acme/shop", "variable": "KEY", "variable_type": "text"}"#, "variable_type"),
+            (r#"{"project": "acme/shop", "variable": "KEY", "address": "gitlab.acme.com"}"#, "address"),
+        ] {
+            assert_eq!(faults(text), [field], "{text}");
+        }
+        for text in [
+            r#"{"project": "Acme/tools/shop.js", "variable": "KEY", "environment_scope": "review/*", "hidden": true}"#,
+            r#"{"group": "7", "variable": "KEY", "masked": false, "variable_type": "file"}"#,
+            r#"{"instance": true, "variable": "KEY"}"#,
+        ] {
+            assert_eq!(faults(text), [] as [&str; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hidden_variable_can_never_be_looked_at() {
+        let settings = |hidden| GitlabCiSettings { hidden, ..GitlabCiSettings::default() };
+        assert!(settings(None).is_readable() && settings(Some(false)).is_readable());
+        assert!(!settings(Some(true)).is_readable());
+    }
+}

@@ -11,6 +11,9 @@ mod discover;
 #[cfg(target_os = "linux")]
 mod disk;
 mod file;
+mod github;
+mod gitlab;
+mod judge;
 #[cfg(unix)]
 mod rights;
 mod sandbox;

@@ -22,6 +22,7 @@ mod scan;
 mod services;
 mod sinks;
 mod stop;
+mod vault;
 mod walk;
 
 pub use discover::{Discovery, Elsewhere, FileKind, discover};

@@ -8,17 +8,19 @@ use crate::adapter::Adapter;
 use crate::github::{Github, GithubAdapter};
 use crate::gitlab::{Gitlab, GitlabAdapter};
 use crate::machine::Machine;
+use crate::vault::{VaultAdapter, Vaults};
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
     github: Github,
     gitlab: Gitlab,
+    vaults: Vaults,
 }
 
 impl Services {
     pub fn new(machine: Machine) -> Self {
-        Self { machine, github: Github::default(), gitlab: Gitlab::default() }
+        Self { machine, github: Github::default(), gitlab: Gitlab::default(), vaults: Vaults::default() }
     }
 
     pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
@@ -39,8 +41,10 @@ impl Services {
             SinkSettings::GitlabCi(settings) => {
                 Some(Box::new(GitlabAdapter::new(&self.gitlab, &self.machine, settings)))
             }
-            SinkSettings::Vault(_)
-            | SinkSettings::AwsSecretsManager(_)
+            SinkSettings::Vault(settings) => {
+                Some(Box::new(VaultAdapter::new(settings, &self.vaults, &self.machine)))
+            }
+            SinkSettings::AwsSecretsManager(_)
             | SinkSettings::AwsSsm(_)
             | SinkSettings::GcpSecretManager(_)
             | SinkSettings::AzureKeyVault(_)
@@ -56,10 +60,9 @@ impl Services {
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
         SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => true,
-        SinkKind::GithubActions | SinkKind::GitlabCi => true,
+        SinkKind::GithubActions | SinkKind::GitlabCi | SinkKind::Vault => true,
         SinkKind::Age
         | SinkKind::Sops
-        | SinkKind::Vault
         | SinkKind::AwsSecretsManager
         | SinkKind::AwsSsm
         | SinkKind::GcpSecretManager

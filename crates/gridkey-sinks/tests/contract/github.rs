@@ -42,9 +42,9 @@ fn not_applicable(claim: Claim) -> Option<&'static str> {
         Claim::Neighbours | Claim::TwoKeysOneContainer => Some("a secret is a document of its own"),
         Claim::Conflict => Some("GitHub shows no value that could be another one than expected"),
         Claim::OlderKept => Some("GitHub keeps one value"),
-        Claim::MetadataStays => {
-            Some("nothing can be said of a secret but of an organisation's, for which the tests of the sink have it")
-        }
+        Claim::MetadataStays => Some(
+            "nothing can be said of a secret but of an organisation's, for which the tests of the sink have it",
+        ),
         Claim::DiesByItself => Some("GitHub's secrets have no end"),
         Claim::Empty
         | Claim::Put
@@ -75,7 +75,8 @@ struct GithubActions(Github);
 impl GithubActions {
     fn auth(&self, folder: &Path, name: &str, as_whom: Whom) -> Option<GithubAuthSettings> {
         // An installation of its own for each claim, as one of them ends its tokens.
-        let number: usize = name.bytes().fold(0, |number, byte| (number * 31 + usize::from(byte)) % 1_000_003);
+        let number: usize =
+            name.bytes().fold(0, |number, byte| (number * 31 + usize::from(byte)) % 1_000_003);
         let installation = match as_whom {
             Whom::Gridkey | Whom::MayNotRead => format!("{WRITES}{number}"),
             Whom::MayNotWrite => format!("{READS}{number}"),

@@ -188,10 +188,15 @@ impl Service for GitlabCi {
 
     async fn adornments(&self, location: &SinkLocation) -> String {
         let variable = self.variable(location);
-        let said = variable.map(|Variable { value: _, writes: _, masked, hidden, protected, raw, variable_type, description }| {
-            (masked, hidden, protected, raw, variable_type, description)
-        });
-        format!("{said:?}, and in another scope {:?}", self.0.world().variable(OWNER, &settings(location).variable, "production"))
+        let said = variable.map(
+            |Variable { value: _, writes: _, masked, hidden, protected, raw, variable_type, description }| {
+                (masked, hidden, protected, raw, variable_type, description)
+            },
+        );
+        format!(
+            "{said:?}, and in another scope {:?}",
+            self.0.world().variable(OWNER, &settings(location).variable, "production")
+        )
     }
 
     async fn history(&self, location: &SinkLocation) -> String {
@@ -225,7 +230,9 @@ impl Service for GitlabCi {
 
     /// The token is replaced, as a program would that renews it.
     async fn end_login(&self, location: &SinkLocation) {
-        let Some(Credential::File(file)) = &settings(location).token else { panic!("the token is in a file") };
+        let Some(Credential::File(file)) = &settings(location).token else {
+            panic!("the token is in a file")
+        };
         let old = std::fs::read_to_string(file).unwrap();
         let new = format!("{old}x");
         let mut world = self.0.world();

@@ -181,7 +181,9 @@ impl World {
                 ("organization_secrets", "write"),
                 ("dependabot_secrets", "write"),
             ]),
-            (true, id) if id.starts_with(READS) => BTreeMap::from([("metadata", "read"), ("secrets", "read")]),
+            (true, id) if id.starts_with(READS) => {
+                BTreeMap::from([("metadata", "read"), ("secrets", "read")])
+            }
             _ => return error(StatusCode::NOT_FOUND, "Not Found"),
         };
         self.issued += 1;

@@ -19,6 +19,7 @@ use gridkey_engine::secret::Secret;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -92,7 +93,7 @@ struct Sealed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     visibility: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    selected_repository_ids: Option<&'a [u64]>,
+    selected_repository_ids: Option<Vec<Value>>,
 }
 
 /// Which repositories see an organisation's secret; nothing for all other secrets.
@@ -190,7 +191,10 @@ impl<'a> GithubAdapter<'a> {
             encrypted_value: key.seal(secret).map_err(PutError::Refused)?,
             key_id: &key.key_id,
             visibility: sight.visibility.as_deref(),
-            selected_repository_ids: sight.selected_repository_ids.as_deref(),
+            selected_repository_ids: sight
+                .selected_repository_ids
+                .as_ref()
+                .map(|ids| self.place.numbers(ids)),
         });
         Ok(self.change(Method::PUT, Some(body)).await?)
     }
@@ -206,7 +210,7 @@ impl<'a> GithubAdapter<'a> {
 
     fn outcome(&self, answer: &Answer) -> Result<(), PutError> {
         let is_done = match answer.status {
-            201 => answer.body.is_empty() || answer.json::<serde_json::Map<_, _>>().is_ok(),
+            201 => answer.body.is_empty() || answer.json::<serde_json::Map<String, Value>>().is_ok(),
             204 => answer.body.is_empty(),
             _ => false,
         };
@@ -336,5 +340,26 @@ fn is_later_than(time: &str, other: &str) -> bool {
         (Ok(time), Ok(other)) => time.duration_since(other).unsigned_abs() > LAG && time > other,
         // What cannot be compared is told where it is another.
         _ => time != other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_later_when_it_cannot_be_the_lag() {
+        let ours = "2026-11-29T12:00:00Z";
+        for (time, is_later) in [
+            (ours, false),
+            ("2026-11-29T12:01:00Z", false),
+            ("2026-11-29T12:01:01Z", true),
+            ("2026-11-29T13:01:01+01:00", true),
+            ("2026-11-29T11:00:00Z", false),
+            ("2027-01-01T00:00:00.5Z", true),
+            ("yesterday", true),
+        ] {
+            assert_eq!(is_later_than(time, ours), is_later, "{time}");
+        }
     }
 }

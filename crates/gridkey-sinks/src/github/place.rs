@@ -3,6 +3,7 @@
 use std::fmt;
 
 use gridkey_core::sink::GithubActionsSettings;
+use serde_json::{Value, json};
 
 /// The owner of a store of secrets.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +87,15 @@ impl<'a> Place<'a> {
             Owner::Repository { .. } | Owner::Environment { .. } => "repo",
             Owner::Organization(_) => "admin:org",
         }
+    }
+
+    /// Numbers of repositories as the store takes them: Dependabot's wants texts.
+    pub fn numbers(&self, numbers: &[u64]) -> Vec<Value> {
+        let number = |number: &u64| match self.store {
+            "dependabot" => json!(number.to_string()),
+            _ => json!(number),
+        };
+        numbers.iter().map(number).collect()
     }
 
     /// What a token needs, for a help.

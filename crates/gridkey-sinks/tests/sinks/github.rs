@@ -153,10 +153,10 @@ async fn a_check_says_what_is_missing_and_never_guesses() {
     let only_reads = location(app(&github, folder.path(), READS));
     let error = sinks("unused").check(&only_reads).await.unwrap_err();
     assert_eq!(error.fault, SinkFault::Forbidden);
-    assert!(error.with_help().contains("`secrets: write`"));
+    assert!(error.clone().with_help().contains("`secrets: write`"));
     let error = refused(put(&sinks("unused"), &only_reads, 'a').await);
     assert_eq!(error.fault, SinkFault::Forbidden);
-    assert!(error.with_help().contains("`secrets=write`"));
+    assert!(error.clone().with_help().contains("`secrets=write`"));
 
     let error = sinks(SCOPELESS).check(&at).await.unwrap_err();
     assert_eq!(error.fault, SinkFault::Forbidden);
@@ -214,7 +214,7 @@ async fn an_organisation_secret_stays_in_sight_of_the_same_repositories() {
     let store = "orgs/acme/actions";
     let at = location(in_organization(&github));
     let error = refused(put(&sinks, &at, 'a').await);
-    assert!(error.with_help().contains("`visibility`"), "{error:?}");
+    assert!(error.clone().with_help().contains("`visibility`"), "{error:?}");
     assert_eq!(sinks.check(&at).await.unwrap_err().fault, SinkFault::Invalid);
 
     github.world().overwrite(store, "SENDGRID_KEY", "other", "2026-01-01T00:00:00Z");
@@ -294,7 +294,7 @@ async fn an_answer_that_is_not_githubs_leaves_the_outcome_unclear() {
     let moved = json!({ "message": "Moved Permanently", "url": "https://api.github.com/repositories/1" });
     instead(&github, "PUT /repos", 307, &[], moved);
     let error = refused(put(&sinks, &at, 'a').await);
-    assert!(error.with_help().contains("another name"), "{error:?}");
+    assert!(error.clone().with_help().contains("another name"), "{error:?}");
     instead(
         &github,
         "PUT /repos",
@@ -303,7 +303,7 @@ async fn an_answer_that_is_not_githubs_leaves_the_outcome_unclear() {
         json!({ "message": "Resource protected by organization SAML enforcement" }),
     );
     let error = refused(put(&sinks, &at, 'a').await);
-    assert!(error.with_help().contains("https://github.com/orgs/acme/sso"), "{error:?}");
+    assert!(error.clone().with_help().contains("https://github.com/orgs/acme/sso"), "{error:?}");
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ async fn what_came_out_in_a_wider_scope_is_taken_back() {
         ..settings(&gitlab)
     });
     let error = refused(sinks(WRITES).put(&at, &secret('a'), &EMPTY, None).await);
-    assert!(error.with_help().contains("Premium"), "{error:?}");
+    assert!(error.clone().with_help().contains("Premium"), "{error:?}");
     assert_eq!(value(&gitlab, "groups/acme", "*"), None);
     // One that was there stays.
     gitlab.world().overwrite("groups/acme", "SENDGRID_KEY", "*", "theirs");
@@ -177,7 +177,7 @@ async fn a_hidden_variable_is_written_and_never_taken_for_an_empty_one() {
     gitlab.world().hides = false;
     sinks.remove(&shown).await.unwrap();
     let error = refused(sinks.put(&hidden, &secret('c'), &EMPTY, None).await);
-    assert!(error.with_help().contains("17.4"), "{error:?}");
+    assert!(error.clone().with_help().contains("17.4"), "{error:?}");
     assert_eq!(value(&gitlab, SHOP, "*"), None);
 }
 
@@ -210,7 +210,7 @@ async fn nothing_is_written_unmasked_because_it_could_not_be_masked() {
     let at = location(settings(&gitlab));
     instead(&gitlab, "POST /projects", 400, json!({ "message": { "value": ["is invalid"] } }));
     let error = refused(sinks(WRITES).put(&at, &secret('a'), &EMPTY, None).await);
-    assert!(error.with_help().contains("`masked: false`"), "{error:?}");
+    assert!(error.clone().with_help().contains("`masked: false`"), "{error:?}");
     assert_eq!(variable(&gitlab, SHOP, "*"), None);
 }
 
@@ -220,12 +220,12 @@ async fn a_check_says_what_is_missing_and_never_guesses() {
     let at = location(settings(&gitlab));
     let error = sinks(READS).check(&at).await.unwrap_err();
     assert_eq!(error.fault, SinkFault::Forbidden);
-    assert!(error.with_help().contains("`api`"), "{error:?}");
+    assert!(error.clone().with_help().contains("`api`"), "{error:?}");
     let error = refused(sinks(READS).put(&at, &secret('a'), &EMPTY, None).await);
-    assert!(error.with_help().contains("insufficient_scope"), "{error:?}");
+    assert!(error.clone().with_help().contains("insufficient_scope"), "{error:?}");
     let error = sinks(DEVELOPER).check(&at).await.unwrap_err();
     assert_eq!(error.fault, SinkFault::Forbidden);
-    assert!(error.with_help().contains("Maintainer"), "{error:?}");
+    assert!(error.clone().with_help().contains("Maintainer"), "{error:?}");
     assert!(matches!(sinks(OAUTH).check(&at).await, Ok(Readiness::Plausible(_))));
     assert_eq!(sinks("unknown").check(&at).await.unwrap_err().fault, SinkFault::Unauthenticated);
     let nowhere =
@@ -236,7 +236,7 @@ async fn a_check_says_what_is_missing_and_never_guesses() {
         refused(sinks(WRITES).put(&nowhere, &secret('a'), &EMPTY, None).await),
     ] {
         assert_eq!(error.fault, SinkFault::ContainerMissing);
-        assert!(error.with_help().contains("acme/nowhere"), "{error:?}");
+        assert!(error.clone().with_help().contains("acme/nowhere"), "{error:?}");
     }
     instead(&gitlab, "GET /projects", 404, json!("<html>nothing here</html>"));
     assert!(matches!(sinks(WRITES).observe(&at, None).await, SinkObservation::Unreadable(_)));

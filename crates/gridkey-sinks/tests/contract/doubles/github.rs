@@ -242,7 +242,7 @@ impl World {
 
     fn route(&mut self, request: &Request<'_>, path: &[&str], token: &Token) -> Response {
         match *path {
-            ["repos", owner, name] => self.repository(owner, name),
+            ["repos", owner, name] => self.repository(request, owner, name),
             ["orgs", "acme"] => {
                 Json(json!({ "login": "acme", "url": request.url("/orgs/acme") })).into_response()
             }
@@ -275,13 +275,13 @@ impl World {
         }
     }
 
-    fn repository(&self, owner: &str, name: &str) -> Response {
+    fn repository(&self, request: &Request<'_>, owner: &str, name: &str) -> Response {
         let full = format!("{owner}/{name}");
         let Some((number, archived, push)) = self.repositories.get(&full.to_lowercase()) else {
             return error(StatusCode::NOT_FOUND, "Not Found");
         };
         Json(json!({
-            "id": number, "name": name, "full_name": full, "archived": archived, "url": format!("/repos/{full}"),
+            "id": number, "name": name, "full_name": full, "archived": archived, "url": request.url(&format!("/repos/{full}")),
             "permissions": { "admin": false, "push": push, "pull": true },
         }))
         .into_response()
@@ -371,9 +371,10 @@ impl Store {
             return unprocessable("Improperly encrypted secret");
         }
         let visibility = body["visibility"].as_str().map(ToString::to_string);
+        let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
         let selected = body["selected_repository_ids"]
             .as_array()
-            .map(|numbers| numbers.iter().filter_map(Value::as_u64).collect::<BTreeSet<u64>>());
+            .map(|numbers| numbers.iter().filter_map(number).collect::<BTreeSet<u64>>());
         let is_known = |visibility: &str| ["all", "private", "selected"].contains(&visibility);
         if self.has_visibility && !visibility.as_deref().is_some_and(is_known) {
             return unprocessable("visibility is needed, and is all, private or selected");

@@ -321,7 +321,7 @@ async fn a_write_of_another_program_never_stands_in_the_way_and_a_time_that_trai
     let updated = github.world().secret(store, "SENDGRID_KEY").unwrap().updated.clone();
     assert_eq!(receipt, Some(Receipt::new(updated)));
 
-    // The look before the write, and all those after it.
+    // All looks after the write.
     github.world().trails = 10;
     let receipt = sinks.put(&at, &secret('c'), &holds, None).await.unwrap();
     assert_eq!((receipt, value(&github, store)), (None, Some(key('c'))));

@@ -16,7 +16,7 @@ pub async fn judge(name: &str, arguments: &[&str]) {
         println!("skipped: {reason}");
         return;
     }
-    let script = crate_folder.join(format!("tests/contract/judges/{name}.py"));
+    let script = crate_folder.join(format!("tests/contract/judges/{name}_judge.py"));
     let mut command = tokio::process::Command::new(python);
     command.arg(script).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.unwrap();

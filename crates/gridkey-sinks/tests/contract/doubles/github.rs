@@ -52,8 +52,9 @@ pub struct World {
     pub instead: Vec<(String, Canned)>,
     /// Replaces the key of a store after the next time that it was given.
     pub replaces_keys: bool,
-    /// Shows the time of the write before, so often.
+    /// How often the time of the write before is shown after a write, and how often it is just now.
     pub trails: usize,
+    trails_yet: usize,
     issued: u32,
 }
 
@@ -116,6 +117,7 @@ impl World {
             instead: Vec::new(),
             replaces_keys: false,
             trails: 0,
+            trails_yet: 0,
             issued: 0,
         };
         for (number, name) in ["acme/shop", "acme/mail", "acme/site", "acme/old"].into_iter().enumerate() {
@@ -308,7 +310,7 @@ impl World {
             response.headers_mut().insert("x-accepted-github-permissions", asked);
             return response;
         }
-        let is_trailing = self.trails > 0;
+        let is_trailing = self.trails_yet > 0;
         let numbers: BTreeSet<u64> = self.repositories.values().map(|(number, ..)| *number).collect();
         let Some(store) = self.stores.get_mut(key) else { return error(StatusCode::NOT_FOUND, "Not Found") };
         match (request.method.as_str(), rest) {
@@ -328,7 +330,7 @@ impl World {
             }
             ("GET", [name]) => match store.secrets.get(&name.to_uppercase()) {
                 Some(stored) => {
-                    self.trails = self.trails.saturating_sub(1);
+                    self.trails_yet = self.trails_yet.saturating_sub(1);
                     Json(stored.shown(&name.to_uppercase(), is_trailing)).into_response()
                 }
                 None => error(StatusCode::NOT_FOUND, "Not Found"),
@@ -337,7 +339,10 @@ impl World {
                 Some(stored) => stored.repositories(request.query),
                 None => error(StatusCode::NOT_FOUND, "Not Found"),
             },
-            ("PUT", [name]) => store.put(&name.to_uppercase(), request.body, &numbers),
+            ("PUT", [name]) => {
+                self.trails_yet = self.trails;
+                store.put(&name.to_uppercase(), request.body, &numbers)
+            }
             ("DELETE", [name]) => match store.secrets.remove(&name.to_uppercase()) {
                 Some(_) => StatusCode::NO_CONTENT.into_response(),
                 None => error(StatusCode::NOT_FOUND, "Not Found"),

@@ -131,7 +131,7 @@ impl<'a> GithubAdapter<'a> {
         let answer = self.api.look(&self.place.public_key()).await?;
         match answer.status {
             200 => answer.json(),
-            _ => Err(self.api.error(&answer, &format!("the public key of {}", self.place.owner))),
+            _ => Err(self.api.error(&answer, &format!("fetching the public key of {}", self.place.owner))),
         }
     }
 
@@ -265,7 +265,9 @@ impl<'a> GithubAdapter<'a> {
         let scope = self.place.classic_scope();
         match scopes {
             Some(scopes) if scopes.split(',').any(|one| one.trim() == scope) => Ok(Readiness::Proven),
-            Some(_) => forbidden(format!("the token has not the scope `{scope}` for secrets of {owner}")),
+            Some(_) => {
+                forbidden(format!("the token lacks the scope `{scope}`, which secrets of {owner} need"))
+            }
             None => Ok(Readiness::Plausible(
                 "a token that is not a classic one does not tell what it may do".to_string(),
             )),
@@ -281,7 +283,8 @@ impl Adapter for GithubAdapter<'_> {
             let owner = self.place.owner;
             if repository.archived {
                 let message = format!("{owner} is archived, and can only be read");
-                return Err(SinkError::new(SinkFault::Forbidden, message).help("unarchive the repository"));
+                return Err(SinkError::new(SinkFault::Forbidden, message)
+                    .help("unarchive the repository, or take the sink from the key"));
             }
             let is_app = self.api.login().await?.permissions.is_some();
             if !is_app && repository.permissions.is_some_and(|permissions| !permissions.push) {
@@ -293,7 +296,7 @@ impl Adapter for GithubAdapter<'_> {
         let path = self.place.public_key();
         let answer = self.api.look(&path).await?;
         if answer.status != 200 {
-            return Err(self.api.error(&answer, &format!("the public key of {}", self.place.owner)));
+            return Err(self.api.error(&answer, &format!("fetching the public key of {}", self.place.owner)));
         }
         answer.json::<StoreKey>()?;
         let shown = self.shown().await?;

@@ -51,7 +51,9 @@ impl GithubAdapter<'_> {
         for name in &self.settings.selected_repositories {
             let answer = self.api.look(&["repos", organization, name]).await?;
             if answer.status != 200 {
-                return Err(self.api.error(&answer, &format!("the repository `{organization}/{name}`")));
+                return Err(self
+                    .api
+                    .error(&answer, &format!("looking for the repository `{organization}/{name}`")));
             }
             numbers.push(answer.json::<Numbered>()?.id);
         }
@@ -66,7 +68,7 @@ impl GithubAdapter<'_> {
             let query = format!("per_page={PAGE}&page={page}");
             let answer = self.api.ask(&Request { query: &query, ..Request::get(&path) }).await?;
             if answer.status != 200 {
-                let what = format!("the repositories that see the secret `{}`", self.name);
+                let what = format!("listing the repositories that see the secret `{}`", self.name);
                 return Err(self.api.error(&answer, &what));
             }
             let Page { total_count, repositories } = answer.json()?;

@@ -274,8 +274,8 @@ fn make(
     if hides && kind != "InstanceVariable" && is_true(fields.get("masked_and_hidden")) == Some(true) {
         (variable.hidden, variable.masked) = (true, true);
     }
-    if let Err(answer) = variable.take(&fields) {
-        return answer;
+    if let Err(said) = variable.take(&fields) {
+        return (StatusCode::BAD_REQUEST, Json(said)).into_response();
     }
     let shown = variable.shown(&at, kind);
     variables.insert(at, variable);
@@ -293,8 +293,8 @@ fn change(
         let text = "The visibility setting cannot be changed for masked and hidden variables.";
         return message(400, &json!({ "base": [text] }));
     }
-    if let Err(answer) = variable.take(fields) {
-        return answer;
+    if let Err(said) = variable.take(fields) {
+        return (StatusCode::BAD_REQUEST, Json(said)).into_response();
     }
     // It moves.
     let scope = fields.get("environment_scope").and_then(Value::as_str).unwrap_or(&at.1).to_string();
@@ -319,7 +319,8 @@ impl Variable {
         }
     }
 
-    fn take(&mut self, fields: &Map<String, Value>) -> Result<(), Response> {
+    /// What GitLab says of fields that it does not take.
+    fn take(&mut self, fields: &Map<String, Value>) -> Result<(), Value> {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).map(ToString::to_string);
         self.value = text("value").unwrap_or_else(|| self.value.clone());
         self.masked = is_true(fields.get("masked")).unwrap_or(self.masked);
@@ -328,15 +329,14 @@ impl Variable {
         self.description = text("description").or_else(|| self.description.clone());
         if let Some(kind) = text("variable_type") {
             if !["env_var", "file"].contains(&kind.as_str()) {
-                let body = json!({ "error": "variable_type does not have a valid value" });
-                return Err((StatusCode::BAD_REQUEST, Json(body)).into_response());
+                return Err(json!({ "error": "variable_type does not have a valid value" }));
             }
             self.variable_type = kind;
         }
         let is_maskable = self.value.len() >= 8
             && self.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=/@:.~-".contains(&byte));
         if self.masked && !is_maskable {
-            return Err(message(400, &json!({ "value": ["is invalid"] })));
+            return Err(json!({ "message": { "value": ["is invalid"] } }));
         }
         self.writes += 1;
         Ok(())

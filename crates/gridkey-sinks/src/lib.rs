@@ -5,6 +5,8 @@
 //! carries one.
 
 mod adapter;
+#[cfg(feature = "aws")]
+mod aws;
 mod command;
 pub mod credential;
 mod discover;

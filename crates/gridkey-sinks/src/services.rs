@@ -5,20 +5,28 @@ use std::collections::BTreeMap;
 use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
 
 use crate::adapter::Adapter;
+#[cfg(feature = "aws")]
+use crate::aws::{Aws, SecretsManager, Ssm};
 use crate::machine::Machine;
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
+    #[cfg(feature = "aws")]
+    aws: Aws,
 }
 
 impl Services {
     pub fn new(machine: Machine) -> Self {
-        Self { machine }
+        Self {
+            machine,
+            #[cfg(feature = "aws")]
+            aws: Aws::default(),
+        }
     }
 
     pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
-        Self { machine: self.machine.with_variables(variables) }
+        Self { machine: self.machine.with_variables(variables), ..self }
     }
 
     /// The adapter of a location; `None` where this build has none for its kind.
@@ -30,9 +38,15 @@ impl Services {
             | SinkSettings::Json(_)
             | SinkSettings::Yaml(_)
             | SinkSettings::Command(_) => None,
+            #[cfg(feature = "aws")]
+            SinkSettings::AwsSecretsManager(settings) => {
+                Some(Box::new(SecretsManager::new(&self.machine, &self.aws, settings)))
+            }
+            #[cfg(feature = "aws")]
+            SinkSettings::AwsSsm(settings) => Some(Box::new(Ssm::new(&self.machine, &self.aws, settings))),
+            #[cfg(not(feature = "aws"))]
+            SinkSettings::AwsSecretsManager(_) | SinkSettings::AwsSsm(_) => None,
             SinkSettings::Vault(_)
-            | SinkSettings::AwsSecretsManager(_)
-            | SinkSettings::AwsSsm(_)
             | SinkSettings::GcpSecretManager(_)
             | SinkSettings::AzureKeyVault(_)
             | SinkSettings::Kubernetes(_)
@@ -49,11 +63,10 @@ impl Services {
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
         SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => true,
+        SinkKind::AwsSecretsManager | SinkKind::AwsSsm => cfg!(feature = "aws"),
         SinkKind::Age
         | SinkKind::Sops
         | SinkKind::Vault
-        | SinkKind::AwsSecretsManager
-        | SinkKind::AwsSsm
         | SinkKind::GcpSecretManager
         | SinkKind::AzureKeyVault
         | SinkKind::Kubernetes

@@ -39,6 +39,10 @@ pub struct AwsSecretsManagerSettings {
     /// Whether gridkey makes the secret where it is missing; the default is `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create: Option<bool>,
+    /// For how many days a secret that gridkey made can be restored after gridkey deleted it: 7 to 30, which is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 7, max = 30))]
+    pub recovery_window_in_days: Option<u8>,
     /// An address in place of the region's own, such as that of a VPC endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
@@ -146,6 +150,7 @@ impl Described for AwsSecretsManagerSettings {
             tags: _,
             description: _,
             create: _,
+            recovery_window_in_days: _,
             endpoint_url: _,
             ca_bundle: _,
         } = self;

@@ -191,14 +191,25 @@ impl Held {
         if matches!(self, Self::Text(held) if held.as_str() == secret) {
             return Ok(Standing::Same);
         }
-        let content = self.content();
-        let same_key = KeyId::of_secret(secret).is_some_and(|id| content == SinkContent::Key(id));
-        match expected {
-            Some(expected) if *expected != content && !same_key => {
-                Err(format!("it holds {}, and {} was expected; plan again", words(&content), words(expected)))
-            }
-            Some(_) | None => Ok(Standing::Replaceable),
+        may_replace(&self.content(), secret, expected).map(|()| Standing::Replaceable)
+    }
+}
+
+/// Whether a secret may take the place of something of which no more is known than this.
+///
+/// # Errors
+/// What is there instead, for a message.
+pub(crate) fn may_replace(
+    content: &SinkContent,
+    secret: &str,
+    expected: Option<&SinkContent>,
+) -> Result<(), String> {
+    let is_same_key = KeyId::of_secret(secret).is_some_and(|id| *content == SinkContent::Key(id));
+    match expected {
+        Some(expected) if expected != content && !is_same_key => {
+            Err(format!("it holds {}, and {} was expected; plan again", words(content), words(expected)))
         }
+        Some(_) | None => Ok(()),
     }
 }
 

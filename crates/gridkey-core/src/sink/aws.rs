@@ -108,6 +108,15 @@ pub struct AwsAssumeRoleSettings {
 
 const REGION: &str = "a region is called as AWS calls it, such as `eu-west-1`";
 const ACCOUNT: &str = "an account's id has twelve digits, in quotes";
+const OWN_TAG: &str = "gridkey tells by `managed-by: gridkey` what it made; use another tag";
+
+/// The tag that gridkey gives to what it makes.
+const MANAGED_BY: (&str, &str) = ("managed-by", "gridkey");
+
+fn keeps_own_tag(tags: &BTreeMap<String, String>) -> bool {
+    let (name, value) = MANAGED_BY;
+    tags.get(name).is_none_or(|given| given == value)
+}
 
 fn is_region(text: &str) -> bool {
     only(text, "-") && text.contains('-') && text.chars().next().is_some_and(|c| c.is_ascii_lowercase())
@@ -185,6 +194,15 @@ impl Described for AwsSecretsManagerSettings {
                 ),
             ),
             ("allowed_account_ids", unless(self.allowed_account_ids.iter().all(is_account), ACCOUNT)),
+            ("tags", unless(keeps_own_tag(&self.tags), OWN_TAG)),
+            (
+                "recovery_window_in_days",
+                unless_any(
+                    self.recovery_window_in_days.as_ref(),
+                    |days| (7..=30).contains(days),
+                    "a deleted secret can be restored for 7 to 30 days",
+                ),
+            ),
             ("endpoint_url", self.endpoint_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]
@@ -275,6 +293,7 @@ impl Described for AwsSsmSettings {
                 ),
             ),
             ("allowed_account_ids", unless(self.allowed_account_ids.iter().all(is_account), ACCOUNT)),
+            ("tags", unless(keeps_own_tag(&self.tags), OWN_TAG)),
             ("endpoint_url", self.endpoint_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]

@@ -135,7 +135,10 @@ impl<'a> Client<'a> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(all).finish();
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let permission = format!("{}:{action}", self.service.name());
-        let said = |answer: &Answer| Said::of_xml(answer, &permission, &self.place);
+        let said = |answer: &Answer| {
+            let xml = Said::of_xml(answer, &permission, &self.place);
+            xml.or_else(|| Said::of_json(answer, &permission, &self.place))
+        };
         self.send(&headers, &Bytes::from(body), credentials, said).await
     }
 

@@ -570,7 +570,7 @@ impl Adapter for Ssm<'_> {
         }
         let Ok(metadata) = self.metadata().await else { return Vec::new() };
         let ends = metadata.policies.unwrap_or_default().into_iter().find(|policy| policy.is_expiration());
-        ends.map(|policy| self.ends(&policy)).into_iter().collect()
+        ends.map(|policy| SinkCaveat::Ends(policy.told())).into_iter().collect()
     }
 
     async fn put(&self, put: Put<'_>) -> Result<Option<Receipt>, PutError> {
@@ -617,25 +617,21 @@ impl Adapter for Ssm<'_> {
     }
 }
 
-impl Ssm<'_> {
-    fn ends(&self, policy: &Policy) -> SinkCaveat {
-        let when = policy.expires_at().map_or(String::new(), |when| format!(" at {when}"));
-        let error = self
-            .error(SinkFault::Invalid, &format!("its expiration policy deletes it{when}"))
-            .help("take the policy off: a write does not move its date");
-        SinkCaveat::NotWritable(error.with_help())
-    }
-}
-
 impl Policy {
     fn is_expiration(&self) -> bool {
         self.policy_type.as_deref() == Some("Expiration")
             || self.policy_text.as_deref().is_some_and(|text| text.contains("\"Expiration\""))
     }
 
-    /// `{"Type":"Expiration","Version":"1.0","Attributes":{"Timestamp":"2018-12-02T21:34:33.000Z"}}`
-    fn expires_at(&self) -> Option<String> {
-        let policy: serde_json::Value = serde_json::from_str(self.policy_text.as_deref()?).ok()?;
-        Some(policy["Attributes"]["Timestamp"].as_str()?.to_string())
+    /// When it strikes: `{"Type":"Expiration","Version":"1.0","Attributes":{"Timestamp":"2018-12-02T21:34:33.000Z"}}`.
+    fn told(&self) -> String {
+        let text = self.policy_text.as_deref().unwrap_or_default();
+        let policy: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        match policy["Attributes"]["Timestamp"].as_str() {
+            Some(when) => format!(
+                "its expiration policy deletes the parameter at {when}, and a write does not move that"
+            ),
+            None => "it has an expiration policy, and a write does not move its date".to_string(),
+        }
     }
 }

@@ -21,6 +21,7 @@ mod scan;
 mod services;
 mod sinks;
 mod stop;
+mod vault;
 mod walk;
 
 pub use discover::{Discovery, Elsewhere, FileKind, discover};

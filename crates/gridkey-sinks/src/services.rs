@@ -8,10 +8,12 @@ use crate::adapter::Adapter;
 #[cfg(feature = "aws")]
 use crate::aws::{Aws, SecretsManager, Ssm};
 use crate::machine::Machine;
+use crate::vault::{VaultAdapter, Vaults};
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
+    vaults: Vaults,
     #[cfg(feature = "aws")]
     aws: Aws,
 }
@@ -20,6 +22,7 @@ impl Services {
     pub fn new(machine: Machine) -> Self {
         Self {
             machine,
+            vaults: Vaults::default(),
             #[cfg(feature = "aws")]
             aws: Aws::default(),
         }
@@ -31,13 +34,15 @@ impl Services {
 
     /// The adapter of a location; `None` where this build has none for its kind.
     pub fn adapter<'a>(&'a self, location: &'a SinkLocation) -> Option<Box<dyn Adapter + 'a>> {
-        let _ = &self.machine;
         match &*location.at {
             // On this machine, and not here.
             SinkSettings::Dotenv(_)
             | SinkSettings::Json(_)
             | SinkSettings::Yaml(_)
             | SinkSettings::Command(_) => None,
+            SinkSettings::Vault(settings) => {
+                Some(Box::new(VaultAdapter::new(settings, &self.vaults, &self.machine)))
+            }
             #[cfg(feature = "aws")]
             SinkSettings::AwsSecretsManager(settings) => {
                 Some(Box::new(SecretsManager::new(&self.machine, &self.aws, settings)))
@@ -46,8 +51,7 @@ impl Services {
             SinkSettings::AwsSsm(settings) => Some(Box::new(Ssm::new(&self.machine, &self.aws, settings))),
             #[cfg(not(feature = "aws"))]
             SinkSettings::AwsSecretsManager(_) | SinkSettings::AwsSsm(_) => None,
-            SinkSettings::Vault(_)
-            | SinkSettings::GcpSecretManager(_)
+            SinkSettings::GcpSecretManager(_)
             | SinkSettings::AzureKeyVault(_)
             | SinkSettings::Kubernetes(_)
             | SinkSettings::GithubActions(_)
@@ -62,11 +66,10 @@ impl Services {
 /// before anything is done.
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
-        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => true,
+        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command | SinkKind::Vault => true,
         SinkKind::AwsSecretsManager | SinkKind::AwsSsm => cfg!(feature = "aws"),
         SinkKind::Age
         | SinkKind::Sops
-        | SinkKind::Vault
         | SinkKind::GcpSecretManager
         | SinkKind::AzureKeyVault
         | SinkKind::Kubernetes

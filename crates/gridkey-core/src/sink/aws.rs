@@ -39,10 +39,6 @@ pub struct AwsSecretsManagerSettings {
     /// Whether gridkey makes the secret where it is missing; the default is `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create: Option<bool>,
-    /// For how many days a secret that gridkey made can be restored after gridkey deleted it: 7 to 30, which is the default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 7, max = 30))]
-    pub recovery_window_in_days: Option<u8>,
     /// An address in place of the region's own, such as that of a VPC endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
@@ -159,7 +155,6 @@ impl Described for AwsSecretsManagerSettings {
             tags: _,
             description: _,
             create: _,
-            recovery_window_in_days: _,
             endpoint_url: _,
             ca_bundle: _,
         } = self;
@@ -195,14 +190,6 @@ impl Described for AwsSecretsManagerSettings {
             ),
             ("allowed_account_ids", unless(self.allowed_account_ids.iter().all(is_account), ACCOUNT)),
             ("tags", unless(keeps_own_tag(&self.tags), OWN_TAG)),
-            (
-                "recovery_window_in_days",
-                unless_any(
-                    self.recovery_window_in_days.as_ref(),
-                    |days| (7..=30).contains(days),
-                    "a deleted secret can be restored for 7 to 30 days",
-                ),
-            ),
             ("endpoint_url", self.endpoint_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]

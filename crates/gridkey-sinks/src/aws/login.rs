@@ -9,6 +9,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_types::region::Region;
 use gridkey_core::sink::AwsAssumeRoleSettings;
 use gridkey_engine::ports::{SinkError, SinkFault};
@@ -91,28 +92,45 @@ async fn log_in(machine: &Machine, access: &Access) -> Result<Session, SinkError
 
 /// A profile that the manifest names, or else what AWS's own programs would use.
 async fn base_credentials(machine: &Machine, access: &Access) -> Result<Credentials, SinkError> {
-    if access.profile.is_none() {
-        if let Some(credentials) = of_variables(machine) {
-            return Ok(credentials);
-        }
+    if access.profile.is_none()
+        && let Some(credentials) = of_variables(machine)
+    {
+        return Ok(credentials);
     }
+    let region = Some(Region::new(access.region.clone()));
     let config = ProviderConfig::without_region()
         .with_behavior_version(Some(BehaviorVersion::latest()))
-        .with_region(Some(Region::new(access.region.clone())))
+        .with_region(region.clone())
         .with_http_client(http_client(super::client::http(machine, access)?));
-    let found = match access.profile.clone() {
+    let profile = access.profile.clone().or_else(|| machine.variable("AWS_PROFILE"));
+    let found = match profile.clone() {
         Some(profile) => {
             let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
-            provider.build().provide_credentials().await
+            provider.profile_files(files(machine)).build().provide_credentials().await
         }
         None => {
-            let region = Some(Region::new(access.region.clone()));
             let mut chain = DefaultCredentialsChain::builder().configure(config);
             chain.set_region(region);
             chain.build().await.provide_credentials().await
         }
     };
-    found.map_err(|error| not_found(&error, access.profile.as_deref()))
+    found.map_err(|error| not_found(&error, profile.as_deref()))
+}
+
+/// Where profiles are.
+fn files(machine: &Machine) -> EnvConfigFiles {
+    let mut files = EnvConfigFiles::builder();
+    for (kind, variable, usual) in [
+        (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", "~/.aws/config"),
+        (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+    ] {
+        let path = machine.path(machine.variable(variable).as_deref().unwrap_or(usual));
+        // A file that is named has to be there, and AWS asks for none.
+        if path.is_file() {
+            files = files.with_file(kind, path);
+        }
+    }
+    files.build()
 }
 
 /// What a shell or a pipeline sets.

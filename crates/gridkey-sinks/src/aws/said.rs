@@ -32,8 +32,11 @@ pub(super) enum Fail {
 struct Shape {
     #[serde(rename = "__type")]
     code: String,
-    #[serde(alias = "Message", default)]
-    message: String,
+    /// Some services begin it with a capital, and some doubles have both.
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(rename = "Message", default)]
+    capital: Option<String>,
 }
 
 /// What a code of AWS means: these are the ones that it answers with, of the two services and of all of them.
@@ -82,7 +85,8 @@ fn fault_of(code: &str, message: &str) -> SinkFault {
 impl Said {
     /// What a service said, if it is the service that said it: a proxy's page has another shape.
     pub fn of_json(answer: &Answer, action: &str, place: &str) -> Option<Self> {
-        let Shape { code, message } = answer.json().ok()?;
+        let Shape { code, message, capital } = answer.json().ok()?;
+        let message = message.or(capital).unwrap_or_default();
         Some(Self::new(answer, &code, &message, action, place))
     }
 

@@ -490,8 +490,8 @@ impl<'a> SecretsManager<'a> {
     }
 
     async fn delete(&self) -> Result<(), SinkError> {
-        let days = self.settings.recovery_window_in_days.unwrap_or(30);
-        let body = json!({ "SecretId": self.settings.secret, "RecoveryWindowInDays": days });
+        // For as long as AWS lets it be restored.
+        let body = json!({ "SecretId": self.settings.secret, "RecoveryWindowInDays": 30 });
         match self.session().call::<IgnoredAny>("DeleteSecret", &body).await {
             Ok(_) => Ok(()),
             Err(fail) if fail.has_code("ResourceNotFoundException") => Ok(()),

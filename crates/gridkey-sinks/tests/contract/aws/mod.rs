@@ -1,6 +1,7 @@
 //! `aws_secrets_manager` and `aws_ssm`, against moto behind a front that does what moto leaves out, with boto3 as the other client.
 
 mod front;
+mod own;
 mod parameters;
 mod secrets;
 
@@ -16,6 +17,7 @@ use crate::proxy::{Reply, Seen};
 use crate::server::{Server, program};
 use crate::service::Whom;
 
+pub use own::trials;
 pub use parameters::LISTED as PARAMETERS;
 pub use secrets::LISTED as SECRETS;
 
@@ -31,7 +33,7 @@ const WITH_FIELD: [&str; 6] =
     ["neighbours", "two-keys-one-container", "metadata-stays", "cut", "conflict-grade", "older-kept"];
 
 /// Both services of one moto.
-struct Cloud {
+pub struct Cloud {
     front: Front,
     boto: Mutex<Boto>,
     _moto: Server,
@@ -49,6 +51,9 @@ static RUNNING: tokio::sync::Mutex<Weak<Cloud>> = tokio::sync::Mutex::const_new(
 
 impl Cloud {
     async fn get() -> Result<Arc<Self>, String> {
+        if !gridkey_sinks::supports(gridkey_core::SinkKind::AwsSsm) {
+            return Err("this build has no feature `aws`".to_string());
+        }
         let mut running = RUNNING.lock().await;
         if let Some(cloud) = running.upgrade() {
             return Ok(cloud);
@@ -127,7 +132,7 @@ fn role(name: &str, as_whom: Whom) -> Option<AwsAssumeRoleSettings> {
     })
 }
 
-/// What a role of a location that belongs to another account says.
+/// An account that no credential is of.
 const OTHER_ACCOUNT: &str = "999999999999";
 
 fn variables(proxy: &str, as_whom: Whom) -> BTreeMap<String, String> {

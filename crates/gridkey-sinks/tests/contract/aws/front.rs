@@ -307,8 +307,9 @@ impl Gate {
                 let mut answer = self.moto(asked, asked.action, &asked.body).await?;
                 for parameter in answer["Parameters"].as_array_mut().into_iter().flatten() {
                     for policy in parameter["Policies"].as_array_mut().into_iter().flatten() {
-                        let text = policy["PolicyText"].take();
-                        *policy = json!({"PolicyType": text["Type"], "PolicyText": text.to_string(), "PolicyStatus": "Pending"});
+                        // moto shows it as Python does.
+                        let text = policy["PolicyText"].as_str().unwrap_or_default().replace('\'', "\"");
+                        *policy = json!({"PolicyType": "Expiration", "PolicyText": text, "PolicyStatus": "Pending"});
                     }
                 }
                 Ok(answer)

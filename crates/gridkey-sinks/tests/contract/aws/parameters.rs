@@ -81,7 +81,8 @@ impl Parameters {
 
     async fn metadata(&self, at: &SinkLocation) -> Json {
         let filter = json!([{"Key": "Name", "Option": "Equals", "Values": [settings(at).parameter]}]);
-        self.ask("describe_parameters", json!({"ParameterFilters": filter})).await["Parameters"][0].take()
+        let listed = self.ask("describe_parameters", json!({"ParameterFilters": filter})).await;
+        listed["Parameters"].get(0).cloned().unwrap_or_default()
     }
 
     /// Writes a value as a person does, with the key and the tier that it has.

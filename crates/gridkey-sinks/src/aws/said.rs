@@ -73,7 +73,9 @@ fn fault_of(code: &str, message: &str) -> SinkFault {
         "InvalidRequestException" if message.contains("deleted") || message.contains("deletion") => {
             SinkFault::Remembered
         }
-        "InternalServiceError"
+        "RequestTimeout"
+        | "RequestTimeoutException"
+        | "InternalServiceError"
         | "InternalServerError"
         | "InternalFailure"
         | "ServiceUnavailable"

@@ -304,7 +304,8 @@ impl<'a> SecretsManager<'a> {
         match self.write(version, &content, None).await {
             Ok(_) => Ok(true),
             Err(fail) if fail.has_code("ResourceExistsException") => Ok(false),
-            Err(fail) => Err(looked(fail)),
+            // It may have it, and by a put before this one.
+            Err(fail) => Err(PutError::Unclear(fail.into())),
         }
     }
 

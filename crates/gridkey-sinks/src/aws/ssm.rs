@@ -380,9 +380,7 @@ impl<'a> Ssm<'a> {
             if written <= seen + 1 {
                 return Ok(written);
             }
-            let between =
-                self.get(Some(written - 1), true).await.map_err(|fail| self.overwrote(written - 1, fail))?;
-            let Some(between) = between else { return Ok(written) };
+            let between = self.between(written - 1).await?;
             let holds = self.held_in(&between).map_err(PutError::Unclear)?.content();
             if holds != *put.replaces
                 && Some(&holds) != KeyId::of_secret(put.secret.expose()).map(SinkContent::Key).as_ref()
@@ -400,9 +398,21 @@ impl<'a> Ssm<'a> {
         Err(PutError::Unclear(self.error(SinkFault::Conflict, message)))
     }
 
+    /// A version that came between a look and a write.
+    async fn between(&self, version: i64) -> Result<Parameter, PutError> {
+        let started = Instant::now();
+        loop {
+            match self.get(Some(version), true).await {
+                Ok(Some(parameter)) => return Ok(parameter),
+                Ok(None) if started.elapsed() < LAG => tokio::time::sleep(PAUSE).await,
+                Ok(None) => return Err(PutError::Unclear(self.foreign(version))),
+                Err(fail) => return Err(self.overwrote(version, fail)),
+            }
+        }
+    }
+
     fn foreign(&self, version: i64) -> SinkError {
-        let message =
-            format!("another program wrote version {version} meanwhile, and the new secret is over it");
+        let message = format!("another program wrote version {version} meanwhile, and it was written over");
         let AwsSsmSettings { parameter, region, .. } = self.settings;
         self.error(SinkFault::Conflict, &message).help(format!(
             "look at it with `aws ssm get-parameter --region {region} --with-decryption --name {parameter}:{version}`, and plan again"

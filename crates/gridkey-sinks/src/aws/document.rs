@@ -1,5 +1,7 @@
 //! A value that is the secret, or a JSON object with the secret as one of its members.
 
+use std::collections::BTreeMap;
+
 use gridkey_engine::ports::{SinkError, SinkFault};
 use zeroize::Zeroizing;
 
@@ -22,10 +24,15 @@ impl Part<'_> {
 
     /// The value with the part set. The rest stays byte for byte.
     pub fn set(self, text: Option<&str>, value: &str) -> Result<Zeroizing<String>, SinkError> {
-        let text = text.filter(|text| !text.trim().is_empty()).unwrap_or("{}");
-        match self.field {
-            None => Ok(Zeroizing::new(value.to_string())),
-            Some(_) => self.entry(text)?.expect("a field has an entry").set(text, value).map_err(invalid),
+        match (self.field, text.filter(|text| !text.trim().is_empty())) {
+            (None, _) => Ok(Zeroizing::new(value.to_string())),
+            (Some(field), None) => {
+                let object = BTreeMap::from([(field, value)]);
+                Ok(Zeroizing::new(serde_json::to_string(&object).expect("texts are plain data")))
+            }
+            (Some(_), Some(text)) => {
+                self.entry(text)?.expect("a field has an entry").set(text, value).map_err(invalid)
+            }
         }
     }
 
@@ -73,7 +80,7 @@ mod tests {
             "{cleared:?}"
         );
         let slash = part("a/b~c").set(None, "new").expect("a new object");
-        assert_eq!(slash.as_str(), r#"{"a/b~c": "new"}"#);
+        assert_eq!(slash.as_str(), r#"{"a/b~c":"new"}"#);
         assert!(part("a/b~c").clear(&slash).expect("an object").is_none());
     }
 

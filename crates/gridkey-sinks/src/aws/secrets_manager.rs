@@ -58,6 +58,8 @@ pub(crate) struct SecretsManager<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Described {
+    #[serde(rename = "ARN")]
+    _arn: IgnoredAny,
     #[serde(default)]
     deleted_date: Option<IgnoredAny>,
     #[serde(default)]
@@ -103,6 +105,13 @@ struct Write<'a> {
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<Vec<Tag>>,
+}
+
+/// What every action but a read answers at least, so that nothing else is taken for its answer.
+#[derive(Deserialize)]
+struct Done {
+    #[serde(rename = "ARN")]
+    _arn: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -337,7 +346,7 @@ impl<'a> SecretsManager<'a> {
                 body[name] = Value::from(version);
             }
         }
-        let _: IgnoredAny = self.session().call("UpdateSecretVersionStage", &body).await?;
+        let _: Done = self.session().call("UpdateSecretVersionStage", &body).await?;
         Ok(())
     }
 
@@ -381,7 +390,7 @@ impl<'a> SecretsManager<'a> {
             tags: Some(Tag::of_new(&settings.tags)),
             ..Write::default()
         };
-        match self.session().call::<IgnoredAny>("CreateSecret", &body).await {
+        match self.session().call::<Done>("CreateSecret", &body).await {
             Ok(_) => {
                 self.wait_until(|described| described.current() == Some(&version)).await;
                 Ok(Tried::Done(version))
@@ -405,7 +414,7 @@ impl<'a> SecretsManager<'a> {
 
     async fn restore(&self) -> Result<(), PutError> {
         let body = json!({ "SecretId": self.settings.secret });
-        self.session().call::<IgnoredAny>("RestoreSecret", &body).await.map_err(looked)?;
+        self.session().call::<Done>("RestoreSecret", &body).await.map_err(looked)?;
         self.wait_until(|described| described.deleted_date.is_none()).await;
         Ok(())
     }
@@ -493,7 +502,7 @@ impl<'a> SecretsManager<'a> {
     async fn delete(&self) -> Result<(), SinkError> {
         // For as long as AWS lets it be restored.
         let body = json!({ "SecretId": self.settings.secret, "RecoveryWindowInDays": 30 });
-        match self.session().call::<IgnoredAny>("DeleteSecret", &body).await {
+        match self.session().call::<Done>("DeleteSecret", &body).await {
             Ok(_) => Ok(()),
             Err(fail) if fail.has_code("ResourceNotFoundException") => Ok(()),
             Err(fail) => Err(fail.into()),

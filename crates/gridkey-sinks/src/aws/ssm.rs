@@ -71,8 +71,9 @@ struct Parameter {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Listed {
-    #[serde(default)]
     parameters: Vec<Metadata>,
+    #[serde(default)]
+    next_token: Option<String>,
 }
 
 /// What is said of a parameter besides its value.
@@ -229,26 +230,36 @@ impl<'a> Ssm<'a> {
         }
     }
 
-    async fn metadata(&self) -> Result<Metadata, Fail> {
+    /// What is said of the parameter besides its value; nothing where AWS does not list it.
+    async fn metadata(&self) -> Result<Option<Metadata>, Fail> {
         let filter = json!([{ "Key": "Name", "Option": "Equals", "Values": [self.settings.parameter] }]);
-        let body = json!({ "ParameterFilters": filter });
-        let listed = self.session().call::<Listed>("DescribeParameters", &body).await?;
-        Ok(listed.parameters.into_iter().next().unwrap_or_default())
+        let mut body = json!({ "ParameterFilters": filter });
+        // A page may be empty and have others behind it.
+        loop {
+            let listed = self.session().call::<Listed>("DescribeParameters", &body).await?;
+            match (listed.parameters.into_iter().next(), listed.next_token.filter(|token| !token.is_empty()))
+            {
+                (None, Some(token)) => body["NextToken"] = token.into(),
+                (found, _) => return Ok(found),
+            }
+        }
     }
 
     /// The same, for a write, which would change what it leaves out.
-    async fn metadata_to_keep(&self) -> Result<Metadata, PutError> {
+    async fn metadata_to_keep(&self) -> Result<Metadata, SinkError> {
         let settings = self.settings;
         match self.metadata().await {
-            Ok(metadata) => Ok(metadata),
+            Ok(Some(metadata)) => Ok(metadata),
+            // It was read a moment ago.
+            Ok(None) => Err(self.error(SinkFault::Conflict, "AWS does not list it, and so does not say its KMS key")),
             Err(fail) if fail.is_forbidden() && settings.kms_key_id.is_some() && settings.tier.is_some() => {
                 Ok(Metadata::default())
             }
-            Err(fail) if fail.is_forbidden() => Err(PutError::Refused(SinkError::from(fail).help(
+            Err(fail) if fail.is_forbidden() => Err(SinkError::from(fail).help(
                 "allow `ssm:DescribeParameters` (on `*`), or set `kms_key_id` and `tier`: a write without the \
                  parameter's own key would encrypt it with another one",
-            ))),
-            Err(fail) => Err(looked(fail)),
+            )),
+            Err(fail) => Err(fail.into()),
         }
     }
 
@@ -349,7 +360,7 @@ impl<'a> Ssm<'a> {
             }
         };
         self.may_replace(&holds, put)?;
-        let metadata = self.metadata_to_keep().await?;
+        let metadata = self.metadata_to_keep().await.map_err(PutError::Refused)?;
         let value = self.edited(&parameter, secret)?;
         let version = self.update(&value, &metadata).await?;
         let written = self.settle(put, &metadata, parameter.version, version).await?;
@@ -496,7 +507,7 @@ impl<'a> Ssm<'a> {
             None if self.is_own().await? => return self.delete().await,
             None => Zeroizing::new("{}".to_string()),
         };
-        let metadata = self.metadata().await?;
+        let metadata = self.metadata_to_keep().await?;
         let version = self.update(&left, &metadata).await?;
         match version == parameter.version + 1 {
             true => Ok(()),
@@ -578,7 +589,7 @@ impl Adapter for Ssm<'_> {
         if let Err(error) = self.is_secure(&parameter) {
             return vec![SinkCaveat::NotWritable(error.with_help())];
         }
-        let Ok(metadata) = self.metadata().await else { return Vec::new() };
+        let Ok(Some(metadata)) = self.metadata().await else { return Vec::new() };
         let ends = metadata.policies.unwrap_or_default().into_iter().find(|policy| policy.is_expiration());
         ends.map(|policy| SinkCaveat::Ends(policy.told())).into_iter().collect()
     }

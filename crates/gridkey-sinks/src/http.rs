@@ -286,6 +286,13 @@ impl Answer {
         }
     }
 
+    /// An error about an answer that is in nobody's words who would know what was done.
+    pub fn foreign(&self, what: &str, said: &str) -> SinkError {
+        // Who is asked to wait was not heard by anything behind it.
+        let fault = if self.status == 429 { SinkFault::Throttled } else { SinkFault::Failed };
+        SinkError { fault, ..self.error(what, said) }.help("is there a proxy in between?")
+    }
+
     /// An error that says what the service said, without anything like a key.
     pub fn error(&self, what: &str, said: &str) -> SinkError {
         let said = shown(said);

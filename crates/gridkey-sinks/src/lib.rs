@@ -5,11 +5,14 @@
 //! carries one.
 
 mod adapter;
+mod azure;
 mod command;
 pub mod credential;
 mod discover;
 mod file;
 mod format;
+#[cfg(feature = "gcp")]
+mod gcp;
 mod http;
 mod local;
 mod machine;

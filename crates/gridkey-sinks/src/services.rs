@@ -5,18 +5,30 @@ use std::collections::BTreeMap;
 use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
 
 use crate::adapter::Adapter;
+use crate::azure;
+#[cfg(feature = "gcp")]
+use crate::gcp;
 use crate::machine::Machine;
 use crate::vault::{VaultAdapter, Vaults};
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
+    azure: azure::Logins,
+    #[cfg(feature = "gcp")]
+    gcp: gcp::Logins,
     vaults: Vaults,
 }
 
 impl Services {
     pub fn new(machine: Machine) -> Self {
-        Self { machine, vaults: Vaults::default() }
+        Self {
+            machine,
+            azure: azure::Logins::default(),
+            #[cfg(feature = "gcp")]
+            gcp: gcp::Logins::default(),
+            vaults: Vaults::default(),
+        }
     }
 
     pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
@@ -31,13 +43,20 @@ impl Services {
             | SinkSettings::Json(_)
             | SinkSettings::Yaml(_)
             | SinkSettings::Command(_) => None,
+            #[cfg(feature = "gcp")]
+            SinkSettings::GcpSecretManager(settings) => {
+                Some(Box::new(gcp::GcpAdapter::new(&self.machine, &self.gcp, settings)))
+            }
+            #[cfg(not(feature = "gcp"))]
+            SinkSettings::GcpSecretManager(_) => None,
+            SinkSettings::AzureKeyVault(settings) => {
+                Some(Box::new(azure::AzureAdapter::new(&self.machine, &self.azure, settings)))
+            }
             SinkSettings::Vault(settings) => {
                 Some(Box::new(VaultAdapter::new(settings, &self.vaults, &self.machine)))
             }
             SinkSettings::AwsSecretsManager(_)
             | SinkSettings::AwsSsm(_)
-            | SinkSettings::GcpSecretManager(_)
-            | SinkSettings::AzureKeyVault(_)
             | SinkSettings::Kubernetes(_)
             | SinkSettings::GithubActions(_)
             | SinkSettings::GitlabCi(_)
@@ -52,12 +71,12 @@ impl Services {
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
         SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command | SinkKind::Vault => true,
+        SinkKind::AzureKeyVault => true,
+        SinkKind::GcpSecretManager => cfg!(feature = "gcp"),
         SinkKind::Age
         | SinkKind::Sops
         | SinkKind::AwsSecretsManager
         | SinkKind::AwsSsm
-        | SinkKind::GcpSecretManager
-        | SinkKind::AzureKeyVault
         | SinkKind::Kubernetes
         | SinkKind::GithubActions
         | SinkKind::GitlabCi => false,

@@ -202,6 +202,26 @@ impl Held {
     }
 }
 
+/// The same where the value may not be read, and gridkey knows in another way which key is there: a key has one secret.
+///
+/// # Errors
+/// What is there instead, for a message.
+pub(crate) fn told_standing(
+    content: &SinkContent,
+    secret: &str,
+    expected: &SinkContent,
+) -> Result<Standing, String> {
+    if KeyId::of_secret(secret).is_some_and(|id| *content == SinkContent::Key(id)) {
+        return Ok(Standing::Same);
+    }
+    match content == expected {
+        true => Ok(Standing::Replaceable),
+        false => {
+            Err(format!("it holds {}, and {} was expected; plan again", words(content), words(expected)))
+        }
+    }
+}
+
 fn words(content: &SinkContent) -> String {
     match content {
         SinkContent::Empty => "nothing".to_string(),

@@ -10,9 +10,11 @@
     reason = "a test that cannot go on panics, and says what it skips"
 )]
 
+mod azure;
 mod bench;
 mod claim;
 mod claims;
+mod gcp;
 mod proxy;
 mod server;
 mod service;
@@ -32,7 +34,7 @@ use crate::claim::Claim;
 use crate::service::{Listed, Service};
 
 /// Every service of the suite: a kind of sink is a module and a line here.
-const SERVICES: &[Listed] = &[vault::LISTED];
+const SERVICES: &[Listed] = &[vault::LISTED, gcp::LISTED, azure::LISTED];
 
 /// A service that is started for the first claim that needs it.
 struct Lazy {

@@ -6,11 +6,15 @@
     reason = "a test that cannot go on panics, and says what it skips"
 )]
 
+mod azure;
 mod command;
 mod discover;
 #[cfg(target_os = "linux")]
 mod disk;
 mod file;
+#[cfg(feature = "gcp")]
+mod gcp;
+mod judge;
 #[cfg(unix)]
 mod rights;
 mod sandbox;

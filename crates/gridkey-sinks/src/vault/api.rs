@@ -38,7 +38,7 @@ pub(super) struct Seen {
 #[derive(Debug, Deserialize)]
 pub(super) struct Meta {
     #[serde(rename = "current_version")]
-    pub version: u64,
+    version: u64,
     #[serde(default)]
     versions: BTreeMap<String, VersionMeta>,
     #[serde(default)]
@@ -62,8 +62,21 @@ struct VersionMeta {
 #[derive(Debug)]
 pub(super) enum Wrote {
     Version(u64),
-    /// Nothing was written: the secret got another version in between, or went.
+    /// Nothing was written: the secret got another version in between.
     Overtaken,
+    /// Nothing was written: the secret was deleted in between.
+    Gone,
+}
+
+/// What a secret's metadata say of its current version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It can be read.
+    Live(u64),
+    /// There is none, or it is destroyed; writes go on from this number.
+    Gone(u64),
+    /// It was deleted, or will be by itself: only its reader knows.
+    Unknown,
 }
 
 /// What a token may do with the secret and with what is said of it.
@@ -284,7 +297,7 @@ impl<'a> Api<'a> {
         {
             return Ok(wrote);
         }
-        let body = seen.with(value).map_err(PutError::Refused)?;
+        let body = seen.with(value);
         let answer = self.login.ask(Method::POST, &self.endpoint("data"), Some(body)).await?;
         self.written_version(&answer, "writing")
     }
@@ -298,7 +311,7 @@ impl<'a> Api<'a> {
             // The token may not, or the server is of a time before; a page of a proxy says neither.
             403 | 405 if is_of_the_api(&answer) => Ok(None),
             // It has just been deleted.
-            404 if answer.body.is_empty() => Ok(Some(Wrote::Overtaken)),
+            404 if answer.body.is_empty() || is_of_the_api(&answer) => Ok(Some(Wrote::Gone)),
             _ => self.written_version(&answer, "patching").map(Some),
         }
     }
@@ -452,17 +465,20 @@ fn not_the_api(answer: &Answer, what: &str) -> SinkError {
 }
 
 impl Meta {
-    /// The current version, where it is neither deleted nor destroyed. One that ends by itself is looked at again.
-    pub fn live(&self) -> Option<u64> {
-        let version = self.versions.get(&self.version.to_string())?;
-        (version.deletion_time.is_empty() && !version.destroyed).then_some(self.version)
+    pub fn state(&self) -> State {
+        match self.versions.get(&self.version.to_string()) {
+            None if self.version == 0 => State::Gone(0),
+            Some(version) if version.destroyed => State::Gone(self.version),
+            Some(version) if version.deletion_time.is_empty() => State::Live(self.version),
+            Some(_) | None => State::Unknown,
+        }
     }
 }
 
 impl Seen {
     /// A secret that has no fields, at a version.
-    pub fn nothing(version: u64) -> Self {
-        Self { version, answer: None, field: String::new() }
+    pub fn nothing(version: u64, field: &str) -> Self {
+        Self { version, answer: None, field: field.to_string() }
     }
 
     pub fn version(&self) -> u64 {
@@ -494,18 +510,16 @@ impl Seen {
     }
 
     /// The body of a write of the whole secret: every other field byte for byte as it was.
-    fn with(&self, value: Option<&str>) -> Result<Bytes, SinkError> {
+    fn with(&self, value: Option<&str>) -> Bytes {
         let value = value.map(|value| Zeroizing::new(serde_json::to_string(value).expect("text is JSON")));
-        let ours: Option<&RawValue> = match &value {
-            Some(value) => Some(serde_json::from_str(value).expect("it was JSON just now")),
-            None => None,
-        };
+        let ours: Option<&RawValue> =
+            value.as_ref().map(|value| serde_json::from_str(value).expect("it was JSON just now"));
         let mut fields = self.map().unwrap_or_default();
         match ours {
             Some(ours) => fields.insert(Cow::Borrowed(self.field.as_str()), ours),
             None => fields.remove(self.field.as_str()),
         };
-        Ok(secret_body(&Body { options: Cas { cas: self.version }, data: &fields }))
+        secret_body(&Body { options: Cas { cas: self.version }, data: &fields })
     }
 }
 

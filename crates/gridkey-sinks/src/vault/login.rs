@@ -424,6 +424,7 @@ impl<'a> Login<'a> {
             }
             let is_refused = matches!(answer.status, 400 | 401 | 403);
             let fault = if is_refused { SinkFault::Unauthenticated } else { error.fault };
+            let help = format!("{help}; a method that is not mounted there may be answered alike");
             return Err(SinkError { fault, ..error }.help(help));
         }
         let made = answer

@@ -13,7 +13,7 @@ use gridkey_engine::ports::{PutError, Readiness, SinkError, SinkFault};
 
 use crate::adapter::{Adapter, Put};
 use crate::format::{Held, Standing};
-use api::{Api, Meta, Seen, Wrote};
+use api::{Api, Lacking, Meta, Seen, State, Wrote};
 pub(crate) use login::Vaults;
 
 use crate::machine::Machine;
@@ -44,14 +44,13 @@ impl<'a> VaultAdapter<'a> {
         Api::new(self.settings, self.vaults, self.machine).await
     }
 
-    /// What is there, at a version that is not older than one that is known to be there; where it is older for longer than
-    /// reads trail, it is true.
-    async fn look(&self, api: &Api<'_>, at_least: u64) -> Result<Seen, SinkError> {
+    /// What is there, at a version that is not older than one that is known to be there. Where it still is when reads do not
+    /// trail any more, it is true: versions of a secret that was deleted whole begin anew.
+    async fn look(&self, api: &Api<'_>, at_least: u64, trails_until: Instant) -> Result<Seen, SinkError> {
         let at_least = at_least.max(api.written());
-        let started = Instant::now();
         loop {
             let seen = api.data().await?;
-            if seen.version() >= at_least || started.elapsed() > LAG {
+            if seen.version() >= at_least || Instant::now() > trails_until {
                 return Ok(seen);
             }
             tokio::time::sleep(PAUSE).await;
@@ -59,61 +58,95 @@ impl<'a> VaultAdapter<'a> {
     }
 
     /// A put where the secret may be read.
-    async fn put_seeing(&self, api: &Api<'_>, mut seen: Seen, put: Put<'_>) -> Result<u64, PutError> {
+    async fn put_seeing(
+        &self,
+        api: &Api<'_>,
+        mut seen: Seen,
+        trails_until: Instant,
+        put: Put<'_>,
+    ) -> Result<u64, PutError> {
         for _ in 0..ROUNDS {
             match seen.held().standing(put.secret.expose(), Some(put.replaces)) {
                 Ok(Standing::Same) => return Ok(seen.version()),
                 Ok(Standing::Replaceable) => {}
                 Err(why) => return Err(PutError::Refused(api.conflict(&why))),
             }
-            match api.write(&seen, Some(put.secret.expose())).await? {
+            let at_least = match api.write(&seen, Some(put.secret.expose())).await? {
                 Wrote::Version(version) => return Ok(version),
-                Wrote::Overtaken => seen = self.look(api, 0).await.map_err(PutError::Refused)?,
-            }
+                Wrote::Overtaken => seen.version() + 1,
+                Wrote::Gone => 0,
+            };
+            seen = self.look(api, at_least, trails_until).await.map_err(PutError::Refused)?;
         }
-        let why = format!("other fields of it were written {ROUNDS} times meanwhile; try again");
-        Err(PutError::Refused(api.conflict(&why)))
+        Err(PutError::Refused(api.conflict(&busy())))
     }
 
-    /// A put where the secret may not be read: by its version, which says what it holds where gridkey wrote it.
+    /// A put where the secret may not be read: its version says what it holds where gridkey wrote it, and nothing else does.
     async fn put_blindly(&self, api: &Api<'_>, forbidden: SinkError, put: Put<'_>) -> Result<u64, PutError> {
         let meta = api.meta().await.map_err(PutError::Refused)?;
-        let Some(meta) = meta.as_ref().and_then(Meta::live) else {
-            // Never written, or deleted: there is nothing that could be overwritten.
-            return match put.replaces {
-                SinkContent::Empty => {
-                    let version = meta.map_or(0, |meta| meta.version);
-                    self.wrote(api, api.write(&Seen::nothing(version), Some(put.secret.expose())).await?)
-                }
-                SinkContent::Key(_) | SinkContent::Other => Err(PutError::Refused(
-                    api.conflict("it holds nothing, and a key was expected; plan again"),
-                )),
-            };
-        };
-        let Some(known) = put.known.filter(|known| version_of(known) == Some(meta)) else {
-            let message = format!("{forbidden}, and it was written since gridkey did, if ever");
-            return Err(PutError::Refused(SinkError { message, ..forbidden }));
-        };
-        let held = SinkContent::Key(known.id.clone());
-        if put.secret.key_id().as_ref() == Some(&known.id) {
-            return Ok(meta);
+        match meta.as_ref().map_or(State::Gone(0), Meta::state) {
+            State::Gone(version) => self.create_blindly(api, version, put).await,
+            State::Live(version) => self.replace_blindly(api, version, forbidden, put).await,
+            State::Unknown => Err(PutError::Refused(forbidden)),
         }
-        if *put.replaces != held {
-            let why = format!("it holds the key {}, and another content was expected; plan again", known.id);
-            return Err(PutError::Refused(api.conflict(&why)));
-        }
-        self.wrote(api, api.patch(meta, Some(put.secret.expose())).await?.unwrap_or(Wrote::Overtaken))
     }
 
-    fn wrote(&self, api: &Api<'_>, wrote: Wrote) -> Result<u64, PutError> {
-        match wrote {
-            Wrote::Version(version) => Ok(version),
-            Wrote::Overtaken => {
-                let why = "it was written by another program meanwhile; plan again";
-                Err(PutError::Refused(api.conflict(why)))
+    /// Where there is nothing that could be overwritten.
+    async fn create_blindly(&self, api: &Api<'_>, version: u64, put: Put<'_>) -> Result<u64, PutError> {
+        match put.replaces {
+            SinkContent::Empty => {
+                let nothing = Seen::nothing(version, &self.settings.field);
+                written(api, api.write(&nothing, Some(put.secret.expose())).await?)
             }
+            SinkContent::Key(_) | SinkContent::Other => Err(PutError::Refused(
+                api.conflict("it holds nothing, and something was expected; plan again"),
+            )),
         }
     }
+
+    /// Where the version is the one that gridkey wrote.
+    async fn replace_blindly(
+        &self,
+        api: &Api<'_>,
+        version: u64,
+        forbidden: SinkError,
+        put: Put<'_>,
+    ) -> Result<u64, PutError> {
+        let Some(known) = put.known.filter(|known| version_of(known) == Some(version)) else {
+            let message = format!("{forbidden}; and version {version} is not one that gridkey wrote");
+            return Err(PutError::Refused(SinkError { message, ..forbidden }));
+        };
+        if put.secret.key_id().as_ref() == Some(&known.id) {
+            return Ok(version);
+        }
+        if *put.replaces != SinkContent::Key(known.id.clone()) {
+            let why = format!("it holds the key {}, and something else was expected; plan again", known.id);
+            return Err(PutError::Refused(api.conflict(&why)));
+        }
+        match api.patch(version, Some(put.secret.expose())).await? {
+            Some(wrote) => written(api, wrote),
+            None => Err(PutError::Refused(api.lacks(&Lacking { on: "data", capabilities: "\"patch\"" }))),
+        }
+    }
+}
+
+/// The version of a write that nothing is looked at again for.
+fn written(api: &Api<'_>, wrote: Wrote) -> Result<u64, PutError> {
+    match wrote {
+        Wrote::Version(version) => Ok(version),
+        Wrote::Overtaken | Wrote::Gone => {
+            Err(PutError::Refused(api.conflict("another program wrote to the secret meanwhile; plan again")))
+        }
+    }
+}
+
+fn busy() -> String {
+    format!("other fields of the secret were written {ROUNDS} times meanwhile; try again")
+}
+
+/// When reads do not trail any more what was written until now.
+fn soon() -> Instant {
+    Instant::now() + LAG
 }
 
 /// The version that a receipt stands for.
@@ -129,10 +162,10 @@ impl Adapter for VaultAdapter<'_> {
         let mount = api.mount().await?;
         let exists = match api.data().await {
             Ok(seen) => seen.exists(),
-            Err(error) if error.fault == SinkFault::Forbidden => match api.meta().await {
-                Ok(meta) => meta.as_ref().and_then(Meta::live).is_some(),
-                Err(_) => return Err(error),
-            },
+            Err(error) if error.fault == SinkFault::Forbidden => {
+                let meta = api.meta().await.map_err(|_| error)?;
+                !matches!(meta.as_ref().map_or(State::Gone(0), Meta::state), State::Gone(_))
+            }
             Err(error) => return Err(error),
         };
         let Some(may) = api.capabilities().await? else {
@@ -149,7 +182,7 @@ impl Adapter for VaultAdapter<'_> {
 
     async fn held(&self) -> Result<Held, SinkError> {
         let api = self.api().await?;
-        Ok(self.look(&api, 0).await?.held())
+        Ok(self.look(&api, 0, soon()).await?.held())
     }
 
     async fn observe(&self, known: Option<&Known>) -> Result<SinkContent, SinkError> {
@@ -157,18 +190,24 @@ impl Adapter for VaultAdapter<'_> {
         if let Some((known, version)) = known.and_then(|known| Some((known, version_of(known)?))) {
             // A version never changes, so that nobody has to read it. Who may not see versions may read the value.
             let meta = api.meta().await;
-            if let Ok(Some(meta)) = meta
-                && meta.live() == Some(version)
-            {
+            if matches!(meta, Ok(Some(meta)) if meta.state() == State::Live(version)) {
                 return Ok(SinkContent::Key(known.id.clone()));
             }
         }
-        let seen = self.look(&api, 0).await?;
-        if !seen.exists() {
-            // Something answered that there is no such secret; that it is the mount that was meant is asked besides.
-            api.mount().await?;
-        }
-        Ok(seen.held().content())
+        let content = match self.look(&api, 0, soon()).await {
+            Ok(seen) if seen.exists() => return Ok(seen.held().content()),
+            Ok(_) => SinkContent::Empty,
+            Err(error) if error.fault == SinkFault::Forbidden => match api.meta().await {
+                Ok(meta) if matches!(meta.as_ref().map_or(State::Gone(0), Meta::state), State::Gone(_)) => {
+                    SinkContent::Empty
+                }
+                Ok(_) | Err(_) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        // Something answered that there is no such secret; that it is the mount that was meant is asked besides.
+        api.mount().await?;
+        Ok(content)
     }
 
     async fn caveats(&self) -> Vec<SinkCaveat> {
@@ -180,8 +219,9 @@ impl Adapter for VaultAdapter<'_> {
         let api = self.api().await.map_err(PutError::Refused)?;
         api.mount().await.map_err(PutError::Refused)?;
         let at_least = put.known.and_then(version_of).unwrap_or_default();
-        let version = match self.look(&api, at_least).await {
-            Ok(seen) => self.put_seeing(&api, seen, put).await?,
+        let trails_until = soon();
+        let version = match self.look(&api, at_least, trails_until).await {
+            Ok(seen) => self.put_seeing(&api, seen, trails_until, put).await?,
             Err(error) if error.fault == SinkFault::Forbidden => self.put_blindly(&api, error, put).await?,
             Err(error) => return Err(PutError::Refused(error)),
         };
@@ -196,20 +236,23 @@ impl Adapter for VaultAdapter<'_> {
     async fn remove(&self) -> Result<(), SinkError> {
         let api = self.api().await?;
         api.mount().await?;
-        let mut seen = self.look(&api, 0).await?;
+        let trails_until = soon();
+        let mut seen = self.look(&api, 0, trails_until).await?;
         for _ in 0..ROUNDS {
             if matches!(seen.held(), Held::Nothing) {
                 return Ok(());
             }
-            match api.write(&seen, None).await {
+            let at_least = match api.write(&seen, None).await {
                 Ok(Wrote::Version(version)) => return api.tidy(&seen, version).await,
-                Ok(Wrote::Overtaken) => seen = self.look(&api, 0).await?,
+                Ok(Wrote::Overtaken) => seen.version() + 1,
+                Ok(Wrote::Gone) => return Ok(()),
                 Err(PutError::Refused(error) | PutError::NoRoom(error) | PutError::Unclear(error)) => {
                     return Err(error);
                 }
-            }
+            };
+            seen = self.look(&api, at_least, trails_until).await?;
         }
-        Err(api.conflict("other fields of it were written all the time; try again"))
+        Err(api.conflict(&busy()))
     }
 
     fn lag(&self) -> Duration {

@@ -169,6 +169,11 @@ impl Service for KeyVault {
         ]
     }
 
+    /// By the version's tag.
+    fn names_its_keys(&self) -> bool {
+        true
+    }
+
     async fn value(&self, location: &SinkLocation) -> Value {
         self.versions(location, text).pop().unwrap_or(Value::Nothing)
     }

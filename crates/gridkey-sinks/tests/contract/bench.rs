@@ -36,12 +36,17 @@ impl Bench {
             proxy,
             service,
             folder: tempfile::tempdir().unwrap(),
-            name: name.replace(' ', "-").replace(',', ""),
+            name: name.replace([' ', '_'], "-").replace(',', ""),
         }
     }
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The claim, as names of things at the service begin.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// A location of this claim that nobody has used.

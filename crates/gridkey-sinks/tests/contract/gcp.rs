@@ -178,6 +178,11 @@ impl Service for SecretManager {
         ]
     }
 
+    /// By the version's annotation.
+    fn names_its_keys(&self) -> bool {
+        true
+    }
+
     async fn value(&self, location: &SinkLocation) -> Value {
         self.versions(location, text).pop().unwrap_or(Value::Nothing)
     }

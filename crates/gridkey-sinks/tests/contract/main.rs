@@ -15,6 +15,7 @@ mod bench;
 mod claim;
 mod claims;
 mod gcp;
+mod own;
 mod proxy;
 mod server;
 mod service;
@@ -25,16 +26,21 @@ mod wire;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use gridkey_core::SinkKind;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use crate::bench::Bench;
 use crate::claim::Claim;
+use crate::own::Own;
 use crate::service::{Listed, Service};
 
 /// Every service of the suite: a kind of sink is a module and a line here.
 const SERVICES: &[Listed] = &[vault::LISTED, gcp::LISTED, azure::LISTED];
+
+/// What is true of one kind alone, by kind.
+const OWN: &[(SinkKind, &[Own])] = &[(SinkKind::Vault, vault::OWN)];
 
 /// A service that is started for the first claim that needs it.
 struct Lazy {
@@ -87,7 +93,18 @@ fn trials_of(service: &Arc<Lazy>, runtime: &Arc<Runtime>) -> Vec<Trial> {
             Ok(())
         })
     };
-    claims.map(of_claim).chain([is_as_listed]).collect()
+    let own = OWN.iter().filter(move |(kind, _)| *kind == listed.kind).flat_map(|(_, own)| own.iter());
+    let of_own = |own: &Own| {
+        let (service, runtime, Own { name, holds }) = (service.clone(), runtime.clone(), *own);
+        Trial::test(format!("{}::{name}", listed.kind), move || {
+            runtime.block_on(async {
+                let Some(service) = service.get().await else { return };
+                holds(&Bench::new(service, name).await).await;
+            });
+            Ok(())
+        })
+    };
+    claims.map(of_claim).chain([is_as_listed]).chain(own.map(of_own)).collect()
 }
 
 impl Lazy {

@@ -75,6 +75,8 @@ pub enum On {
     Any,
     /// Those that carry a secret.
     Write,
+    /// Those whose path has this in it.
+    Path(&'static str),
 }
 
 /// What goes wrong. What comes after the service's work strikes where it did that work.
@@ -226,6 +228,7 @@ impl Front {
         let is_for = |on: On| match on {
             On::Any => true,
             On::Write => self.service.is_write(seen),
+            On::Path(part) => seen.uri.contains(part),
         };
         let mut faults = self.faults.lock().unwrap();
         let fault = faults

@@ -100,6 +100,12 @@ pub trait Service: Send + Sync {
         Reply::json(429, r#"{"message": "too many requests"}"#).with("retry-after", "3600")
     }
 
+    /// Whether the service tells which key is there by a version's own name, so that neither a receipt nor a right to read
+    /// secrets is needed for that.
+    fn names_its_keys(&self) -> bool {
+        false
+    }
+
     /// Locations whose names or settings the service would not take, and which gridkey has to refuse without asking it.
     fn bad_names(&self, _location: &SinkLocation) -> Vec<SinkLocation> {
         Vec::new()

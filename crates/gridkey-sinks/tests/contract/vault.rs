@@ -1,5 +1,7 @@
 //! `vault`, against OpenBao in its development mode.
 
+mod own;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -13,6 +15,8 @@ use gridkey_core::{Name, SinkKind, SinkLocation, SinkSettings};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
+pub use own::OWN;
+
 use crate::claim::Claim;
 use crate::server::{Server, free_port, program};
 use crate::service::{Checked, Conflicts, Listed, Removal, Service, Starting, Traits, Upstream, Value, Whom};
@@ -23,12 +27,9 @@ const OLD_MOUNT: &str = "old";
 const FIELD: &str = "api_key";
 const TOKEN: &str = "TOKEN_OF_THE_TEST";
 
-/// What the page asks for, for the mount of the test; besides, it may do all in a mount of version 1.
-const POLICY: &str = r#"
-path "team/kv/data/mail/+"     { capabilities = ["create", "update", "patch", "read"] }
-path "team/kv/metadata/mail/+" { capabilities = ["read"] }
-path "old/*"                   { capabilities = ["create", "update", "patch", "read", "delete", "list"] }
-"#;
+/// The page with the policy to copy.
+const PAGE: &str = include_str!("../../../../docs/sinks/vault.md");
+
 const MAY_NOT_WRITE: &str = r#"
 path "team/kv/data/mail/+"     { capabilities = ["read"] }
 path "team/kv/metadata/mail/+" { capabilities = ["read"] }
@@ -54,16 +55,29 @@ pub const LISTED: Listed = Listed {
 };
 
 pub struct Vault {
-    address: String,
+    root: Root,
     version: String,
-    client: reqwest::Client,
     /// Tokens that are not made by a login.
     tokens: Mutex<BTreeMap<&'static str, String>>,
     _server: Server,
 }
 
+/// Who may do everything, and asks the server itself.
+pub struct Root {
+    address: String,
+    client: reqwest::Client,
+}
+
 fn not_applicable(_: Claim) -> Option<&'static str> {
     None
+}
+
+/// What the page asks for, for the mount of the test; besides, it may do all in a mount of version 1.
+fn policy() -> String {
+    let (_, block) = PAGE.split_once("```hcl\n").unwrap();
+    let (policy, _) = block.split_once("```").unwrap();
+    let old = r#"path "old/*" { capabilities = ["create", "update", "patch", "read", "delete", "list"] }"#;
+    format!("{}\n{old}\n", policy.replace("\"secret/", &format!("\"{MOUNT}/")))
 }
 
 fn start() -> Starting {
@@ -79,9 +93,8 @@ fn start() -> Starting {
             server
         });
         let mut vault = Vault {
-            address: format!("http://127.0.0.1:{port}"),
+            root: Root::at(format!("http://127.0.0.1:{port}")),
             version: String::new(),
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
             tokens: Mutex::default(),
             _server: server.await.unwrap(),
         };
@@ -104,7 +117,7 @@ impl Vault {
         }
         self.root(Method::POST, "sys/auth/approle", json!({"type": "approle"})).await;
         for (name, policy) in
-            [("gridkey", POLICY), ("may_not_write", MAY_NOT_WRITE), ("may_not_read", MAY_NOT_READ)]
+            [("gridkey", policy().as_str()), ("may_not_write", MAY_NOT_WRITE), ("may_not_read", MAY_NOT_READ)]
         {
             self.root(Method::POST, &format!("sys/policies/acl/{name}"), json!({"policy": policy})).await;
             let made = self.root(Method::POST, "auth/token/create", json!({"policies": [name]})).await;
@@ -113,27 +126,12 @@ impl Vault {
         }
     }
 
-    /// Asks the server itself as root; nothing where it answers with an error.
-    async fn ask(&self, method: Method, path: &str, body: Json) -> Option<Json> {
-        let mut request = self
-            .client
-            .request(method.clone(), format!("{}/v1/{path}", self.address))
-            .header("X-Vault-Token", ROOT);
-        if !body.is_null() {
-            let kind =
-                if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
-            request = request.header("content-type", kind).body(body.to_string());
-        }
-        let answer = request.send().await.unwrap();
-        let good = answer.status().is_success();
-        let body = answer.bytes().await.unwrap();
-        let json = serde_json::from_slice(&body).unwrap_or(Json::Null);
-        good.then_some(json)
+    async fn root(&self, method: Method, path: &str, body: Json) -> Json {
+        self.root.asks(method, path, body).await
     }
 
-    /// The same, where it has to go well.
-    async fn root(&self, method: Method, path: &str, body: Json) -> Json {
-        self.ask(method.clone(), path, body).await.unwrap_or_else(|| panic!("{method} {path} failed"))
+    async fn ask(&self, method: Method, path: &str, body: Json) -> Option<Json> {
+        self.root.ask(method, path, body).await
     }
 
     async fn metadata(&self, at: &SinkLocation) -> Json {
@@ -160,6 +158,40 @@ impl Vault {
         };
         write("role", &id["data"]["role_id"]);
         write("secret", &secret["data"]["secret_id"]);
+    }
+}
+
+impl Root {
+    fn at(address: String) -> Self {
+        Self { address, client: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// Of a server that runs.
+    pub fn of(service: &dyn Service) -> Self {
+        Self::at(service.upstream().address)
+    }
+
+    /// The answer; nothing where it is an error.
+    async fn ask(&self, method: Method, path: &str, body: Json) -> Option<Json> {
+        let mut request = self
+            .client
+            .request(method.clone(), format!("{}/v1/{path}", self.address))
+            .header("X-Vault-Token", ROOT);
+        if !body.is_null() {
+            let kind =
+                if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+            request = request.header("content-type", kind).body(body.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        let good = answer.status().is_success();
+        let body = answer.bytes().await.unwrap();
+        let json = serde_json::from_slice(&body).unwrap_or(Json::Null);
+        good.then_some(json)
+    }
+
+    /// The same, where it has to go well.
+    pub async fn asks(&self, method: Method, path: &str, body: Json) -> Json {
+        self.ask(method.clone(), path, body).await.unwrap_or_else(|| panic!("{method} {path} failed"))
     }
 }
 
@@ -203,7 +235,7 @@ impl Service for Vault {
     }
 
     fn upstream(&self) -> Upstream {
-        Upstream { address: self.address.clone(), authority: None }
+        Upstream { address: self.root.address.clone(), authority: None }
     }
 
     async fn location(&self, proxy: &str, folder: &Path, name: &str, as_whom: Whom) -> SinkLocation {

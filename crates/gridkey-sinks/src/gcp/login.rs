@@ -75,11 +75,14 @@ impl Logins {
             }
         };
         let token = tokio::time::timeout(PATIENCE, login.credentials.access_token()).await;
-        let token = token.map_err(|_| {
-            let message = format!("no login to Google Cloud within {} s", PATIENCE.as_secs());
-            SinkError::new(SinkFault::Unauthenticated, message).help(HELP)
-        })?;
-        let token = token.map_err(|error| refused(&error, actor.as_deref()))?;
+        let token = token
+            .map_err(|_| too_late())
+            .and_then(|token| token.map_err(|error| refused(&error, actor.as_deref())));
+        if token.is_err() {
+            // Google's client may keep a failure for as long as it would keep a token.
+            self.forget(settings).await;
+        }
+        let token = token?;
         let quota_project = settings.quota_project.clone();
         let quota_project = quota_project.or_else(|| machine.variable("GOOGLE_CLOUD_QUOTA_PROJECT"));
         Ok(Pass { token: Zeroizing::new(token.token), quota_project: quota_project.or(login.quota_project) })
@@ -184,6 +187,11 @@ fn unusable(source: &Source, error: &build_errors::Error) -> SinkError {
         Source::Metadata(_) => "the metadata server's credentials".to_string(),
     };
     SinkError::new(SinkFault::Unauthenticated, format!("{from} cannot be used: {why}")).help(HELP)
+}
+
+fn too_late() -> SinkError {
+    let message = format!("no login to Google Cloud within {} s", PATIENCE.as_secs());
+    SinkError::new(SinkFault::Unreachable, message).help(HELP)
 }
 
 fn refused(error: &CredentialsError, actor: Option<&str>) -> SinkError {

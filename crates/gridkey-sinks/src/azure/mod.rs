@@ -224,8 +224,11 @@ impl<'a> AzureAdapter<'a> {
 
     /// Disables versions of keys that came before the one before. A key is delivered without this too.
     async fn tidy(&self, versions: &[Version], id: &KeyId, replaces: &SinkContent) -> Result<(), SinkError> {
-        for (version, of) in marked(versions) {
-            let is_used = of == *id || SinkContent::Key(of.clone()) == *replaces;
+        let marked = marked(versions);
+        let before = marked.iter().map(|(_, of)| of.clone()).find(|of| of != id);
+        for (version, of) in marked {
+            let is_used =
+                of == *id || Some(&of) == before.as_ref() || SinkContent::Key(of.clone()) == *replaces;
             if !is_used {
                 self.end_older(version, &of).await?;
             }
@@ -341,7 +344,7 @@ impl Adapter for AzureAdapter<'_> {
     }
 }
 
-/// Versions that can be read, with the key that their tags name. A tag that two of them have was copied.
+/// Versions that can be read, the newest first, with the key that their tags name. A tag that two of them have was copied.
 fn marked(versions: &[Version]) -> Vec<(&Version, KeyId)> {
     let marked = versions.iter().filter(|version| version.is_enabled).filter_map(|version| {
         let id = version.tags.get(TAG)?;

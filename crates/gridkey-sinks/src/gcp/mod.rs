@@ -136,18 +136,26 @@ impl<'a> GcpAdapter<'a> {
     /// A key is delivered without this too.
     async fn tidy(&self, newest: u64, id: &KeyId, replaces: &SinkContent) -> Result<(), SinkError> {
         let Some(secret) = self.api.secret().await? else { return Ok(()) };
-        let mut annotations = secret.annotations.clone();
-        for (number, of) in marks(&secret) {
-            let is_used = of == *id || SinkContent::Key(of.clone()) == *replaces;
-            if number < newest && !is_used && self.end_older(number, &of).await? {
-                annotations.remove(&mark(number));
+        let (marks, mut annotations) = (marks(&secret), secret.annotations.clone());
+        let before = marks.range(..newest).rev().find(|(_, of)| **of != *id).map(|(_, of)| of);
+        let mut ended = Ok(());
+        for (number, of) in marks.range(..newest) {
+            let is_used = *of == *id || Some(of) == before || SinkContent::Key(of.clone()) == *replaces;
+            if is_used {
+                continue;
+            }
+            match self.end_older(*number, of).await {
+                Ok(true) => drop(annotations.remove(&mark(*number))),
+                Ok(false) => {}
+                // Which key the newest version holds is written down all the same.
+                Err(error) => ended = Err(error),
             }
         }
         annotations.insert(mark(newest), id.to_string());
-        if annotations == secret.annotations {
-            return Ok(());
+        if annotations != secret.annotations {
+            self.api.annotate(&annotations, &secret.etag).await?;
         }
-        self.api.annotate(&annotations, &secret.etag).await
+        ended
     }
 
     /// Ends an older version that was marked, if it holds that key indeed: annotations can be copied. Whether its mark is

@@ -190,7 +190,7 @@ impl World {
             (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
         };
         if form.get("grant_type").map(String::as_str) != Some("refresh_token")
-            || form.get("client_id").is_none()
+            || !form.contains_key("client_id")
         {
             return refused("invalid_request", "grant_type and client_id are needed");
         }
@@ -306,12 +306,14 @@ impl Asked<'_> {
     }
 
     fn only(&self, query: &[&str], fields: &[&str]) -> Result<(), Refusal> {
-        for name in self.query.keys().filter(|name| !query.contains(&name.as_str()) && *name != "$alt") {
+        let unknown = self.query.keys().find(|name| !query.contains(&name.as_str()) && *name != "$alt");
+        if let Some(name) = unknown {
+            let message = "Cannot bind query parameter.";
             return Err(invalid(format!(
-                "Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter."
+                "Invalid JSON payload received. Unknown name \"{name}\": {message}"
             )));
         }
-        for name in self.body.keys().filter(|name| !fields.contains(&name.as_str())) {
+        if let Some(name) = self.body.keys().find(|name| !fields.contains(&name.as_str())) {
             return Err(invalid(format!(
                 "Invalid JSON payload received. Unknown name \"{name}\": Cannot find field."
             )));

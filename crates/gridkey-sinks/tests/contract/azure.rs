@@ -38,13 +38,11 @@ struct KeyVault {
 }
 
 fn not_applicable(claim: Claim) -> Option<&'static str> {
-    match claim {
-        Claim::Neighbours | Claim::TwoKeysOneContainer => Some("a secret holds one value and no fields"),
-        Claim::NowhereIsNotEmpty => {
-            Some("a vault is a server of its own, so that one that is not there cannot be reached")
-        }
-        _ => None,
+    if claim == Claim::NowhereIsNotEmpty {
+        return Some("a vault is a server of its own, so that one that is not there cannot be reached");
     }
+    let is_about_fields = matches!(claim, Claim::Neighbours | Claim::TwoKeysOneContainer);
+    is_about_fields.then_some("a secret holds one value and no fields")
 }
 
 fn start() -> Starting {

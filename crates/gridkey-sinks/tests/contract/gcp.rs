@@ -40,10 +40,8 @@ struct SecretManager {
 }
 
 fn not_applicable(claim: Claim) -> Option<&'static str> {
-    match claim {
-        Claim::Neighbours | Claim::TwoKeysOneContainer => Some("a secret holds one value and no fields"),
-        _ => None,
-    }
+    let is_about_fields = matches!(claim, Claim::Neighbours | Claim::TwoKeysOneContainer);
+    is_about_fields.then_some("a secret holds one value and no fields")
 }
 
 fn start() -> Starting {

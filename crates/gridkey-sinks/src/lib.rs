@@ -5,8 +5,11 @@
 //! carries one.
 
 mod adapter;
+#[cfg(feature = "age")]
+mod age;
 mod command;
 pub mod credential;
+mod digest;
 mod discover;
 mod file;
 mod format;
@@ -18,6 +21,7 @@ mod place;
 mod scan;
 mod services;
 mod sinks;
+mod sops;
 mod stop;
 mod walk;
 

@@ -1,6 +1,7 @@
 //! Services: one line for each kind of sink that is reached over the network or through another program.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
 
@@ -29,6 +30,8 @@ impl Services {
             SinkSettings::Dotenv(_)
             | SinkSettings::Json(_)
             | SinkSettings::Yaml(_)
+            | SinkSettings::Age(_)
+            | SinkSettings::Sops(_)
             | SinkSettings::Command(_) => None,
             SinkSettings::Vault(_)
             | SinkSettings::AwsSecretsManager(_)
@@ -37,10 +40,13 @@ impl Services {
             | SinkSettings::AzureKeyVault(_)
             | SinkSettings::Kubernetes(_)
             | SinkSettings::GithubActions(_)
-            | SinkSettings::GitlabCi(_)
-            | SinkSettings::Age(_)
-            | SinkSettings::Sops(_) => None,
+            | SinkSettings::GitlabCi(_) => None,
         }
+    }
+
+    /// A path of a setting other than the file of a sink itself.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.machine.path(path)
     }
 }
 
@@ -48,10 +54,9 @@ impl Services {
 /// before anything is done.
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
-        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => true,
-        SinkKind::Age
-        | SinkKind::Sops
-        | SinkKind::Vault
+        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command | SinkKind::Sops => true,
+        SinkKind::Age => cfg!(feature = "age"),
+        SinkKind::Vault
         | SinkKind::AwsSecretsManager
         | SinkKind::AwsSsm
         | SinkKind::GcpSecretManager

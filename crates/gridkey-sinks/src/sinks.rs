@@ -15,13 +15,16 @@ use gridkey_engine::secret::Secret;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::adapter::{Adapter, Put};
+#[cfg(feature = "age")]
+use crate::age::AgeAdapter;
 use crate::command::{self, Commands};
-use crate::file::{FilePlace, Files};
+use crate::file::{FilePlace, Files, WholeFile};
 use crate::format::{Entry, Held};
 use crate::local::{CommandAdapter, FileAdapter};
 use crate::machine::Machine;
 use crate::place::{self, Places};
 use crate::services::Services;
+use crate::sops::{SopsAdapter, Versions};
 use crate::stop::Stop;
 
 /// The sinks of one manifest.
@@ -37,6 +40,8 @@ pub struct Sinks {
     files: Files,
     commands: Commands,
     services: Services,
+    /// Those of `sops`.
+    versions: Versions,
     /// Who writes to a document just now, by what the document is.
     writing: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
 }
@@ -53,6 +58,7 @@ impl Sinks {
             services: Services::new(Machine::new(base.clone())),
             places: Places::Base(base),
             files: Files::default(),
+            versions: Versions::default(),
             writing: Mutex::default(),
         }
     }
@@ -67,6 +73,7 @@ impl Sinks {
             services: Services::new(Machine::new(root.clone())),
             places: Places::Sandbox(root),
             files: Files::default(),
+            versions: Versions::default(),
             writing: Mutex::default(),
         }
     }
@@ -95,7 +102,8 @@ impl Sinks {
     fn file_of(&self, location: &SinkLocation) -> Option<FilePlace> {
         let file = |path: &str, entry, mode: Option<FileMode>, encoding| {
             let bounds = self.places.bounds().map(ToOwned::to_owned);
-            Some(FilePlace { path: self.places.file(path), entry, mode, encoding, bounds })
+            let path = self.places.file(path);
+            Some(FilePlace { path, entry, mode, encoding, bounds, is_encrypted: false })
         };
         match (&*location.at, &self.places) {
             (SinkSettings::Dotenv(DotenvSettings { path, variable, mode, encoding }), _) => {
@@ -118,6 +126,7 @@ impl Sinks {
                     mode: None,
                     encoding: Encoding::Plain,
                     bounds: Some(root.clone()),
+                    is_encrypted: false,
                 })
             }
             (_, Places::Base(_)) => None,
@@ -136,9 +145,48 @@ impl Sinks {
         if let SinkSettings::Command(settings) = &*location.at {
             return Ok(Box::new(CommandAdapter { commands: &self.commands, settings }));
         }
+        if let Some(adapter) = self.encrypting(location) {
+            return Ok(adapter);
+        }
         self.services.adapter(location).ok_or_else(|| {
             SinkError::unsupported(format!("this build of gridkey has no `{}` sink", location.at.kind()))
         })
+    }
+
+    /// The adapter of a file that is encrypted.
+    fn encrypting<'a>(&'a self, location: &'a SinkLocation) -> Option<Box<dyn Adapter + 'a>> {
+        let file = |path: &str| WholeFile::new(self.places.file(path));
+        match &*location.at {
+            #[cfg(feature = "age")]
+            SinkSettings::Age(settings) => Some(Box::new(AgeAdapter {
+                files: &self.files,
+                file: file(&settings.path),
+                settings,
+                recipients_file: settings.recipients_file.as_deref().map(|path| self.services.path(path)),
+            })),
+            SinkSettings::Sops(settings) => Some(Box::new(SopsAdapter {
+                files: &self.files,
+                commands: &self.commands,
+                versions: &self.versions,
+                file: file(&settings.path),
+                settings,
+                config: settings.config.as_deref().map(|path| self.services.path(path)),
+            })),
+            #[cfg(not(feature = "age"))]
+            SinkSettings::Age(_) => None,
+            SinkSettings::Dotenv(_)
+            | SinkSettings::Json(_)
+            | SinkSettings::Yaml(_)
+            | SinkSettings::Command(_)
+            | SinkSettings::Vault(_)
+            | SinkSettings::AwsSecretsManager(_)
+            | SinkSettings::AwsSsm(_)
+            | SinkSettings::GcpSecretManager(_)
+            | SinkSettings::AzureKeyVault(_)
+            | SinkSettings::Kubernetes(_)
+            | SinkSettings::GithubActions(_)
+            | SinkSettings::GitlabCi(_) => None,
+        }
     }
 
     /// Nobody else writes to the location's document meanwhile; the name of whoever waits too long is "busy".

@@ -8,6 +8,7 @@ mod json;
 mod pointer;
 #[cfg(test)]
 mod readers;
+pub(crate) mod sops;
 mod yaml;
 
 use std::fmt;

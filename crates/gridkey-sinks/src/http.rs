@@ -10,8 +10,8 @@ use gridkey_core::text::redact::elide;
 use gridkey_engine::ports::{PutError, SinkError, SinkFault};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Identity, RequestBuilder};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -41,8 +41,17 @@ pub(crate) struct Tls {
     pub authorities: Option<PathBuf>,
     /// The client's certificate and private key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name in the server's certificate, and the server's own in its address.
-    pub server_name: Option<String>,
+    /// The name in the server's certificate, which stands in the address for the server's own: see [`renamed`].
+    pub server_name: Option<ServerName>,
+}
+
+/// A server that is called otherwise than its certificate says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ServerName {
+    /// In its certificate.
+    name: String,
+    /// Where it is.
+    host: String,
 }
 
 /// Clients, one for each way of proving who is who, so that connections are kept.
@@ -104,6 +113,30 @@ pub(crate) fn url(text: &str) -> Result<Url, SinkError> {
     }
 }
 
+/// Puts the name of a server's certificate into its address; a client with what this gives still goes to where it is.
+///
+/// # Errors
+/// Where it is no name of a host.
+pub(crate) fn renamed(url: &mut Url, name: &str) -> Result<ServerName, SinkError> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_string();
+    url.set_host(Some(name)).map_err(|error| {
+        SinkError::new(SinkFault::Invalid, format!("`{name}` is not the name of a server: {error}"))
+    })?;
+    Ok(ServerName { name: name.to_string(), host })
+}
+
+impl reqwest::dns::Resolve for ServerName {
+    /// Where the server is, whatever it is called.
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let host = if name.as_str() == self.name { self.host.clone() } else { name.as_str().to_string() };
+        Box::pin(async move {
+            let addresses: reqwest::dns::Addrs =
+                Box::new(tokio::net::lookup_host((host, 0)).await?.collect::<Vec<_>>().into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
 fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
     let mut builder = reqwest::Client::builder()
         .connect_timeout(CONNECT)
@@ -133,6 +166,9 @@ fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
         pem.push(b'\n');
         pem.extend_from_slice(&Zeroizing::new(read(key)?));
         builder = builder.identity(Identity::from_pem(&pem).map_err(|error| bad(certificate, &error))?);
+    }
+    if let Some(server_name) = &tls.server_name {
+        builder = builder.dns_resolver(std::sync::Arc::new(server_name.clone()));
     }
     builder.build().map_err(|error| SinkError::failed(format!("TLS could not be set up: {}", cause(&error))))
 }
@@ -216,6 +252,11 @@ impl Answer {
     /// # Errors
     /// Where it is something else: a page of a proxy, say.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, SinkError> {
+        self.json_borrowed()
+    }
+
+    /// The same, with texts and parts that stay in the body, so that they are wiped with it.
+    pub fn json_borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, SinkError> {
         serde_json::from_slice(&self.body).map_err(|error| {
             // The error's own text may quote a value.
             let at = format!("line {}, column {}", error.line(), error.column());

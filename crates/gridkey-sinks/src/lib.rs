@@ -23,6 +23,7 @@ mod services;
 mod sinks;
 mod sops;
 mod stop;
+mod vault;
 mod walk;
 
 pub use discover::{Discovery, Elsewhere, FileKind, discover};

@@ -7,24 +7,25 @@ use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
 
 use crate::adapter::Adapter;
 use crate::machine::Machine;
+use crate::vault::{VaultAdapter, Vaults};
 
 /// What the adapters of services share: the machine, and what each of them keeps between calls, such as a login.
 pub(crate) struct Services {
     machine: Machine,
+    vaults: Vaults,
 }
 
 impl Services {
     pub fn new(machine: Machine) -> Self {
-        Self { machine }
+        Self { machine, vaults: Vaults::default() }
     }
 
     pub fn with_variables(self, variables: BTreeMap<String, String>) -> Self {
-        Self { machine: self.machine.with_variables(variables) }
+        Self { machine: self.machine.with_variables(variables), ..self }
     }
 
     /// The adapter of a location; `None` where this build has none for its kind.
     pub fn adapter<'a>(&'a self, location: &'a SinkLocation) -> Option<Box<dyn Adapter + 'a>> {
-        let _ = &self.machine;
         match &*location.at {
             // On this machine, and not here.
             SinkSettings::Dotenv(_)
@@ -33,8 +34,10 @@ impl Services {
             | SinkSettings::Age(_)
             | SinkSettings::Sops(_)
             | SinkSettings::Command(_) => None,
-            SinkSettings::Vault(_)
-            | SinkSettings::AwsSecretsManager(_)
+            SinkSettings::Vault(settings) => {
+                Some(Box::new(VaultAdapter::new(settings, &self.vaults, &self.machine)))
+            }
+            SinkSettings::AwsSecretsManager(_)
             | SinkSettings::AwsSsm(_)
             | SinkSettings::GcpSecretManager(_)
             | SinkSettings::AzureKeyVault(_)
@@ -54,10 +57,14 @@ impl Services {
 /// before anything is done.
 pub fn supports(kind: SinkKind) -> bool {
     match kind {
-        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command | SinkKind::Sops => true,
+        SinkKind::Dotenv
+        | SinkKind::Json
+        | SinkKind::Yaml
+        | SinkKind::Command
+        | SinkKind::Sops
+        | SinkKind::Vault => true,
         SinkKind::Age => cfg!(feature = "age"),
-        SinkKind::Vault
-        | SinkKind::AwsSecretsManager
+        SinkKind::AwsSecretsManager
         | SinkKind::AwsSsm
         | SinkKind::GcpSecretManager
         | SinkKind::AzureKeyVault

@@ -42,6 +42,8 @@ pub struct Sinks {
     services: Services,
     /// Those of `sops`.
     versions: Versions,
+    /// The longest that one call may take, where that is less than what its kind has.
+    bound: Duration,
     /// Who writes to a document just now, by what the document is.
     writing: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
 }
@@ -59,6 +61,7 @@ impl Sinks {
             places: Places::Base(base),
             files: Files::default(),
             versions: Versions::default(),
+            bound: Duration::MAX,
             writing: Mutex::default(),
         }
     }
@@ -74,6 +77,7 @@ impl Sinks {
             places: Places::Sandbox(root),
             files: Files::default(),
             versions: Versions::default(),
+            bound: Duration::MAX,
             writing: Mutex::default(),
         }
     }
@@ -83,6 +87,12 @@ impl Sinks {
     pub fn with_variables(mut self, variables: BTreeMap<String, String>) -> Self {
         self.services = self.services.with_variables(variables);
         self
+    }
+
+    /// Ends each call after this time at the latest.
+    #[must_use]
+    pub fn with_deadline(self, bound: Duration) -> Self {
+        Self { bound, ..self }
     }
 
     /// Ends waits for other processes and for commands a moment after the run is told to stop.
@@ -189,6 +199,10 @@ impl Sinks {
         }
     }
 
+    fn bound(&self, adapter: &dyn Adapter) -> Duration {
+        adapter.deadline().min(self.bound)
+    }
+
     /// Nobody else writes to the location's document meanwhile; the name of whoever waits too long is "busy".
     async fn alone(
         &self,
@@ -223,7 +237,7 @@ impl SinkReader for Sinks {
             Err(error) => return SinkObservation::Unreadable(error.message),
         };
         let started = Instant::now();
-        let observed = tokio::time::timeout(adapter.deadline(), adapter.observe(known)).await;
+        let observed = tokio::time::timeout(self.bound(&*adapter), adapter.observe(known)).await;
         match observed.unwrap_or_else(|_| Err(too_late(started))) {
             Ok(content) => SinkObservation::Holds(content),
             Err(error) => SinkObservation::Unreadable(error.with_help()),
@@ -232,7 +246,7 @@ impl SinkReader for Sinks {
 
     async fn caveats(&self, location: &SinkLocation) -> Vec<SinkCaveat> {
         let Ok(adapter) = self.adapter(location) else { return Vec::new() };
-        tokio::time::timeout(adapter.deadline(), adapter.caveats()).await.unwrap_or_default()
+        tokio::time::timeout(self.bound(&*adapter), adapter.caveats()).await.unwrap_or_default()
     }
 
     fn lag(&self, location: &SinkLocation) -> Duration {
@@ -245,7 +259,7 @@ impl SinkWriter for Sinks {
     async fn check(&self, location: &SinkLocation) -> Result<Readiness, SinkError> {
         let adapter = self.adapter(location)?;
         let started = Instant::now();
-        let checked = tokio::time::timeout(adapter.deadline(), adapter.check()).await;
+        let checked = tokio::time::timeout(self.bound(&*adapter), adapter.check()).await;
         checked.unwrap_or_else(|_| Err(too_late(started)))
     }
 
@@ -255,7 +269,7 @@ impl SinkWriter for Sinks {
             return Err(not_readable(location));
         }
         let started = Instant::now();
-        let held = tokio::time::timeout(adapter.deadline(), adapter.held()).await;
+        let held = tokio::time::timeout(self.bound(&*adapter), adapter.held()).await;
         let held = held.unwrap_or_else(|_| Err(too_late(started)))?;
         Ok(match (held.content(), held) {
             (SinkContent::Key(_), Held::Text(text)) => Some(Secret::from(text.trim().to_string())),
@@ -271,7 +285,7 @@ impl SinkWriter for Sinks {
         known: Option<&Known>,
     ) -> Result<Option<Receipt>, PutError> {
         let adapter = self.adapter(location).map_err(PutError::Refused)?;
-        let deadline = adapter.deadline();
+        let deadline = self.bound(&*adapter);
         let _alone = self.alone(location, deadline).await.map_err(PutError::Refused)?;
         let started = Instant::now();
         let put = tokio::time::timeout(deadline, adapter.put(Put { secret, replaces, known })).await;
@@ -280,7 +294,7 @@ impl SinkWriter for Sinks {
 
     async fn remove(&self, location: &SinkLocation) -> Result<(), SinkError> {
         let adapter = self.adapter(location)?;
-        let deadline = adapter.deadline();
+        let deadline = self.bound(&*adapter);
         let _alone = self.alone(location, deadline).await?;
         let started = Instant::now();
         let removed = tokio::time::timeout(deadline, adapter.remove()).await;
@@ -289,6 +303,6 @@ impl SinkWriter for Sinks {
 
     /// A write waits for those before it, and is under way itself.
     fn deadline(&self, location: &SinkLocation) -> Duration {
-        self.adapter(location).map_or(Duration::ZERO, |adapter| 2 * adapter.deadline())
+        self.adapter(location).map_or(Duration::ZERO, |adapter| 2 * self.bound(&*adapter))
     }
 }

@@ -73,6 +73,9 @@ fn not_applicable(claim: Claim) -> Option<&'static str> {
 
 fn start() -> Starting {
     Box::pin(async {
+        if !gridkey_sinks::supports(SinkKind::Age) {
+            return Err("gridkey was built without the feature `age`".to_string());
+        }
         let (program, keygen) = (program("servers/age/age")?, program("servers/age/age-keygen")?);
         let folder = tempfile::tempdir().unwrap();
         let identity = folder.path().join("identity");

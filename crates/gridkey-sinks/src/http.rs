@@ -281,7 +281,7 @@ impl Answer {
             409 | 412 => SinkFault::Conflict,
             400 | 413 | 422 => SinkFault::Invalid,
             429 => SinkFault::Throttled,
-            502 | 503 | 504 => SinkFault::Unreachable,
+            502..=504 => SinkFault::Unreachable,
             _ => SinkFault::Failed,
         }
     }

@@ -109,7 +109,7 @@ fn is_region(text: &str) -> bool {
     only(text, "-") && text.contains('-') && text.chars().next().is_some_and(|c| c.is_ascii_lowercase())
 }
 
-fn is_account(text: &String) -> bool {
+fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit())
 }
 
@@ -179,7 +179,10 @@ impl Described for AwsSecretsManagerSettings {
                     "AWS takes a name that ends in a hyphen and six characters for part of an ARN; end it otherwise",
                 ),
             ),
-            ("allowed_account_ids", unless(self.allowed_account_ids.iter().all(is_account), ACCOUNT)),
+            (
+                "allowed_account_ids",
+                unless(self.allowed_account_ids.iter().all(|id| is_account(id)), ACCOUNT),
+            ),
             ("endpoint_url", self.endpoint_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]
@@ -269,7 +272,10 @@ impl Described for AwsSsmSettings {
                     "it is `Standard`, `Advanced` or `Intelligent-Tiering`",
                 ),
             ),
-            ("allowed_account_ids", unless(self.allowed_account_ids.iter().all(is_account), ACCOUNT)),
+            (
+                "allowed_account_ids",
+                unless(self.allowed_account_ids.iter().all(|id| is_account(id)), ACCOUNT),
+            ),
             ("endpoint_url", self.endpoint_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]

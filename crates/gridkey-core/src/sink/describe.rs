@@ -79,7 +79,7 @@ pub(super) fn path(path: &str) -> &'static str {
         return "`~/` stands for the home folder, and for nobody else's; write the path out, or begin it with `./`";
     }
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    if super::is_own_name(name) {
+    if is_own_name(name) {
         return "files of that name are gridkey's own, and go when an edit is done";
     }
     unless(!path.trim().is_empty() && !path.ends_with('/') && !path.contains('\0'), "it names a file")
@@ -148,4 +148,14 @@ pub(super) fn server(address: &str) -> String {
         _ => "",
     };
     format!("{scheme}://{}{path}", host.strip_suffix(port).unwrap_or(&host))
+}
+
+/// What gridkey's own files beside a sink's file are called: the lock of its folder, and temporary ones. They hold secrets, so what
+/// a killed process left of them is cleared away.
+pub const OWN_PREFIX: &str = ".gridkey-";
+pub const OWN_SUFFIX: &str = ".tmp";
+
+/// Whether a file's name is one of gridkey's own, which no sink may have.
+pub fn is_own_name(name: &str) -> bool {
+    name.starts_with(OWN_PREFIX) && name.ends_with(OWN_SUFFIX)
 }

@@ -44,7 +44,7 @@ pub struct KubernetesSettings {
 /// The kinds of workloads that can be restarted.
 pub const WORKLOADS: [&str; 3] = ["deployment", "statefulset", "daemonset"];
 
-fn is_workload(text: &String) -> bool {
+fn is_workload(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, name)| WORKLOADS.contains(&kind) && is_name(name))
 }
 
@@ -108,7 +108,7 @@ impl Described for KubernetesSettings {
             (
                 "restart",
                 unless(
-                    self.restart.iter().all(is_workload),
+                    self.restart.iter().all(|workload| is_workload(workload)),
                     "write `deployment/NAME`, `statefulset/NAME` or `daemonset/NAME`",
                 ),
             ),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{SinkKind, SinkSettings};
+use super::settings::{SinkKind, SinkSettings};
 use crate::key::KeyId;
 use crate::name::Name;
 

@@ -7,7 +7,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Start", &["init", "validate", "fmt"]),
     ("Review and apply", &["plan", "show", "drift", "apply", "destroy"]),
     ("Life of a key", &["rotate", "retire", "revoke", "import"]),
-    ("Look", &["audit", "whois", "environments", "scopes"]),
+    ("Look", &["audit", "whois", "environments", "scopes", "sinks"]),
     ("Hand work", &["state", "emulator", "schema", "completions", "man", "version"]),
 ];
 

@@ -223,6 +223,9 @@ pub enum Command {
     /// The catalogue of scopes
     #[command(subcommand)]
     Scopes(ScopesCommand),
+    /// The kinds of sinks, and whether those of the manifest are ready
+    #[command(subcommand)]
+    Sinks(SinksCommand),
     /// Print the JSON Schema of manifests, policy files, plans, audits or answers of whois
     Schema {
         #[arg(value_enum, default_value_t)]
@@ -536,6 +539,27 @@ pub enum ScopesCommand {
     Explain {
         /// Such as `mail.send`, `templates:read`, "Mail Send" or "Template Engine: Read Access"
         scope: String,
+        #[command(flatten)]
+        form: TextOrJsonForm,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SinksCommand {
+    /// List the kinds of places that secrets can go to
+    List {
+        #[command(flatten)]
+        form: TextOrJsonForm,
+    },
+    /// Say what a kind of sink is, and what its settings are
+    Explain {
+        /// Such as `vault` or `kubernetes`
+        kind: String,
+        #[command(flatten)]
+        form: TextOrJsonForm,
+    },
+    /// Ask every sink of the manifest whether it would take a key; nothing is written, and no account is asked
+    Check {
         #[command(flatten)]
         form: TextOrJsonForm,
     },

@@ -16,6 +16,7 @@ mod plan;
 mod revoke;
 mod scopes;
 mod show;
+mod sinks;
 mod state;
 mod state_edit;
 mod subusers;
@@ -64,6 +65,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, CommandError> {
             state::unlock(&global, &account).await
         }
         Command::Scopes(arguments) => scopes::run(&arguments),
+        Command::Sinks(arguments) => sinks::run(&global, &arguments).await,
         Command::Schema { of } => {
             let schema = match of {
                 SchemaOf::Manifest => gridkey_core::manifest::manifest_schema(),

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 17] = [
         "access",
         "address",
         "catalogue",
-        "file_sink",
+        "credential",
         "finding",
         "identity",
         "inventory",

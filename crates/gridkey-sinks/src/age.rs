@@ -41,9 +41,11 @@ pub(crate) struct AgeAdapter<'a> {
     pub recipients_file: Option<PathBuf>,
 }
 
+type PublicKey = Box<dyn age::Recipient + Send + Sync>;
+
 /// Whom a file is encrypted to.
 struct Recipients {
-    keys: Vec<Box<dyn age::Recipient + Send + Sync>>,
+    keys: Vec<PublicKey>,
     /// The keys in their own spelling, in order, each once.
     names: BTreeSet<String>,
 }
@@ -282,7 +284,7 @@ fn owner(bytes: &[u8]) -> Option<Owner> {
 }
 
 /// A public key, and its one spelling.
-fn recipient(text: &str) -> Result<(Box<dyn age::Recipient + Send + Sync>, String), (String, &'static str)> {
+fn recipient(text: &str) -> Result<(PublicKey, String), (String, &'static str)> {
     const KINDS: &str = "a recipient is a public key: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`";
     if text.starts_with("AGE-SECRET-KEY-") || text.starts_with("-----BEGIN") {
         let help = "take it out, as who can read the file can read all that it opens, and write the public key, which `age-keygen -y` tells";

@@ -315,18 +315,15 @@ impl SopsAdapter<'_> {
         if ended.status.success() {
             return Ok(ended);
         }
+        let value = value.filter(|value| !value.is_empty());
         let said = failure(&argv, &self.settings.env, ended.status, &ended.errors, value);
-        let fault = match ended.status.code() {
-            Some(NO_KEY) => SinkFault::Forbidden,
-            Some(_) | None => SinkFault::Failed,
-        };
-        let error = SinkError::new(fault, self.file.says(said));
-        Err(match fault {
-            SinkFault::Forbidden => error.help(
+        let error = |fault| SinkError::new(fault, self.file.says(said));
+        Err(match ended.status.code() {
+            Some(NO_KEY) => error(SinkFault::Forbidden).help(
                 "let the user who runs gridkey decrypt the file; variables that `sops` needs for that, such as \
                  `SOPS_AGE_KEY_FILE` or `AWS_PROFILE`, have to be in the sink's `env`",
             ),
-            _ => error,
+            Some(_) | None => error(SinkFault::Failed),
         })
     }
 
@@ -412,7 +409,8 @@ impl Seen {
 
 impl Version {
     fn parse(word: &str) -> Option<Self> {
-        let mut numbers = word.trim_start_matches('v').split('.').map(|number| number.parse().ok());
+        let released = word.trim_start_matches('v').split('-').next()?;
+        let mut numbers = released.split('.').map(|number| number.parse().ok());
         match (numbers.next()?, numbers.next()?, numbers.next()?, numbers.next()) {
             (Some(major), Some(minor), Some(patch), None) => Some(Self(major, minor, patch)),
             _ => None,
@@ -426,4 +424,39 @@ fn quoted(value: &str) -> String {
     let mut json = Vec::with_capacity(6 * value.len() + 2);
     serde_json::to_writer(&mut json, value).expect("a text can be written as JSON");
     String::from_utf8(json).expect("JSON is UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_found_in_what_sops_says_of_itself() {
+        for (said, version) in [
+            ("sops 3.11.0", Some(Version(3, 11, 0))),
+            ("sops 3.13.3 (latest)\n", Some(Version(3, 13, 3))),
+            ("sops v3.12.0-rc.1", Some(Version(3, 12, 0))),
+            ("sops 3.9.4 (outdated)", Some(Version(3, 9, 4))),
+            ("sops unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(said.split_whitespace().find_map(Version::parse), version, "{said}");
+        }
+        assert!(Version(3, 9, 4) < OLDEST && Version(3, 11, 0) >= OLDEST && Version(4, 0, 0) > OLDEST);
+    }
+
+    #[test]
+    fn a_value_is_json_in_a_buffer_that_did_not_grow() {
+        for value in ["SG.abc", "", "\u{1}\u{2}\u{3}", "\"quoted\" \\ \u{e9}\n"] {
+            let json = quoted(value);
+            assert_eq!(serde_json::from_str::<String>(&json).expect("it is JSON"), value);
+            assert_eq!(json.capacity(), 6 * value.len() + 2);
+        }
+    }
+
+    /// A lease must outlast the call: sops, and the lock of a folder that another process has.
+    #[test]
+    fn no_put_is_under_way_for_longer_than_the_deadline() {
+        assert!(DEADLINE >= PATIENCE + Duration::from_secs(10));
+    }
 }

@@ -1,5 +1,7 @@
 //! Encrypted files: those of `age`, and those of `sops`.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -79,6 +81,9 @@ impl Described for AgeSettings {
     }
 }
 
+/// The program where none is named: a policy has to allow it all the same.
+static SOPS: LazyLock<String> = LazyLock::new(|| "sops".to_string());
+
 const ENDS: &str = "sops goes by the end of a file's name, and gridkey writes into `.yaml`, `.yml`, `.json` and `.env` files";
 
 impl SopsSettings {
@@ -138,11 +143,8 @@ impl Described for SopsSettings {
     }
 
     fn reaches(&self) -> Vec<Reached<'_>> {
-        self.program
-            .as_ref()
-            .map(|program| Reached::Command(std::slice::from_ref(program)))
-            .into_iter()
-            .collect()
+        let program = self.program.as_ref().unwrap_or(&SOPS);
+        vec![Reached::Command(std::slice::from_ref(program))]
     }
 }
 
@@ -191,6 +193,14 @@ mod tests {
         let reached = |settings: SopsSettings| settings.reached();
         assert_eq!(reached(sops("./a.yaml", "/mail/key")).as_deref(), Some("file:a.yaml#/mail/key"));
         assert_eq!(reached(sops("x/../.env", "/KEY")).as_deref(), Some("dotenv:.env#KEY"));
+    }
+
+    #[test]
+    fn a_policy_is_asked_for_the_program_whether_it_is_named_or_not() {
+        let named = SopsSettings { program: Some("./sops".to_string()), ..sops("a.yaml", "/key") };
+        for (settings, program) in [(sops("a.yaml", "/key"), "sops"), (named, "./sops")] {
+            assert_eq!(settings.reaches(), [Reached::Command(&[program.to_string()])]);
+        }
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Service for Age {
     async fn location(&self, _: &str, folder: &Path, name: &str, _: Whom) -> SinkLocation {
         let path = folder.join("secrets").join(format!("{name}.age"));
         let path = path.to_str().unwrap().to_string();
-        let settings = AgeSettings { path, recipients: vec![self.recipient.clone()], ..AgeSettings::default() };
+        let settings =
+            AgeSettings { path, recipients: vec![self.recipient.clone()], ..AgeSettings::default() };
         SinkLocation::new(Name::new("age").unwrap(), SinkSettings::Age(settings))
     }
 
@@ -142,7 +143,9 @@ impl Service for Age {
     }
 
     fn spellings(&self, location: &SinkLocation) -> Vec<SinkLocation> {
-        let spelled = |from: &str, to: &str| changed(location, |settings| settings.path = settings.path.replace(from, to));
+        let spelled = |from: &str, to: &str| {
+            changed(location, |settings| settings.path = settings.path.replace(from, to))
+        };
         vec![spelled("/secrets/", "//secrets/./"), spelled("/secrets/", "/secrets/../secrets/")]
     }
 

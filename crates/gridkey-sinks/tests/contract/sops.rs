@@ -42,9 +42,9 @@ pub struct Sops {
 
 fn not_applicable(claim: Claim) -> Option<&'static str> {
     match claim {
-        Claim::Unreachable | Claim::Slow | Claim::Cut | Claim::Throttled | Claim::CredentialEnds => {
-            Some("a program writes a copy of a file, and no server is asked; tests of the sink's own have it fail and hang")
-        }
+        Claim::Unreachable | Claim::Slow | Claim::Cut | Claim::Throttled | Claim::CredentialEnds => Some(
+            "a program writes a copy of a file, and no server is asked; tests of the sink's own have it fail and hang",
+        ),
         Claim::RepeatAfterLostAnswer | Claim::ConflictGrade | Claim::NoSecretInUri => {
             Some("nothing is sent; tests of the sink's own hold it for files and arguments")
         }
@@ -180,7 +180,8 @@ impl Service for Sops {
     }
 
     fn nowhere(&self, location: &SinkLocation) -> Vec<(SinkLocation, String)> {
-        let nowhere = |path: &str| (changed(location, |settings| settings.path = path.to_string()), path.to_string());
+        let nowhere =
+            |path: &str| (changed(location, |settings| settings.path = path.to_string()), path.to_string());
         vec![nowhere("nowhere.yaml"), nowhere("no/such/folder/a.json"), nowhere("nowhere.env")]
             .into_iter()
             .map(|(at, word)| match word.ends_with(".env") {
@@ -191,7 +192,8 @@ impl Service for Sops {
     }
 
     fn spellings(&self, location: &SinkLocation) -> Vec<SinkLocation> {
-        let spelled = |to: &str| changed(location, |settings| settings.path = settings.path.replace("/secrets/", to));
+        let spelled =
+            |to: &str| changed(location, |settings| settings.path = settings.path.replace("/secrets/", to));
         vec![spelled("//secrets/./"), spelled("/secrets/../secrets/")]
     }
 

@@ -175,6 +175,8 @@ async fn what_gridkey_did_not_write_is_neither_replaced_nor_deleted() {
 async fn a_removed_file_is_gone_and_to_remove_it_again_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (sinks, location) = (sinks(&folder), age(&[RECIPIENT]));
+    sinks.check(&location).await.unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "a check leaves no trace");
     put(&sinks, &location, 'a', None).await.unwrap();
     for _ in 0..2 {
         sinks.remove(&location).await.unwrap();

@@ -160,6 +160,7 @@ pub enum Code {
     UnknownPlace,
     UnknownScope,
     UnprovenDelivery,
+    ValueEnds,
     Vanished,
     WildcardWrite,
     WrittenInPlace,
@@ -232,6 +233,7 @@ impl Code {
             | Self::SinkUnwritable
             | Self::UnknownPlace
             | Self::UnprovenDelivery
+            | Self::ValueEnds
             | Self::WildcardWrite
             | Self::WrittenInPlace => false,
         }

@@ -156,6 +156,8 @@ pub enum SinkCaveat {
     InPlace(String),
     /// It cannot be written at all, and why.
     NotWritable(String),
+    /// The service ends what is written there by itself, and when.
+    Ends(String),
 }
 
 /// What a location holds.

@@ -33,7 +33,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(3 * TIME_LIMIT.as_secs
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How much of each output is kept. A key has 69 bytes; what is longer is none.
-const MAX_OUTPUT: usize = 8 << 10;
+pub(crate) const MAX_OUTPUT: usize = 8 << 10;
 
 /// How much of what a command said goes into an error.
 const MAX_QUOTED: usize = 400;
@@ -54,16 +54,16 @@ pub(crate) struct Commands {
 }
 
 /// A command that has ended.
-struct Ended {
-    status: ExitStatus,
-    output: Zeroizing<Vec<u8>>,
-    errors: Zeroizing<Vec<u8>>,
+pub(crate) struct Ended {
+    pub status: ExitStatus,
+    pub output: Zeroizing<Vec<u8>>,
+    pub errors: Zeroizing<Vec<u8>>,
     /// Whether all of the input was taken.
-    fed: bool,
+    pub fed: bool,
 }
 
 /// A command without a result.
-enum Unended {
+pub(crate) enum Unended {
     NotStarted(String),
     Lost(String),
 }
@@ -115,7 +115,7 @@ impl Commands {
             if settings.absent_exit.iter().any(says_absent) {
                 return Ok(Held::Nothing);
             }
-            return Err(SinkError::failed(failure(argv, settings, status, &errors, None)));
+            return Err(SinkError::failed(failure(argv, &settings.env, status, &errors, None)));
         }
         if output.len() > MAX_OUTPUT {
             let message = format!("`{}` printed more than {MAX_OUTPUT} bytes, which is not a key", argv[0]);
@@ -153,9 +153,13 @@ impl Commands {
                 let program = &settings.put[0];
                 Err(PutError::unclear(format!("`{program}` ended well without reading the secret")))
             }
-            Ok(Ended { status, errors, .. }) => {
-                Err(PutError::unclear(failure(&settings.put, settings, status, &errors, Some(secret))))
-            }
+            Ok(Ended { status, errors, .. }) => Err(PutError::unclear(failure(
+                &settings.put,
+                &settings.env,
+                status,
+                &errors,
+                Some(secret.expose()),
+            ))),
             Err(Unended::NotStarted(message)) => Err(PutError::refused(message)),
             Err(Unended::Lost(message)) => Err(PutError::unclear(message)),
         }
@@ -185,13 +189,14 @@ impl Commands {
         match self.run(argv, &settings.env, Task::Remove).await {
             Ok(Ended { status, .. }) if status.success() => Ok(()),
             Ok(Ended { status, errors, .. }) => {
-                Err(SinkError::failed(failure(argv, settings, status, &errors, None)))
+                Err(SinkError::failed(failure(argv, &settings.env, status, &errors, None)))
             }
             Err(Unended::NotStarted(message) | Unended::Lost(message)) => Err(SinkError::failed(message)),
         }
     }
 
-    async fn run(&self, argv: &[String], env: &[String], task: Task<'_>) -> Result<Ended, Unended> {
+    /// Runs one program, and hears it out.
+    pub async fn run(&self, argv: &[String], env: &[String], task: Task<'_>) -> Result<Ended, Unended> {
         let (input, changes) = match task {
             Task::Read => (None, false),
             Task::Put(secret) => (Some(secret), true),
@@ -289,22 +294,22 @@ fn split(argv: &[String]) -> Result<(&String, &[String]), String> {
 }
 
 /// What a command's failure is called, with the beginning of what it said.
-fn failure(
+pub(crate) fn failure(
     argv: &[String],
-    settings: &CommandSettings,
+    env: &[String],
     status: ExitStatus,
     errors: &[u8],
-    secret: Option<&Secret>,
+    secret: Option<&str>,
 ) -> String {
     let program = &argv[0];
     let ended = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
-    let said = quote(&String::from_utf8_lossy(errors), secret.map(Secret::expose));
+    let said = quote(&String::from_utf8_lossy(errors), secret);
     let mut message = match said.char_indices().nth(MAX_QUOTED) {
         _ if said.is_empty() => format!("`{program}` ended with {ended}"),
         Some((end, _)) => format!("`{program}` ended with {ended}: {}…", &said[..end]),
         None => format!("`{program}` ended with {ended}: {said}"),
     };
-    let unset: Vec<_> = settings.env.iter().filter(|name| std::env::var_os(name).is_none()).collect();
+    let unset: Vec<_> = env.iter().filter(|name| std::env::var_os(name).is_none()).collect();
     if let Some(first) = unset.first() {
         message.push_str(&match unset.len() - 1 {
             0 => format!("; `{first}`, which its `env` lists, is not set"),
@@ -339,7 +344,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// What a command is run for.
-enum Task<'s> {
+pub(crate) enum Task<'s> {
     Read,
     Put(&'s Secret),
     Remove,

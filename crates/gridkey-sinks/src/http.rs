@@ -10,8 +10,8 @@ use gridkey_core::text::redact::elide;
 use gridkey_engine::ports::{PutError, SinkError, SinkFault};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Identity, RequestBuilder};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -41,8 +41,17 @@ pub(crate) struct Tls {
     pub authorities: Option<PathBuf>,
     /// The client's certificate and private key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name in the server's certificate, and the server's own in its address.
-    pub server_name: Option<String>,
+    /// The name in the server's certificate, which stands in the address for the server's own: see [`renamed`].
+    pub server_name: Option<ServerName>,
+}
+
+/// A server that is called otherwise than its certificate says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ServerName {
+    /// In its certificate.
+    name: String,
+    /// Where it is.
+    host: String,
 }
 
 /// Clients, one for each way of proving who is who, so that connections are kept.
@@ -104,13 +113,42 @@ pub(crate) fn url(text: &str) -> Result<Url, SinkError> {
     }
 }
 
-fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
-    let mut builder = reqwest::Client::builder()
+/// Puts the name of a server's certificate into its address; a client with what this gives still goes to where it is.
+///
+/// # Errors
+/// Where it is no name of a host.
+pub(crate) fn renamed(url: &mut Url, name: &str) -> Result<ServerName, SinkError> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_string();
+    url.set_host(Some(name)).map_err(|error| {
+        SinkError::new(SinkFault::Invalid, format!("`{name}` is not the name of a server: {error}"))
+    })?;
+    Ok(ServerName { name: name.to_string(), host })
+}
+
+impl reqwest::dns::Resolve for ServerName {
+    /// Where the server is, whatever it is called.
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let host = if name.as_str() == self.name { self.host.clone() } else { name.as_str().to_string() };
+        Box::pin(async move {
+            let addresses: reqwest::dns::Addrs =
+                Box::new(tokio::net::lookup_host((host, 0)).await?.collect::<Vec<_>>().into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// What all clients have in common.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .timeout(REQUEST)
         // A secret or token must not travel to wherever an answer points.
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("gridkey/", env!("CARGO_PKG_VERSION")));
+        .user_agent(concat!("gridkey/", env!("CARGO_PKG_VERSION")))
+}
+
+fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
+    let mut builder = builder();
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|error| {
             SinkError::new(SinkFault::Invalid, format!("{} cannot be read: {error}", path.display()))
@@ -134,6 +172,9 @@ fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
         pem.extend_from_slice(&Zeroizing::new(read(key)?));
         builder = builder.identity(Identity::from_pem(&pem).map_err(|error| bad(certificate, &error))?);
     }
+    if let Some(server_name) = &tls.server_name {
+        builder = builder.dns_resolver(std::sync::Arc::new(server_name.clone()));
+    }
     builder.build().map_err(|error| SinkError::failed(format!("TLS could not be set up: {}", cause(&error))))
 }
 
@@ -141,11 +182,19 @@ fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
 ///
 /// `build` makes it anew for each try, as a body can be sent once.
 pub(crate) async fn send(build: impl Fn() -> RequestBuilder) -> Result<Answer, Unanswered> {
+    send_unless(build, |_| false).await
+}
+
+/// The same for a service that has further answers that mean "later", and that it did nothing.
+pub(crate) async fn send_unless(
+    build: impl Fn() -> RequestBuilder,
+    is_later: impl Fn(&Answer) -> bool,
+) -> Result<Answer, Unanswered> {
     let mut pause = FIRST_PAUSE;
     let mut attempt = 1;
     loop {
         match send_once(build()).await {
-            Ok(answer) if answer.is_throttled() && attempt < ATTEMPTS => {
+            Ok(answer) if (answer.is_throttled() || is_later(&answer)) && attempt < ATTEMPTS => {
                 let wait = answer.retry_after().unwrap_or(pause);
                 if wait > PATIENCE {
                     return Ok(answer);
@@ -216,6 +265,11 @@ impl Answer {
     /// # Errors
     /// Where it is something else: a page of a proxy, say.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, SinkError> {
+        self.json_borrowed()
+    }
+
+    /// The same, with texts and parts that stay in the body, so that they are wiped with it.
+    pub fn json_borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, SinkError> {
         serde_json::from_slice(&self.body).map_err(|error| {
             // The error's own text may quote a value.
             let at = format!("line {}, column {}", error.line(), error.column());
@@ -243,6 +297,13 @@ impl Answer {
             502..=504 => SinkFault::Unreachable,
             _ => SinkFault::Failed,
         }
+    }
+
+    /// An error about an answer that is in nobody's words who would know what was done.
+    pub fn foreign(&self, what: &str, said: &str) -> SinkError {
+        // Who is asked to wait was not heard by anything behind it.
+        let fault = if self.status == 429 { SinkFault::Throttled } else { SinkFault::Failed };
+        SinkError { fault, ..self.error(what, said) }.help("is there a proxy in between?")
     }
 
     /// An error that says what the service said, without anything like a key.
@@ -290,7 +351,7 @@ pub(crate) fn shown(said: &str) -> String {
 }
 
 /// The innermost cause, which says what happened; the outer ones repeat the address.
-fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -5,12 +5,24 @@
 //! carries one.
 
 mod adapter;
+#[cfg(feature = "age")]
+mod age;
+#[cfg(feature = "aws")]
+mod aws;
+mod azure;
 mod command;
 pub mod credential;
+mod digest;
 mod discover;
 mod file;
 mod format;
+#[cfg(feature = "gcp")]
+mod gcp;
+mod github;
+mod gitlab;
 mod http;
+mod kept;
+mod kubernetes;
 mod local;
 mod machine;
 mod mention;
@@ -18,11 +30,13 @@ mod place;
 mod scan;
 mod services;
 mod sinks;
+mod sops;
 mod stop;
+mod vault;
 mod walk;
 
 pub use discover::{Discovery, Elsewhere, FileKind, discover};
 pub use mention::{Mention, mentions};
 pub use scan::Scan;
-pub use services::{missing_kinds, supports};
+pub use services::{feature, missing_kinds, supports};
 pub use sinks::Sinks;

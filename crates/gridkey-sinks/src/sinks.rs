@@ -15,13 +15,16 @@ use gridkey_engine::secret::Secret;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::adapter::{Adapter, Put};
+#[cfg(feature = "age")]
+use crate::age::AgeAdapter;
 use crate::command::{self, Commands};
-use crate::file::{FilePlace, Files};
+use crate::file::{FilePlace, Files, WholeFile};
 use crate::format::{Entry, Held};
 use crate::local::{CommandAdapter, FileAdapter};
 use crate::machine::Machine;
 use crate::place::{self, Places};
 use crate::services::Services;
+use crate::sops::{SopsAdapter, Versions};
 use crate::stop::Stop;
 
 /// The sinks of one manifest.
@@ -37,6 +40,10 @@ pub struct Sinks {
     files: Files,
     commands: Commands,
     services: Services,
+    /// Those of `sops`.
+    versions: Versions,
+    /// The longest that one call may take, where that is less than what its kind has.
+    bound: Duration,
     /// Who writes to a document just now, by what the document is.
     writing: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
 }
@@ -53,6 +60,8 @@ impl Sinks {
             services: Services::new(Machine::new(base.clone())),
             places: Places::Base(base),
             files: Files::default(),
+            versions: Versions::default(),
+            bound: Duration::MAX,
             writing: Mutex::default(),
         }
     }
@@ -67,6 +76,8 @@ impl Sinks {
             services: Services::new(Machine::new(root.clone())),
             places: Places::Sandbox(root),
             files: Files::default(),
+            versions: Versions::default(),
+            bound: Duration::MAX,
             writing: Mutex::default(),
         }
     }
@@ -76,6 +87,12 @@ impl Sinks {
     pub fn with_variables(mut self, variables: BTreeMap<String, String>) -> Self {
         self.services = self.services.with_variables(variables);
         self
+    }
+
+    /// Ends each call after this time at the latest.
+    #[must_use]
+    pub fn with_deadline(self, bound: Duration) -> Self {
+        Self { bound, ..self }
     }
 
     /// Ends waits for other processes and for commands a moment after the run is told to stop.
@@ -95,7 +112,8 @@ impl Sinks {
     fn file_of(&self, location: &SinkLocation) -> Option<FilePlace> {
         let file = |path: &str, entry, mode: Option<FileMode>, encoding| {
             let bounds = self.places.bounds().map(ToOwned::to_owned);
-            Some(FilePlace { path: self.places.file(path), entry, mode, encoding, bounds })
+            let path = self.places.file(path);
+            Some(FilePlace { path, entry, mode, encoding, bounds, is_encrypted: false })
         };
         match (&*location.at, &self.places) {
             (SinkSettings::Dotenv(DotenvSettings { path, variable, mode, encoding }), _) => {
@@ -118,6 +136,7 @@ impl Sinks {
                     mode: None,
                     encoding: Encoding::Plain,
                     bounds: Some(root.clone()),
+                    is_encrypted: false,
                 })
             }
             (_, Places::Base(_)) => None,
@@ -136,9 +155,52 @@ impl Sinks {
         if let SinkSettings::Command(settings) = &*location.at {
             return Ok(Box::new(CommandAdapter { commands: &self.commands, settings }));
         }
+        if let Some(adapter) = self.encrypting(location) {
+            return Ok(adapter);
+        }
         self.services.adapter(location).ok_or_else(|| {
             SinkError::unsupported(format!("this build of gridkey has no `{}` sink", location.at.kind()))
         })
+    }
+
+    /// The adapter of a file that is encrypted.
+    fn encrypting<'a>(&'a self, location: &'a SinkLocation) -> Option<Box<dyn Adapter + 'a>> {
+        let file = |path: &str| WholeFile::new(self.places.file(path));
+        match &*location.at {
+            #[cfg(feature = "age")]
+            SinkSettings::Age(settings) => Some(Box::new(AgeAdapter {
+                files: &self.files,
+                file: file(&settings.path),
+                settings,
+                recipients_file: settings.recipients_file.as_deref().map(|path| self.services.path(path)),
+            })),
+            SinkSettings::Sops(settings) => Some(Box::new(SopsAdapter {
+                files: &self.files,
+                commands: &self.commands,
+                versions: &self.versions,
+                file: file(&settings.path),
+                settings,
+                config: settings.config.as_deref().map(|path| self.services.path(path)),
+            })),
+            #[cfg(not(feature = "age"))]
+            SinkSettings::Age(_) => None,
+            SinkSettings::Dotenv(_)
+            | SinkSettings::Json(_)
+            | SinkSettings::Yaml(_)
+            | SinkSettings::Command(_)
+            | SinkSettings::Vault(_)
+            | SinkSettings::AwsSecretsManager(_)
+            | SinkSettings::AwsSsm(_)
+            | SinkSettings::GcpSecretManager(_)
+            | SinkSettings::AzureKeyVault(_)
+            | SinkSettings::Kubernetes(_)
+            | SinkSettings::GithubActions(_)
+            | SinkSettings::GitlabCi(_) => None,
+        }
+    }
+
+    fn bound(&self, adapter: &dyn Adapter) -> Duration {
+        adapter.deadline().min(self.bound)
     }
 
     /// Nobody else writes to the location's document meanwhile; the name of whoever waits too long is "busy".
@@ -175,7 +237,7 @@ impl SinkReader for Sinks {
             Err(error) => return SinkObservation::Unreadable(error.message),
         };
         let started = Instant::now();
-        let observed = tokio::time::timeout(adapter.deadline(), adapter.observe(known)).await;
+        let observed = tokio::time::timeout(self.bound(&*adapter), adapter.observe(known)).await;
         match observed.unwrap_or_else(|_| Err(too_late(started))) {
             Ok(content) => SinkObservation::Holds(content),
             Err(error) => SinkObservation::Unreadable(error.with_help()),
@@ -184,7 +246,7 @@ impl SinkReader for Sinks {
 
     async fn caveats(&self, location: &SinkLocation) -> Vec<SinkCaveat> {
         let Ok(adapter) = self.adapter(location) else { return Vec::new() };
-        tokio::time::timeout(adapter.deadline(), adapter.caveats()).await.unwrap_or_default()
+        tokio::time::timeout(self.bound(&*adapter), adapter.caveats()).await.unwrap_or_default()
     }
 
     fn lag(&self, location: &SinkLocation) -> Duration {
@@ -197,7 +259,7 @@ impl SinkWriter for Sinks {
     async fn check(&self, location: &SinkLocation) -> Result<Readiness, SinkError> {
         let adapter = self.adapter(location)?;
         let started = Instant::now();
-        let checked = tokio::time::timeout(adapter.deadline(), adapter.check()).await;
+        let checked = tokio::time::timeout(self.bound(&*adapter), adapter.check()).await;
         checked.unwrap_or_else(|_| Err(too_late(started)))
     }
 
@@ -207,7 +269,7 @@ impl SinkWriter for Sinks {
             return Err(not_readable(location));
         }
         let started = Instant::now();
-        let held = tokio::time::timeout(adapter.deadline(), adapter.held()).await;
+        let held = tokio::time::timeout(self.bound(&*adapter), adapter.held()).await;
         let held = held.unwrap_or_else(|_| Err(too_late(started)))?;
         Ok(match (held.content(), held) {
             (SinkContent::Key(_), Held::Text(text)) => Some(Secret::from(text.trim().to_string())),
@@ -223,7 +285,7 @@ impl SinkWriter for Sinks {
         known: Option<&Known>,
     ) -> Result<Option<Receipt>, PutError> {
         let adapter = self.adapter(location).map_err(PutError::Refused)?;
-        let deadline = adapter.deadline();
+        let deadline = self.bound(&*adapter);
         let _alone = self.alone(location, deadline).await.map_err(PutError::Refused)?;
         let started = Instant::now();
         let put = tokio::time::timeout(deadline, adapter.put(Put { secret, replaces, known })).await;
@@ -232,7 +294,7 @@ impl SinkWriter for Sinks {
 
     async fn remove(&self, location: &SinkLocation) -> Result<(), SinkError> {
         let adapter = self.adapter(location)?;
-        let deadline = adapter.deadline();
+        let deadline = self.bound(&*adapter);
         let _alone = self.alone(location, deadline).await?;
         let started = Instant::now();
         let removed = tokio::time::timeout(deadline, adapter.remove()).await;
@@ -241,6 +303,6 @@ impl SinkWriter for Sinks {
 
     /// A write waits for those before it, and is under way itself.
     fn deadline(&self, location: &SinkLocation) -> Duration {
-        self.adapter(location).map_or(Duration::ZERO, |adapter| 2 * adapter.deadline())
+        self.adapter(location).map_or(Duration::ZERO, |adapter| 2 * self.bound(&*adapter))
     }
 }

@@ -461,31 +461,32 @@ pub fn undeliverable(manifest: &Manifest) -> Vec<String> {
     }
     let told = keys.into_iter().map(|((sink, kind), addresses)| {
         let of = count(addresses.len(), "key");
-        let instead = match recipe(kind) {
-            Some(recipe) => format!(" (a command sink can: see `{recipe}` in docs/recipes.md)"),
-            None => String::new(),
-        };
-        format!("this build cannot deliver to `{sink}` ({}), a sink of {of}{instead}", kind.as_str())
+        let without =
+            gridkey_sinks::feature(kind).map(|name| format!(": it is without the feature `{name}`"));
+        let instead =
+            recipe(kind).map(|recipe| format!(" (a command sink can: see `{recipe}` in docs/recipes.md)"));
+        let more = [without, instead].into_iter().flatten().collect::<String>();
+        format!("this build cannot deliver to `{sink}` ({}), a sink of {of}{more}", kind.as_str())
     });
     told.collect()
 }
 
-/// The section of `docs/recipes.md` that delivers to the same store by a command.
+/// The section of `docs/recipes.md` that delivers to the same store by a command, of kinds that a build may lack.
 fn recipe(kind: SinkKind) -> Option<&'static str> {
     match kind {
-        SinkKind::Vault => Some("vault"),
         SinkKind::AwsSecretsManager => Some("aws secretsmanager"),
         SinkKind::AwsSsm => Some("aws ssm"),
         SinkKind::GcpSecretManager => Some("gcloud"),
-        SinkKind::Kubernetes => Some("kubectl"),
-        SinkKind::GithubActions => Some("gh"),
         SinkKind::Dotenv
         | SinkKind::Json
         | SinkKind::Yaml
         | SinkKind::Age
         | SinkKind::Sops
         | SinkKind::Command
+        | SinkKind::Vault
         | SinkKind::AzureKeyVault
+        | SinkKind::Kubernetes
+        | SinkKind::GithubActions
         | SinkKind::GitlabCi => None,
     }
 }

@@ -1,10 +1,14 @@
 //! Encrypted files: those of `age`, and those of `sops`.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::describe::{Described, Fault, POINTER, Reached, is_pointer, normal_path, path, unless};
+use super::describe::{
+    Described, Fault, POINTER, Reached, is_pointer, is_variable, normal_path, path, unless,
+};
 use super::file::in_file;
 
 /// A file encrypted to age recipients.
@@ -28,11 +32,12 @@ pub struct AgeSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SopsSettings {
-    /// The encrypted file, relative to the manifest's folder. It must be there already.
+    /// The encrypted file, relative to the manifest's folder: `.yaml`, `.yml`, `.json` or `.env`. It must be there already.
     pub path: String,
-    /// Where in the file the secret stands, as a JSON Pointer (RFC 6901), such as `/sendgrid/api_key`.
+    /// Where in the file the secret stands, as a JSON Pointer (RFC 6901), such as `/sendgrid/api_key`; in a `.env` file
+    /// `/` and a variable.
     pub pointer: String,
-    /// The program; `sops` where it is not given.
+    /// The program, of version 3.11 or later; `sops` where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
     /// A configuration file for `sops`, in place of the `.sops.yaml` that it finds itself.
@@ -69,6 +74,44 @@ impl Described for AgeSettings {
     fn manner(&self) -> Option<Value> {
         Some(json!([self.recipients, self.recipients_file]))
     }
+
+    /// A file has one writer at a time, whatever it holds.
+    fn container(&self) -> Option<String> {
+        Some(normal_path(&self.path))
+    }
+}
+
+/// The program where none is named: a policy has to allow it all the same.
+static SOPS: LazyLock<String> = LazyLock::new(|| "sops".to_string());
+
+const ENDS: &str = "sops goes by the end of a file's name, and gridkey writes into `.yaml`, `.yml`, `.json` and `.env` files";
+
+impl SopsSettings {
+    fn ends_as_sops_reads_it(&self) -> bool {
+        [".yaml", ".yml", ".json", ".env"].iter().any(|end| self.path.ends_with(end))
+    }
+
+    fn is_dotenv(&self) -> bool {
+        self.path.ends_with(".env")
+    }
+
+    /// What sops cannot be told, or keeps for itself.
+    fn unspeakable(&self) -> &'static str {
+        let pointer = &self.pointer;
+        match self.is_dotenv() {
+            true if pointer.starts_with("/sops_") => {
+                "sops keeps its own data in variables that begin with `sops_`"
+            }
+            true => unless(
+                pointer.strip_prefix('/').is_some_and(is_variable),
+                "a dotenv file has variables and nothing in them: `/SENDGRID_API_KEY`",
+            ),
+            false if pointer == "/sops" || pointer.starts_with("/sops/") => {
+                "sops keeps its own data below `/sops`"
+            }
+            false => unless(!pointer.contains('['), "sops cannot be told a name with a `[`"),
+        }
+    }
 }
 
 impl Described for SopsSettings {
@@ -79,7 +122,10 @@ impl Described for SopsSettings {
 
     /// It may be the file of another kind of sink, too.
     fn reached(&self) -> Option<String> {
-        Some(format!("file:{}", self.place()))
+        Some(match self.is_dotenv() {
+            true => format!("dotenv:{}", in_file(&self.path, self.pointer.trim_start_matches('/'))),
+            false => format!("file:{}", self.place()),
+        })
     }
 
     fn container(&self) -> Option<String> {
@@ -89,16 +135,88 @@ impl Described for SopsSettings {
     fn faults(&self) -> Vec<Fault> {
         vec![
             ("pointer", unless(is_pointer(&self.pointer), POINTER)),
+            ("pointer", self.unspeakable()),
             ("path", path(&self.path)),
+            ("path", unless(self.ends_as_sops_reads_it(), ENDS)),
             ("config", self.config.as_deref().map_or("", path)),
         ]
     }
 
+    fn environment(&self) -> &[String] {
+        &self.env
+    }
+
     fn reaches(&self) -> Vec<Reached<'_>> {
-        self.program
-            .as_ref()
-            .map(|program| Reached::Command(std::slice::from_ref(program)))
-            .into_iter()
-            .collect()
+        let program = self.program.as_ref().unwrap_or(&SOPS);
+        vec![Reached::Command(std::slice::from_ref(program))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sops(path: &str, pointer: &str) -> SopsSettings {
+        SopsSettings { path: path.into(), pointer: pointer.into(), ..SopsSettings::default() }
+    }
+
+    fn told(settings: &impl Described) -> Vec<Fault> {
+        settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).collect()
+    }
+
+    #[test]
+    fn what_sops_cannot_take_is_told_without_asking_it() {
+        for (path, pointer) in [
+            ("a.yaml", "/mail/key"),
+            ("a/b.enc.yml", "/mail/keys/0"),
+            ("a.json", "/key"),
+            ("prod.env", "/SENDGRID_API_KEY"),
+            ("a.yaml", "/mail/sops/key"),
+        ] {
+            assert_eq!(told(&sops(path, pointer)), [], "{path} {pointer}");
+        }
+        for (path, pointer, field, says) in [
+            ("a.ini", "/mail/key", "path", "goes by the end"),
+            (".env.prod", "/KEY", "path", "goes by the end"),
+            ("a.yaml", "/sops/mac", "pointer", "below `/sops`"),
+            ("a.json", "/sops", "pointer", "below `/sops`"),
+            ("a.yaml", "/keys[0]", "pointer", "with a `[`"),
+            (".env", "/mail/KEY", "pointer", "has variables"),
+            (".env", "/sops_mac", "pointer", "begin with `sops_`"),
+        ] {
+            let told = told(&sops(path, pointer));
+            assert!(
+                matches!(told.as_slice(), [(at, help)] if *at == field && help.contains(says)),
+                "{told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_place_of_an_encrypted_file_is_that_of_a_plain_one() {
+        let reached = |settings: SopsSettings| settings.reached();
+        assert_eq!(reached(sops("./a.yaml", "/mail/key")).as_deref(), Some("file:a.yaml#/mail/key"));
+        assert_eq!(reached(sops("x/../.env", "/KEY")).as_deref(), Some("dotenv:.env#KEY"));
+    }
+
+    #[test]
+    fn a_policy_is_asked_for_the_program_whether_it_is_named_or_not() {
+        let named = SopsSettings { program: Some("./sops".to_string()), ..sops("a.yaml", "/key") };
+        for (settings, program) in [(sops("a.yaml", "/key"), "sops"), (named, "./sops")] {
+            assert_eq!(settings.reaches(), [Reached::Command(&[program.to_string()])]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_nobody_could_read_is_no_place_for_a_secret() {
+        let age = |recipients: &[&str]| AgeSettings {
+            path: "a.age".to_string(),
+            recipients: recipients.iter().map(ToString::to_string).collect(),
+            ..AgeSettings::default()
+        };
+        assert_eq!(told(&age(&["age1abc", "ssh-ed25519 AAAA"])), []);
+        assert_eq!(told(&age(&["AGE-SECRET-KEY-1"])).len(), 1);
+        assert_eq!(told(&age(&[])).len(), 1);
+        assert_eq!(told(&AgeSettings { recipients_file: Some("team.txt".to_string()), ..age(&[]) }), []);
     }
 }

@@ -104,6 +104,15 @@ pub struct AwsAssumeRoleSettings {
 
 const REGION: &str = "a region is called as AWS calls it, such as `eu-west-1`";
 const ACCOUNT: &str = "an account's id has twelve digits, in quotes";
+const OWN_TAG: &str = "gridkey tells by `managed-by: gridkey` what it made; use another tag";
+
+/// The tag that gridkey gives to what it makes.
+const MANAGED_BY: (&str, &str) = ("managed-by", "gridkey");
+
+fn keeps_own_tag(tags: &BTreeMap<String, String>) -> bool {
+    let (name, value) = MANAGED_BY;
+    tags.get(name).is_none_or(|given| given == value)
+}
 
 fn is_region(text: &str) -> bool {
     only(text, "-") && text.contains('-') && text.chars().next().is_some_and(|c| c.is_ascii_lowercase())
@@ -183,6 +192,7 @@ impl Described for AwsSecretsManagerSettings {
                 "allowed_account_ids",
                 unless(self.allowed_account_ids.iter().all(|id| is_account(id)), ACCOUNT),
             ),
+            ("tags", unless(keeps_own_tag(&self.tags), OWN_TAG)),
             ("endpoint_url", self.endpoint_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]
@@ -276,6 +286,7 @@ impl Described for AwsSsmSettings {
                 "allowed_account_ids",
                 unless(self.allowed_account_ids.iter().all(|id| is_account(id)), ACCOUNT),
             ),
+            ("tags", unless(keeps_own_tag(&self.tags), OWN_TAG)),
             ("endpoint_url", self.endpoint_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]
@@ -283,5 +294,49 @@ impl Described for AwsSsmSettings {
 
     fn reaches(&self) -> Vec<Reached<'_>> {
         self.endpoint_url.as_deref().map(Reached::Endpoint).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(settings: &impl Described) -> Vec<&'static str> {
+        settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn the_tag_of_what_gridkey_makes_is_its_own() {
+        let tagged = |value: &str| AwsSecretsManagerSettings {
+            region: "eu-west-1".to_string(),
+            secret: "mail/prod".to_string(),
+            tags: [("managed-by".to_string(), value.to_string()), ("team".to_string(), "mail".to_string())]
+                .into(),
+            ..AwsSecretsManagerSettings::default()
+        };
+        assert_eq!(faults(&tagged("gridkey")), Vec::<&str>::new());
+        assert_eq!(faults(&tagged("terraform")), ["tags"]);
+        let parameter = AwsSsmSettings {
+            region: "eu-west-1".to_string(),
+            parameter: "/mail/prod".to_string(),
+            tags: tagged("terraform").tags,
+            ..AwsSsmSettings::default()
+        };
+        assert_eq!(faults(&parameter), ["tags"]);
+    }
+
+    #[test]
+    fn a_secret_and_its_arns_are_one_place() {
+        let of = |secret: &str| AwsSecretsManagerSettings {
+            region: "eu-west-1".to_string(),
+            secret: secret.to_string(),
+            ..AwsSecretsManagerSettings::default()
+        };
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mail/prod";
+        for other in [arn.to_string(), format!("{arn}-a1B2c3")] {
+            assert_eq!(of(&other).reached(), of("mail/prod").reached(), "{other}");
+            assert_eq!(faults(&of(&other)), Vec::<&str>::new());
+        }
+        assert_eq!(faults(&of("mail/prod-a1B2c3")), ["secret"]);
     }
 }

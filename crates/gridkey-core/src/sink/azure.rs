@@ -1,12 +1,20 @@
 //! Azure Key Vault.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{Described, Fault, Reached, address, only, programs, server, unless, unless_any};
 use crate::credential::Credential;
+
+/// Key Vault takes no more tags, and one of them is gridkey's.
+const MOST_TAGS: usize = 15;
+
+/// The program that `credential: cli` runs.
+static CLI: LazyLock<Vec<String>> =
+    LazyLock::new(|| ["az", "account", "get-access-token"].map(String::from).to_vec());
 
 /// A secret in Azure Key Vault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -16,8 +24,8 @@ pub struct AzureKeyVaultSettings {
     pub vault: String,
     /// The secret's name.
     pub secret: String,
-    /// How to log in: `managed_identity`, `workload_identity`, `cli` or `client_secret`; without it the first of them that
-    /// there is.
+    /// How to log in: `client_secret`, `workload_identity`, `managed_identity` or `cli`; without it the first of them, in this
+    /// order, that there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["managed_identity", "workload_identity", "cli", "client_secret"]))]
     pub credential: Option<String>,
@@ -86,12 +94,84 @@ impl Described for AzureKeyVaultSettings {
                     "it is `managed_identity`, `workload_identity`, `cli` or `client_secret`",
                 ),
             ),
+            (
+                "client_secret",
+                unless(
+                    self.client_secret.is_none()
+                        || self.credential.as_deref().is_none_or(|kind| kind == "client_secret"),
+                    "it is for `credential: client_secret`; leave one of them out",
+                ),
+            ),
             ("authority_host", self.authority_host.as_deref().map_or("", address)),
+            (
+                "tags",
+                unless(
+                    self.tags.len() < MOST_TAGS
+                        && !self.tags.contains_key("gridkey-key-id")
+                        && self.tags.iter().all(|(name, value)| name.len() <= 256 && value.len() <= 256),
+                    "there are up to 14 tags, each with up to 256 characters; `gridkey-key-id` is gridkey's own",
+                ),
+            ),
         ]
     }
 
     fn reaches(&self) -> Vec<Reached<'_>> {
         let addresses = std::iter::once(&self.vault).chain(&self.authority_host);
-        addresses.map(|address| Reached::Endpoint(address)).chain(programs(&self.client_secret)).collect()
+        let cli = (self.credential.as_deref() == Some("cli")).then(|| Reached::Command(&CLI));
+        addresses
+            .map(|address| Reached::Endpoint(address))
+            .chain(programs(&self.client_secret))
+            .chain(cli)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(more: &str) -> AzureKeyVaultSettings {
+        let text = format!(r#"{{"vault": "https://acme.vault.azure.net"{more}}}"#);
+        serde_json::from_str(&text).expect("settings")
+    }
+
+    fn faults(more: &str) -> Vec<&'static str> {
+        let faults = settings(more).faults().into_iter();
+        faults.filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_key_vault_would_refuse_is_told_before() {
+        let long = format!(r#", "secret": "{}""#, "x".repeat(128));
+        let tags: Vec<_> = (0..15).map(|tag| format!(r#""{tag}": """#)).collect();
+        let many = format!(r#", "secret": "key", "tags": {{{}}}"#, tags.join(", "));
+        for (more, fault) in [
+            (r#", "secret": "mail_key""#, "secret"),
+            (r#", "secret": "mail.key""#, "secret"),
+            (r#", "secret": """#, "secret"),
+            (long.as_str(), "secret"),
+            (r#", "secret": "key", "credential": "certificate""#, "credential"),
+            (r#", "secret": "key", "credential": "cli", "client_secret": {"env": "S"}"#, "client_secret"),
+            (r#", "secret": "key", "authority_host": "login.microsoftonline.us""#, "authority_host"),
+            (r#", "secret": "key", "tags": {"gridkey-key-id": "x"}"#, "tags"),
+            (many.as_str(), "tags"),
+        ] {
+            assert_eq!(faults(more), [fault], "{more}");
+        }
+        let all = r#", "secret": "Mail-Key-1", "credential": "client_secret", "client_secret": {"env": "S"}, "tags": {"a": "b"},
+            "authority_host": "https://login.microsoftonline.us""#;
+        assert_eq!(faults(all), [""; 0]);
+    }
+
+    #[test]
+    fn a_policy_sees_the_program_that_logs_in() {
+        let programs = |more: &str| {
+            let settings = settings(more);
+            let reached = settings.reaches().into_iter();
+            reached.filter(|reached| matches!(reached, Reached::Command(_))).count()
+        };
+        assert_eq!(programs(r#", "secret": "key""#), 0);
+        assert_eq!(programs(r#", "secret": "key", "credential": "cli""#), 1);
+        assert_eq!(programs(r#", "secret": "key", "client_secret": {"command": ["pass", "azure"]}"#), 1);
     }
 }

@@ -70,6 +70,10 @@ impl Described for CommandSettings {
         ]
     }
 
+    fn environment(&self) -> &[String] {
+        &self.env
+    }
+
     fn reaches(&self) -> Vec<Reached<'_>> {
         let others = [&self.read, &self.remove].into_iter().filter_map(Option::as_deref);
         std::iter::once(&self.put[..]).chain(others).map(Reached::Command).collect()

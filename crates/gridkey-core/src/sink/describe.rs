@@ -46,6 +46,11 @@ pub(crate) trait Described {
         Vec::new()
     }
 
+    /// Variables of gridkey's environment that a program of theirs gets.
+    fn environment(&self) -> &[String] {
+        &[]
+    }
+
     /// How the place is used, besides where it is: what an approval of a plan covers as well; `None` for all that they say.
     fn manner(&self) -> Option<Value> {
         None

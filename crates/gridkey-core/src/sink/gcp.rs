@@ -33,7 +33,7 @@ pub struct GcpSecretManagerSettings {
     /// Whether gridkey makes the secret where it is missing; the default is `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create: Option<bool>,
-    /// What becomes of a version whose key was revoked: `disable` (the default), `destroy` or `keep`.
+    /// What becomes of a version once two newer keys came after it: `disable` (the default), `destroy` or `keep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["disable", "destroy", "keep"]))]
     pub after_overlap: Option<String>,
@@ -75,7 +75,10 @@ impl Described for GcpSecretManagerSettings {
         vec![
             (
                 "project",
-                unless(!self.project.is_empty() && only(&self.project, "-:."), "it is a project's id"),
+                unless(
+                    only(&self.project, "-:.") && self.project.contains(|c: char| c.is_ascii_alphabetic()),
+                    "it is a project's id, not its number or its name",
+                ),
             ),
             ("secret", unless(is_name(&self.secret), "an id has up to 255 letters, digits, `_` and `-`")),
             (
@@ -87,6 +90,29 @@ impl Described for GcpSecretManagerSettings {
                 unless(
                     self.location.is_none() || self.replication_locations.is_empty(),
                     "a regional secret is where its `location` is; leave this out",
+                ),
+            ),
+            (
+                "kms_key_name",
+                unless(
+                    self.kms_key_name.is_none() || self.replication_locations.len() <= 1,
+                    "a KMS key is in one location, and so is what it encrypts: name one of `replication_locations`",
+                ),
+            ),
+            (
+                "labels",
+                unless(
+                    self.labels
+                        .iter()
+                        .all(|(name, value)| !name.is_empty() && is_label(name) && is_label(value)),
+                    "labels and their values have up to 63 lower-case letters, digits, `_` and `-`",
+                ),
+            ),
+            (
+                "annotations",
+                unless(
+                    !self.annotations.keys().any(|name| name.starts_with("gridkey-version-")),
+                    "`gridkey-version-…` are gridkey's own",
                 ),
             ),
             (
@@ -103,5 +129,57 @@ impl Described for GcpSecretManagerSettings {
 
     fn reaches(&self) -> Vec<Reached<'_>> {
         self.endpoint.as_deref().map(Reached::Endpoint).into_iter().collect()
+    }
+}
+
+/// Letters of other scripts are taken too, in lower case.
+fn is_label(text: &str) -> bool {
+    text.chars().count() <= 63
+        && text.chars().all(|c| (c.is_alphanumeric() && !c.is_uppercase()) || c == '_' || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<&'static str> {
+        let settings: GcpSecretManagerSettings = serde_json::from_str(text).expect("settings");
+        settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_google_would_refuse_is_told_before() {
+        for (more, fault) in [
+            (r#""secret": "mail.key""#, "secret"),
+            (r#""secret": """#, "secret"),
+            (r#""secret": "key", "location": "europe/west3""#, "location"),
+            (
+                r#""secret": "key", "location": "europe-west3", "replication_locations": ["europe-west1"]"#,
+                "replication_locations",
+            ),
+            (r#""secret": "key", "replication_locations": ["a", "b"], "kms_key_name": "k""#, "kms_key_name"),
+            (r#""secret": "key", "labels": {"Team": "mail"}"#, "labels"),
+            (r#""secret": "key", "labels": {"team": "mail team"}"#, "labels"),
+            (r#""secret": "key", "annotations": {"gridkey-version-1": "x"}"#, "annotations"),
+            (r#""secret": "key", "after_overlap": "delete""#, "after_overlap"),
+            (r#""secret": "key", "endpoint": "secretmanager.internal""#, "endpoint"),
+        ] {
+            assert_eq!(faults(&format!(r#"{{"project": "acme", {more}}}"#)), [fault], "{more}");
+        }
+        for more in [
+            r#""secret": "mail_key-1""#,
+            r#""secret": "key", "location": "europe-west3", "kms_key_name": "k""#,
+            r#""secret": "key", "replication_locations": ["a"], "kms_key_name": "k""#,
+            r#""secret": "key", "labels": {"team": "", "größe": "klein-1_2"}, "annotations": {"owner": "The Mail Team"}"#,
+        ] {
+            assert_eq!(faults(&format!(r#"{{"project": "acme", {more}}}"#)), [""; 0], "{more}");
+        }
+        for project in ["", "1075", "acme mail", "acme/mail"] {
+            assert_eq!(
+                faults(&format!(r#"{{"project": "{project}", "secret": "key"}}"#)),
+                ["project"],
+                "{project}"
+            );
+        }
     }
 }

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, address, is_variable, path as file_path, programs, unless, unless_any,
+    Described, Fault, Reached, address, is_variable, only, path as file_path, programs, server, unless,
+    unless_any,
 };
 use crate::credential::Credential;
 
@@ -71,6 +72,26 @@ pub struct GithubAppSettings {
 
 pub const API: &str = "https://api.github.com";
 
+/// The name of an owner or of a repository.
+fn is_segment(text: &str) -> bool {
+    !text.is_empty() && only(text, "-_.") && text != "." && text != ".."
+}
+
+impl GithubActionsSettings {
+    fn auth_fault(&self) -> &'static str {
+        let Some(GithubAuthSettings::App(app)) = &self.auth else { return "" };
+        if self.organization.is_some() && self.store.as_deref() == Some("codespaces") {
+            return "GitHub lets no app write Codespaces secrets of an organisation; use a `token`";
+        }
+        if app.client_id.is_empty() || !only(&app.client_id, "._-") {
+            return "`client_id` is the app's client id (`Iv23…`) or its number";
+        }
+        let is_number =
+            !app.installation_id.is_empty() && app.installation_id.bytes().all(|b| b.is_ascii_digit());
+        unless(is_number, "`installation_id` is a number, in quotes")
+    }
+}
+
 impl Described for GithubActionsSettings {
     fn place(&self) -> String {
         let Self {
@@ -92,8 +113,9 @@ impl Described for GithubActionsSettings {
         };
         let server = api_url
             .as_deref()
-            .filter(|url| *url != API)
-            .map_or(String::new(), |url| format!("{}/", url.trim_end_matches('/')));
+            .map(server)
+            .filter(|url| url != API)
+            .map_or(String::new(), |url| format!("{url}/"));
         let store = store
             .as_deref()
             .filter(|store| *store != "actions")
@@ -106,14 +128,18 @@ impl Described for GithubActionsSettings {
         Some(format!("github_actions:{}", self.place().to_lowercase()))
     }
 
+    /// GitHub asks its clients to write one thing after the other.
+    fn container(&self) -> Option<String> {
+        Some(format!("github_actions:{}", server(self.api_url.as_deref().unwrap_or(API))))
+    }
+
     fn is_readable(&self) -> bool {
         false
     }
 
     fn faults(&self) -> Vec<Fault> {
         let name = self.secret.to_ascii_uppercase();
-        let is_repository =
-            |text: &String| text.matches('/').count() == 1 && text.split('/').all(|part| !part.is_empty());
+        let is_repository = |text: &String| text.matches('/').count() == 1 && text.split('/').all(is_segment);
         let is_organization = self.organization.is_some();
         let is_store = |store: &String| ["actions", "dependabot", "codespaces"].contains(&store.as_str());
         let store = self.store.as_deref().unwrap_or("actions");
@@ -137,7 +163,7 @@ impl Described for GithubActionsSettings {
                 "organization",
                 unless_any(
                     self.organization.as_ref(),
-                    |name| super::describe::only(name, "-_") && !name.is_empty(),
+                    |name| only(name, "-_") && !name.is_empty(),
                     "write the organisation's name alone",
                 ),
             ),
@@ -153,6 +179,16 @@ impl Described for GithubActionsSettings {
                 unless(
                     self.environment.is_none() || store == "actions",
                     "Dependabot and Codespaces have no secrets of environments",
+                ),
+            ),
+            (
+                "environment",
+                unless_any(
+                    self.environment.as_ref(),
+                    |name| {
+                        !name.trim().is_empty() && !["..", "."].contains(&name.as_str()) && name.len() <= 255
+                    },
+                    "write the environment's name as GitHub shows it; it has 255 characters at most",
                 ),
             ),
             (
@@ -174,6 +210,14 @@ impl Described for GithubActionsSettings {
                     "it goes with `visibility: selected`",
                 ),
             ),
+            (
+                "selected_repositories",
+                unless(
+                    self.selected_repositories.iter().all(|name| is_segment(name)),
+                    "write the names of the repositories alone, without the organisation's",
+                ),
+            ),
+            ("auth", self.auth_fault()),
             ("api_url", self.api_url.as_deref().map_or("", address)),
             ("ca_bundle", self.ca_bundle.as_deref().map_or("", file_path)),
         ]
@@ -187,5 +231,97 @@ impl Described for GithubActionsSettings {
         };
         let endpoint = Reached::Endpoint(self.api_url.as_deref().unwrap_or(API));
         std::iter::once(endpoint).chain(programs(credential)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Name, SinkLocation, SinkSettings};
+
+    fn settings(text: &str) -> GithubActionsSettings {
+        serde_json::from_str(text).expect(text)
+    }
+
+    /// The fields of the faults that there are.
+    fn faults(text: &str) -> Vec<&'static str> {
+        let faults = settings(text).faults();
+        faults.into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_github_would_refuse_is_told_without_asking_it() {
+        for (text, field) in [
+            (r#"{"repository": "acme/shop", "secret": "1KEY"}"#, "secret"),
+            (r#"{"repository": "acme/shop", "secret": "MAIL-KEY"}"#, "secret"),
+            (r#"{"repository": "acme/shop", "secret": "github_key"}"#, "secret"),
+            (r#"{"secret": "KEY"}"#, "secret"),
+            (r#"{"repository": "acme/shop", "organization": "acme", "secret": "KEY"}"#, "secret"),
+            (r#"{"repository": "shop", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "acme/..", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "acme/shop?", "secret": "KEY"}"#, "repository"),
+            (r#"{"organization": "acme/shop", "secret": "KEY"}"#, "organization"),
+            (r#"{"organization": "acme", "environment": "production", "secret": "KEY"}"#, "environment"),
+            (
+                r#"{"repository": "acme/shop", "environment": "x", "store": "dependabot", "secret": "KEY"}"#,
+                "environment",
+            ),
+            (r#"{"repository": "acme/shop", "environment": "..", "secret": "KEY"}"#, "environment"),
+            (r#"{"repository": "acme/shop", "environment": "", "secret": "KEY"}"#, "environment"),
+            (r#"{"repository": "acme/shop", "store": "agents", "secret": "KEY"}"#, "store"),
+            (r#"{"repository": "acme/shop", "visibility": "all", "secret": "KEY"}"#, "visibility"),
+            (
+                r#"{"organization": "acme", "selected_repositories": ["shop"], "secret": "KEY"}"#,
+                "selected_repositories",
+            ),
+            (
+                r#"{"organization": "acme", "visibility": "selected", "selected_repositories": ["acme/shop"], "secret": "KEY"}"#,
+                "selected_repositories",
+            ),
+            (r#"{"repository": "acme/shop", "secret": "KEY", "api_url": "ghe.acme.com"}"#, "api_url"),
+            (
+                r#"{"organization": "acme", "store": "codespaces", "secret": "KEY",
+                    "auth": {"app": {"client_id": "Iv23", "installation_id": "1", "private_key": {"env": "K"}}}}"#,
+                "auth",
+            ),
+            (
+                r#"{"repository": "acme/shop", "secret": "KEY",
+                    "auth": {"app": {"client_id": "Iv23", "installation_id": "acme", "private_key": {"env": "K"}}}}"#,
+                "auth",
+            ),
+        ] {
+            assert_eq!(faults(text), [field], "{text}");
+        }
+        for text in [
+            r#"{"repository": "acme/shop.js", "environment": "review/eu west", "secret": "sendgrid_key"}"#,
+            r#"{"organization": "acme", "visibility": "selected", "selected_repositories": ["shop", "a.b"], "secret": "KEY"}"#,
+            r#"{"organization": "acme", "store": "codespaces", "secret": "KEY", "auth": {"token": {"env": "T"}}}"#,
+        ] {
+            assert_eq!(faults(text), [] as [&str; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_secret_are_one_location_and_stores_are_apart() {
+        let id = |text: &str| {
+            let at = SinkSettings::GithubActions(settings(text));
+            SinkLocation::new(Name::new("any").expect("a name"), at).id()
+        };
+        let plain = r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY"}"#;
+        for other in [
+            r#"{"repository": "Acme/Shop", "environment": "Production", "secret": "key"}"#,
+            r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY", "store": "actions"}"#,
+            r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY", "api_url": "https://API.github.com:443/"}"#,
+        ] {
+            assert_eq!(id(plain), id(other), "{other}");
+        }
+        for other in [
+            r#"{"repository": "acme/shop", "secret": "KEY"}"#,
+            r#"{"organization": "acme", "secret": "KEY"}"#,
+            r#"{"repository": "acme/shop", "environment": "production", "secret": "KEY", "api_url": "https://ghe.acme.com/api/v3"}"#,
+            r#"{"repository": "acme/shop", "secret": "KEY", "store": "dependabot"}"#,
+        ] {
+            assert_ne!(id(plain), id(other), "{other}");
+        }
     }
 }

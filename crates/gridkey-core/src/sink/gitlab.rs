@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, VARIABLE, address, path as file_path, programs, server, unless, unless_any,
+    Described, Fault, Reached, VARIABLE, address, only, path as file_path, programs, server, unless,
+    unless_any,
 };
 use crate::credential::Credential;
 
@@ -52,6 +53,14 @@ pub struct GitlabCiSettings {
     /// A file with the certificates of further authorities, in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+}
+
+const PATH: &str = "write the path as the browser shows it (`group/name`), or the number in quotes";
+
+/// A path of groups and a project, or a number. A dot is a part of a name, and never a name alone.
+fn is_path(text: &str) -> bool {
+    let text = text.trim_matches('/');
+    !text.is_empty() && only(text, "-_./") && text.split('/').all(|part| !part.trim_matches('.').is_empty())
 }
 
 pub const GITLAB: &str = "https://gitlab.com";
@@ -118,6 +127,16 @@ impl Described for GitlabCiSettings {
                     "say whose variable it is: `project: PATH`, `group: PATH` or `instance: true`, one of them",
                 ),
             ),
+            ("project", unless_any(self.project.as_ref(), |path| is_path(path), PATH)),
+            ("group", unless_any(self.group.as_ref(), |path| is_path(path), PATH)),
+            (
+                "environment_scope",
+                unless_any(
+                    self.environment_scope.as_ref(),
+                    |scope| !scope.is_empty() && scope.len() <= 255 && only(scope, "_-/${}. *"),
+                    "a scope has letters, digits, blanks and `_-/.*${}`, 255 characters at most",
+                ),
+            ),
             ("address", self.address.as_deref().map_or("", address)),
             (
                 "environment_scope",
@@ -155,5 +174,56 @@ impl Described for GitlabCiSettings {
     fn reaches(&self) -> Vec<Reached<'_>> {
         let endpoint = Reached::Endpoint(self.address.as_deref().unwrap_or(GITLAB));
         std::iter::once(endpoint).chain(programs(&self.token)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields of the faults that there are.
+    fn faults(text: &str) -> Vec<&'static str> {
+        let settings: GitlabCiSettings = serde_json::from_str(text).expect(text);
+        settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_gitlab_would_refuse_is_told_without_asking_it() {
+        for (text, field) in [
+            (r#"{"project": "acme/shop", "variable": "MAIL-KEY"}"#, "variable"),
+            (&format!(r#"{{"project": "acme/shop", "variable": "{}"}}"#, "K".repeat(256)), "variable"),
+            (r#"{"variable": "KEY"}"#, "variable"),
+            (r#"{"project": "acme/shop", "group": "acme", "variable": "KEY"}"#, "variable"),
+            (r#"{"project": "acme/shop", "instance": true, "variable": "KEY"}"#, "variable"),
+            (r#"{"project": "acme%2Fshop", "variable": "KEY"}"#, "project"),
+            (r#"{"project": "acme/../shop", "variable": "KEY"}"#, "project"),
+            (r#"{"group": "", "variable": "KEY"}"#, "group"),
+            (
+                r#"{"project": "acme/shop", "variable": "KEY", "environment_scope": "a,b"}"#,
+                "environment_scope",
+            ),
+            (r#"{"project": "acme/shop", "variable": "KEY", "environment_scope": ""}"#, "environment_scope"),
+            (r#"{"instance": true, "variable": "KEY", "environment_scope": "*"}"#, "environment_scope"),
+            (r#"{"instance": true, "variable": "KEY", "hidden": true}"#, "hidden"),
+            (r#"{"project": "acme/shop", "variable": "KEY", "hidden": true, "masked": false}"#, "masked"),
+            (r#"{"project": "acme/shop", "variable": "KEY", "variable_type": "text"}"#, "variable_type"),
+            (r#"{"project": "acme/shop", "variable": "KEY", "address": "gitlab.acme.com"}"#, "address"),
+        ] {
+            assert_eq!(faults(text), [field], "{text}");
+        }
+        for text in [
+            r#"{"project": "Acme/tools/shop.js", "variable": "KEY", "environment_scope": "review/*", "hidden": true}"#,
+            r#"{"group": "7", "variable": "KEY", "masked": false, "variable_type": "file"}"#,
+            r#"{"instance": true, "variable": "KEY"}"#,
+        ] {
+            assert_eq!(faults(text), [] as [&str; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hidden_variable_can_never_be_looked_at() {
+        let settings = |hidden| GitlabCiSettings { hidden, ..GitlabCiSettings::default() };
+        assert!(settings(None).is_readable() && settings(Some(false)).is_readable());
+        assert!(!settings(Some(true)).is_readable());
     }
 }

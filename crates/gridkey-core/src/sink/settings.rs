@@ -190,6 +190,11 @@ impl SinkSettings {
         self.described().faults()
     }
 
+    /// Variables of gridkey's environment that a program of these settings gets.
+    pub(crate) fn environment(&self) -> &[String] {
+        self.described().environment()
+    }
+
     /// What these settings run or talk to, as far as they say it.
     pub(crate) fn reaches(&self) -> Vec<Reached<'_>> {
         self.described().reaches()

@@ -22,7 +22,7 @@ pub struct VaultSettings {
     pub path: String,
     /// The field of the secret; other fields stay as they are.
     pub field: String,
-    /// The namespace, on servers that have them.
+    /// The namespace, on servers that have them. No variable stands in for it: where a secret lies is what the manifest says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// How to log in; the token of `VAULT_TOKEN`, `BAO_TOKEN` or `~/.vault-token` where it is not given.
@@ -110,12 +110,26 @@ impl VaultSettings {
         [namespace, &self.mount, &self.path].map(|part| part.trim_matches('/'))
     }
 
+    /// Both servers take 64 fields, of 128 and 512 bytes.
+    fn custom_metadata_fault(&self) -> &'static str {
+        let is_taken = |name: &String, value: &String| {
+            (1..=128).contains(&name.len()) && (1..=512).contains(&value.len())
+        };
+        unless(
+            self.custom_metadata.len() <= 64
+                && self.custom_metadata.iter().all(|(name, value)| is_taken(name, value)),
+            "it has 64 fields at most, with names of 1 to 128 bytes and values of 1 to 512",
+        )
+    }
+
     /// The secret that the field is of, in one spelling.
     fn secret(&self) -> String {
         let [namespace, mount, path] = self.parts();
         let server = self.address.as_deref().map_or("VAULT_ADDR".to_string(), server);
-        // A mount may have slashes, and where it ends makes another path.
-        format!("vault:{server}/{namespace}/{}/{path}", mount.replace('/', "%2F"))
+        // A namespace may be said by itself, or in front of the mount; no mount has the name of a namespace. Where a mount
+        // ends makes another path.
+        let mount = format!("{namespace}/{mount}");
+        format!("vault:{server}/{}/{path}", mount.trim_matches('/').replace('/', "%2F"))
     }
 }
 
@@ -150,7 +164,8 @@ impl Described for VaultSettings {
         let [_, mount, path] = self.parts();
         let is_api_path = ["data/", "metadata/"].iter().any(|prefix| path.starts_with(prefix));
         let has_parts =
-            |text: &str| !text.is_empty() && text.split('/').all(|part| !part.is_empty() && part != "..");
+            |text: &str| !text.is_empty() && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let namespace = self.namespace.as_deref().unwrap_or("none").trim_matches('/');
         vec![
             ("address", self.address.as_deref().map_or("", address)),
             ("mount", unless(has_parts(mount), "it names a mount, such as `secret`")),
@@ -159,8 +174,18 @@ impl Described for VaultSettings {
                 "path",
                 unless(!is_api_path, "`data/` and `metadata/` are put in front by gridkey; leave them out"),
             ),
+            ("field", unless(!self.field.is_empty(), "it names a field of the secret, such as `api_key`")),
+            (
+                "namespace",
+                unless(
+                    has_parts(namespace),
+                    "it names a namespace, such as `platform/mail`; leave it out for the root",
+                ),
+            ),
+            ("custom_metadata", self.custom_metadata_fault()),
             ("ca_cert", self.ca_cert.as_deref().map_or("", file_path)),
             ("client_cert", self.client_cert.as_deref().map_or("", file_path)),
+            ("client_key", self.client_key.as_deref().map_or("", file_path)),
             (
                 "client_cert",
                 unless(
@@ -181,5 +206,69 @@ impl Described for VaultSettings {
             Some(VaultAuthSettings::Jwt(VaultJwtSettings { mount: _, role: _, jwt })) => vec![jwt],
         };
         self.address.as_deref().map(Reached::Endpoint).into_iter().chain(programs(credentials)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faulty(change: impl Fn(&mut VaultSettings)) -> Vec<&'static str> {
+        let mut settings = VaultSettings {
+            address: Some("https://vault.internal:8200".to_string()),
+            mount: "secret".to_string(),
+            path: "mail/sendgrid".to_string(),
+            field: "api_key".to_string(),
+            ..VaultSettings::default()
+        };
+        change(&mut settings);
+        settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn what_the_server_would_not_take_is_told_by_its_field() {
+        assert_eq!(faulty(|_| ()), Vec::<&str>::new());
+        for path in ["", "/", "data/mail", "metadata/mail", "mail//sendgrid", "mail/../other", "./mail"] {
+            assert_eq!(faulty(|settings| settings.path = path.to_string()), ["path"], "{path:?}");
+        }
+        for path in ["/mail/sendgrid/", "database/mail", "mail/data/x"] {
+            assert_eq!(faulty(|settings| settings.path = path.to_string()), Vec::<&str>::new(), "{path:?}");
+        }
+        for mount in ["", "/", "a//b", ".."] {
+            assert_eq!(faulty(|settings| settings.mount = mount.to_string()), ["mount"], "{mount:?}");
+        }
+        for namespace in ["a//b", ".."] {
+            let set = |settings: &mut VaultSettings| settings.namespace = Some(namespace.to_string());
+            assert_eq!(faulty(set), ["namespace"], "{namespace:?}");
+        }
+        assert_eq!(faulty(|settings| settings.field.clear()), ["field"]);
+        assert_eq!(faulty(|settings| settings.client_cert = Some("cert.pem".to_string())), ["client_cert"]);
+        let marked = |name: &str, value: &str| {
+            faulty(|settings| {
+                settings.custom_metadata = BTreeMap::from([(name.to_string(), value.to_string())])
+            })
+        };
+        assert_eq!(marked("owner", "mail"), Vec::<&str>::new());
+        for (name, value) in [("", "x"), ("owner", ""), (&"n".repeat(129), "x"), ("owner", &"v".repeat(513))]
+        {
+            assert_eq!(marked(name, value), ["custom_metadata"]);
+        }
+    }
+
+    #[test]
+    fn a_namespace_in_front_of_the_mount_is_the_same_place() {
+        let secret = |namespace: Option<&str>, mount: &str, path: &str| {
+            let namespace = namespace.map(ToString::to_string);
+            VaultSettings {
+                namespace,
+                mount: mount.to_string(),
+                path: path.to_string(),
+                ..VaultSettings::default()
+            }
+            .secret()
+        };
+        assert_eq!(secret(Some("team/a"), "kv", "p"), secret(None, "team/a/kv", "p"));
+        assert_eq!(secret(Some("/"), "kv/", "/p/"), secret(None, "kv", "p"));
+        assert_ne!(secret(None, "kv/a", "b"), secret(None, "kv", "a/b"));
     }
 }

@@ -227,7 +227,7 @@ pub fn blocks_with(plan: &Plan, code: Code, addresses: &BTreeSet<Address>) -> bo
 /// Whether some finding is about an address, or names it, other than those that are about what a key may do: they
 /// say nothing of what is left.
 pub fn is_told(plan: &Plan, address: &Address) -> bool {
-    const ABOUT_KEYS: [Code; 12] = [
+    const ABOUT_KEYS: [Code; 13] = [
         Code::ForbiddenScope,
         Code::FullAccess,
         Code::KeyManagement,
@@ -238,6 +238,7 @@ pub fn is_told(plan: &Plan, address: &Address) -> bool {
         Code::NamePattern,
         Code::NotChecked,
         Code::UnprovenDelivery,
+        Code::ValueEnds,
         Code::WildcardWrite,
         Code::WrittenInPlace,
     ];

@@ -1,11 +1,14 @@
 //! Secrets in files: read, compared, edited as text, and replaced whole, or overwritten where they cannot be.
 
 mod access_list;
+#[cfg(feature = "age")]
+mod delete;
 mod in_place;
 mod lock;
 mod replace;
 mod rights;
 mod way;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -26,6 +29,8 @@ use replace::{Effect, Failure};
 use rights::Rights;
 use way::Way;
 
+pub(crate) use whole::{Content, Swap, WholeFile};
+
 /// A file that people edit is smaller by far; one that is not is no file for a secret.
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -45,6 +50,8 @@ pub(crate) struct FilePlace {
     pub encoding: Encoding,
     /// The folder that links may not lead out of.
     pub bounds: Option<PathBuf>,
+    /// Whether what is written is encrypted, so that others may go on to read the file.
+    pub is_encrypted: bool,
 }
 
 /// What a put writes.
@@ -118,11 +125,11 @@ impl Files {
     }
 
     /// Edits in one folder come one after another; each goes on to its end where its caller goes away.
-    async fn edit(
+    async fn edit<T: Send + 'static>(
         &self,
         place: FilePlace,
-        work: impl FnOnce(FilePlace) -> Result<(), FileError> + Send + 'static,
-    ) -> Result<(), FileError> {
+        work: impl FnOnce(FilePlace) -> Result<T, FileError> + Send + 'static,
+    ) -> Result<T, FileError> {
         let real = replace::real(&place.path).unwrap_or_else(|_| place.path.clone());
         let mine = {
             let mut editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,6 +207,18 @@ impl FilePlace {
     }
 
     fn read(&self, path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
+        let Some(mut bytes) = self.bytes(path)? else { return Ok(None) };
+        match String::from_utf8(std::mem::take(&mut *bytes)) {
+            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                error.into_bytes().zeroize();
+                Err(self.refused(format!("it is not UTF-8 text, from byte {at} on; save it as UTF-8")))
+            }
+        }
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Content, FileError> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -221,24 +240,27 @@ impl FilePlace {
         let mut bytes = Zeroizing::new(Vec::with_capacity(size));
         let read = replace::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
         read.map_err(|error| self.cannot("be read", &error))?;
-        match String::from_utf8(std::mem::take(&mut *bytes)) {
-            Ok(text) => Ok(Some(Zeroizing::new(text))),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                error.into_bytes().zeroize();
-                Err(self.refused(format!("it is not UTF-8 text, from byte {at} on; save it as UTF-8")))
-            }
-        }
+        Ok(Some(bytes))
     }
 
     fn check(&self, before_lock: &mut dyn FnMut() -> io::Result<()>) -> Result<(), FileError> {
         let (loaded, _) = self.load()?;
         self.set(loaded.text(), PROBE).map_err(|error| self.unfit(&error))?;
-        match self.way(&loaded.path)?.1 {
-            Way::Replace if folder_of(&loaded.path).exists() => {
-                let locked = lock::lock(folder_of(&loaded.path), before_lock);
+        self.can_be_written(&loaded.path, loaded.text().len() + PROBE.len(), before_lock)
+    }
+
+    /// Whether the file can take so many bytes.
+    fn can_be_written(
+        &self,
+        path: &Path,
+        bytes: usize,
+        before_lock: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        match self.way(path)?.1 {
+            Way::Replace if folder_of(path).exists() => {
+                let locked = lock::lock(folder_of(path), before_lock);
                 let _locked = locked.map_err(|error| self.cannot("be written", &error))?;
-                let fits = replace::fits(folder_of(&loaded.path), loaded.text().len() + PROBE.len());
+                let fits = replace::fits(folder_of(path), bytes);
                 fits.map_err(|error| self.cannot("be written", &error))?;
             }
             Way::Replace | Way::InPlace(_) => {}
@@ -248,7 +270,7 @@ impl FilePlace {
 
     /// For whom the file is, and how it is written.
     fn way(&self, path: &Path) -> Result<(Rights, Way), FileError> {
-        let found = Rights::of(path, self.mode).and_then(|rights| {
+        let found = self.rights_of(path).and_then(|rights| {
             let way = way::way(path, &rights)?;
             Ok((rights, way))
         });
@@ -263,7 +285,11 @@ impl FilePlace {
             let message = self.unfit(&error).to_string();
             return if is_observed { Vec::new() } else { vec![SinkCaveat::NotWritable(message)] };
         }
-        let (rights, way) = match self.way(&loaded.path) {
+        self.caveats_of_a_write(&loaded.path)
+    }
+
+    fn caveats_of_a_write(&self, path: &Path) -> Vec<SinkCaveat> {
+        let (rights, way) = match self.way(path) {
             Ok(found) => found,
             Err(error) => return vec![SinkCaveat::NotWritable(error.to_string())],
         };
@@ -327,18 +353,26 @@ impl FilePlace {
             match done {
                 Ok(()) => return Ok(()),
                 Err(Failure { at: Effect::Compare, error: _ }) if attempt < ATTEMPTS => attempt += 1,
-                Err(Failure { at, error }) if at.is_after_write() => {
-                    let message =
-                        format!("`{}` was written, and not confirmed: {error}", self.path.display());
-                    return Err(FileError::Unclear(message));
-                }
-                Err(Failure { at: _, error }) => return Err(self.cannot("be written", &error)),
+                Err(failure) => return Err(self.failed(&failure)),
             }
         }
     }
 
+    /// What is sure of a write that failed.
+    fn failed(&self, Failure { at, error }: &Failure) -> FileError {
+        if at.is_after_write() {
+            let message = format!("`{}` was written, and not confirmed: {error}", self.path.display());
+            return FileError::Unclear(message);
+        }
+        self.cannot("be written", error)
+    }
+
+    fn rights_of(&self, path: &Path) -> io::Result<Rights> {
+        if self.is_encrypted { Rights::as_they_are(path) } else { Rights::of(path, self.mode) }
+    }
+
     fn rights(&self, path: &Path) -> Result<Rights, Failure> {
-        Rights::of(path, self.mode).map_err(|error| Failure { at: Effect::Compare, error })
+        self.rights_of(path).map_err(|error| Failure { at: Effect::Compare, error })
     }
 
     fn write(
@@ -348,9 +382,19 @@ impl FilePlace {
         editing: &mut Editing,
         before: &mut dyn FnMut(Effect) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let rights = self.rights(&loaded.path)?;
-        let (path, new) = (&loaded.path, after.as_bytes());
         let old = loaded.text.as_ref().map(|text| text.as_bytes());
+        self.write_bytes(&loaded.path, old, after.as_bytes(), editing, before)
+    }
+
+    fn write_bytes(
+        &self,
+        path: &Path,
+        old: Option<&[u8]>,
+        new: &[u8],
+        editing: &mut Editing,
+        before: &mut dyn FnMut(Effect) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let rights = self.rights(path)?;
         match editing.in_place.as_mut() {
             Some(file) => in_place::overwrite(file, path, old.unwrap_or_default(), new, &rights, before),
             None => replace::replace(path, old, new, &rights, before),
@@ -436,6 +480,7 @@ mod tests {
             mode: None,
             encoding: Encoding::Plain,
             bounds: None,
+            is_encrypted: false,
         }
     }
 
@@ -560,6 +605,7 @@ mod tests {
                             mode: None,
                             encoding: Encoding::Plain,
                             bounds: None,
+                            is_encrypted: false,
                         };
                         let put = Put { secret: Zeroizing::new("SG.new".to_string()), replaces: None };
                         place.put(&put, &mut |_| Ok(())).unwrap();

@@ -24,7 +24,8 @@ mod unix {
         /// `None` where there is no file yet.
         old: Option<Metadata>,
         access_list: Option<Vec<u8>>,
-        mode: FileMode,
+        /// The bits of its mode.
+        mode: u32,
     }
 
     fn bits(metadata: &Metadata) -> u32 {
@@ -34,20 +35,33 @@ mod unix {
     impl Rights {
         /// Those of the file at `path`, and `given`, which counts where it is there.
         pub fn of(path: &Path, given: Option<FileMode>) -> io::Result<Self> {
+            Self::with(path, |old| {
+                let kept = old.map_or(FileMode::PRIVATE, |old| FileMode::without_others(bits(old)));
+                given.unwrap_or(kept).bits()
+            })
+        }
+
+        /// Those of the file at `path`, others' among them: what is encrypted may be read by all.
+        pub fn as_they_are(path: &Path) -> io::Result<Self> {
+            Self::with(path, |old| old.map_or(FileMode::PRIVATE.bits(), bits))
+        }
+
+        fn with(path: &Path, mode: impl FnOnce(Option<&Metadata>) -> u32) -> io::Result<Self> {
             let old = match fs::metadata(path) {
                 Ok(metadata) => Some(metadata),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error),
             };
-            let kept = old.as_ref().map_or(FileMode::PRIVATE, |old| FileMode::without_others(bits(old)));
             let access_list = if old.is_some() { access_list::of(path)? } else { None };
-            Ok(Self { old, access_list, mode: given.unwrap_or(kept) })
+            let mode = mode(old.as_ref());
+            Ok(Self { old, access_list, mode })
         }
 
         /// The mode that the file has, and the one that it gets, where these differ.
         pub fn change(&self) -> Option<(String, FileMode)> {
             let old = bits(self.old.as_ref()?);
-            (old != self.mode.bits()).then(|| (format!("{old:04o}"), self.mode))
+            // A mode that changes is one that takes rights from others.
+            (old != self.mode).then(|| (format!("{old:04o}"), FileMode::without_others(self.mode)))
         }
 
         /// Gives them to a temporary file that is to take the place of the old one, and that only its owner can read until
@@ -64,8 +78,8 @@ mod unix {
             }
             // A file system that does not keep the mode of a new file keeps none.
             let keeps_modes = bits(&made) == FileMode::PRIVATE.bits();
-            if keeps_modes && bits(&new.metadata()?) != self.mode.bits() {
-                new.set_permissions(Permissions::from_mode(self.mode.bits()))?;
+            if keeps_modes && bits(&new.metadata()?) != self.mode {
+                new.set_permissions(Permissions::from_mode(self.mode))?;
             }
             Ok(())
         }
@@ -93,17 +107,17 @@ mod unix {
         /// Takes away from the file itself what it is not to have; done before a secret is written into it.
         pub fn narrow(&self, file: &File) -> io::Result<()> {
             let now = bits(&file.metadata()?);
-            let less = now & self.mode.bits();
+            let less = now & self.mode;
             if now == less { Ok(()) } else { file.set_permissions(Permissions::from_mode(less)) }
         }
 
         /// Gives the file itself the mode that it is to have.
         pub fn set(&self, file: &File) -> io::Result<()> {
             let now = bits(&file.metadata()?);
-            if now == self.mode.bits() {
+            if now == self.mode {
                 return Ok(());
             }
-            file.set_permissions(Permissions::from_mode(self.mode.bits()))
+            file.set_permissions(Permissions::from_mode(self.mode))
         }
     }
 }
@@ -122,6 +136,10 @@ mod elsewhere {
 
     impl Rights {
         pub fn of(_path: &Path, _given: Option<FileMode>) -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub fn as_they_are(_path: &Path) -> io::Result<Self> {
             Ok(Self)
         }
 

@@ -5,20 +5,32 @@ use zeroize::Zeroizing;
 
 use super::FormatError;
 
-/// What tells a file of each tool, without blanks and quotes, and how a value gets into one. Any of the words, anywhere in the
+/// What tells a file of each tool, without blanks and quotes, and which sink gets a value into one. Any of the words, anywhere in the
 /// text, is enough: a file that is encrypted in part is one all the same.
-const TOOLS: [(&str, &[&str], &str); 9] = [
-    ("sops", &["ENC[AES256_GCM,"], "`sops set`"),
-    ("Ansible Vault", &["$ANSIBLE_VAULT;"], "`ansible-vault encrypt_string`"),
-    ("age", &["-----BEGINAGEENCRYPTEDFILE-----", "age-encryption.org/v1\n"], "`age`"),
-    ("OpenPGP", &["-----BEGINPGPMESSAGE-----"], "`gpg`"),
-    ("dotenvx", &["DOTENV_PUBLIC_KEY", "DOTENV_VAULT", "=encrypted:"], "`dotenvx set`"),
-    ("Sealed Secrets", &["kind:SealedSecret"], "`kubeseal --raw`"),
-    ("hiera-eyaml", &["ENC[PKCS7,", "ENC[GPG,", "ENC[KMS,"], "`eyaml encrypt`"),
-    ("EJSON", &["_public_key:"], "`ejson encrypt`"),
+const TOOLS: [(&str, &[&str], Sink); 9] = [
+    ("sops", &["ENC[AES256_GCM,"], Sink::Own("the `sops` sink for this one")),
+    ("Ansible Vault", &["$ANSIBLE_VAULT;"], Sink::Command("ansible-vault encrypt_string")),
+    (
+        "age",
+        &["-----BEGINAGEENCRYPTEDFILE-----", "age-encryption.org/v1\n"],
+        Sink::Own("an `age` sink, whose file holds the secret alone"),
+    ),
+    ("OpenPGP", &["-----BEGINPGPMESSAGE-----"], Sink::Command("gpg")),
+    ("dotenvx", &["DOTENV_PUBLIC_KEY", "DOTENV_VAULT", "=encrypted:"], Sink::Command("dotenvx set")),
+    ("Sealed Secrets", &["kind:SealedSecret"], Sink::Command("kubeseal --raw")),
+    ("hiera-eyaml", &["ENC[PKCS7,", "ENC[GPG,", "ENC[KMS,"], Sink::Command("eyaml encrypt")),
+    ("EJSON", &["_public_key:"], Sink::Command("ejson encrypt")),
     // What every salted file of it begins with, in base64.
-    ("OpenSSL", &["U2FsdGVkX1"], "`openssl enc`"),
+    ("OpenSSL", &["U2FsdGVkX1"], Sink::Command("openssl enc")),
 ];
+
+/// What can write into such a file.
+enum Sink {
+    /// A sink of gridkey's own, in words.
+    Own(&'static str),
+    /// A program that has to be run.
+    Command(&'static str),
+}
 
 /// # Errors
 /// Where a tool encrypted the text, or a part of it.
@@ -27,9 +39,12 @@ pub(crate) fn refuse(text: &str) -> Result<(), FormatError> {
     bare.extend(text.chars().filter(|c| !matches!(c, ' ' | '\t' | '"' | '\'')));
     let found = TOOLS.iter().find(|(_, words, _)| words.iter().any(|word| bare.contains(word)));
     let Some((tool, _, with)) = found else { return Ok(()) };
+    let sink = match with {
+        Sink::Own(sink) => (*sink).to_string(),
+        Sink::Command(program) => format!("a `command` sink that runs `{program}`"),
+    };
     Err(FormatError::new(format!(
-        "it is encrypted with {tool}, and a plain secret is not written into it; name another file, or use a `command` \
-         sink that runs {with}"
+        "it is encrypted with {tool}, and a plain secret is not written into it; name another file, or use {sink}"
     )))
 }
 

@@ -60,6 +60,25 @@ pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
     }
 }
 
+/// Which of the pointer's names are numbers of items, as far as the document goes.
+pub(crate) fn numbers(text: &str, names: &[String]) -> Result<Vec<bool>, FormatError> {
+    let root: serde_json::Value = serde_json::from_str(&Relaxed::new(text).strict)
+        .map_err(|_| FormatError::new("it is not a JSON document"))?;
+    let mut at = Some(&root);
+    let numbers = names.iter().map(|name| {
+        let (is_number, next) = match at {
+            Some(serde_json::Value::Array(items)) => {
+                (true, pointer::index(name).and_then(|number| items.get(number)))
+            }
+            Some(serde_json::Value::Object(members)) => (false, members.get(name)),
+            Some(_) | None => (false, None),
+        };
+        at = next;
+        is_number
+    });
+    Ok(numbers.collect())
+}
+
 /// The pointers to texts that are SendGrid keys.
 pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
     fn walk(value: &serde_json::Value, names: &mut Vec<String>, found: &mut Vec<String>) {

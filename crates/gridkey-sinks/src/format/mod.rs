@@ -8,6 +8,7 @@ mod json;
 mod pointer;
 #[cfg(test)]
 mod readers;
+pub(crate) mod sops;
 mod yaml;
 
 use std::fmt;
@@ -191,13 +192,44 @@ impl Held {
         if matches!(self, Self::Text(held) if held.as_str() == secret) {
             return Ok(Standing::Same);
         }
-        let content = self.content();
-        let same_key = KeyId::of_secret(secret).is_some_and(|id| content == SinkContent::Key(id));
-        match expected {
-            Some(expected) if *expected != content && !same_key => {
-                Err(format!("it holds {}, and {} was expected; plan again", words(&content), words(expected)))
-            }
-            Some(_) | None => Ok(Standing::Replaceable),
+        may_replace(&self.content(), secret, expected).map(|()| Standing::Replaceable)
+    }
+}
+
+/// Whether a secret may take the place of something of which no more is known than this.
+///
+/// # Errors
+/// What is there instead, for a message.
+pub(crate) fn may_replace(
+    content: &SinkContent,
+    secret: &str,
+    expected: Option<&SinkContent>,
+) -> Result<(), String> {
+    let is_same_key = KeyId::of_secret(secret).is_some_and(|id| *content == SinkContent::Key(id));
+    match expected {
+        Some(expected) if expected != content && !is_same_key => {
+            Err(format!("it holds {}, and {} was expected; plan again", words(content), words(expected)))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The same where the value may not be read, and gridkey knows in another way which key is there: a key has one secret.
+///
+/// # Errors
+/// What is there instead, for a message.
+pub(crate) fn told_standing(
+    content: &SinkContent,
+    secret: &str,
+    expected: &SinkContent,
+) -> Result<Standing, String> {
+    if KeyId::of_secret(secret).is_some_and(|id| *content == SinkContent::Key(id)) {
+        return Ok(Standing::Same);
+    }
+    match content == expected {
+        true => Ok(Standing::Replaceable),
+        false => {
+            Err(format!("it holds {}, and {} was expected; plan again", words(content), words(expected)))
         }
     }
 }

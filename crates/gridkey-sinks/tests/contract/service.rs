@@ -1,12 +1,16 @@
 //! What the contract suite needs of a service: real, or a double that the vendor's own client has judged.
 
+#![allow(dead_code, reason = "what no kind of this build does is there for others")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 use gridkey_core::{SinkKind, SinkLocation};
 
 use crate::claim::Claim;
+use crate::proxy::{Reply, Seen};
 
 /// A service that runs on loopback, with an empty container for this run.
 ///
@@ -74,7 +78,56 @@ pub trait Service: Send + Sync {
 
     /// Ends the credential that gridkey has logged in with, where it has one that can end.
     async fn end_login(&self, location: &SinkLocation);
+
+    /// Whether a request only looks.
+    fn is_read(&self, request: &Seen) -> bool {
+        matches!(request.method.as_str(), "GET" | "HEAD")
+    }
+
+    /// Whether a request carries a secret: plainly, in base64, or sealed as GitHub's.
+    fn is_write(&self, request: &Seen) -> bool {
+        !self.is_read(request) && ["SG.", "U0cu", "encrypted_value"].iter().any(|text| request.carries(text))
+    }
+
+    /// Answers that ask for patience, and not for long: with and without a time.
+    fn throttles(&self) -> Vec<Reply> {
+        let plain = Reply::json(429, r#"{"message": "too many requests"}"#);
+        vec![plain.clone(), plain.with("retry-after", "1")]
+    }
+
+    /// An answer that asks for more patience than one call has.
+    fn throttles_for_long(&self) -> Reply {
+        Reply::json(429, r#"{"message": "too many requests"}"#).with("retry-after", "3600")
+    }
+
+    /// Whether the service tells which key is there by a version's own name, so that neither a receipt nor a right to read
+    /// secrets is needed for that.
+    fn names_its_keys(&self) -> bool {
+        false
+    }
+
+    /// Locations whose names or settings the service would not take, and which gridkey has to refuse without asking it.
+    fn bad_names(&self, _location: &SinkLocation) -> Vec<SinkLocation> {
+        Vec::new()
+    }
 }
+
+/// A service of the suite: what is known of it as data, for the table, and how it is started.
+#[derive(Clone, Copy)]
+pub struct Listed {
+    pub kind: SinkKind,
+    /// The server and its version.
+    pub server: &'static str,
+    pub not_applicable: fn(Claim) -> Option<&'static str>,
+    pub traits: Traits,
+    /// What the variable `GRIDKEY_REQUIRE_…` of its server is called.
+    pub required: &'static str,
+    /// Starts it. Where a program that it needs is missing, the error says which.
+    pub start: fn() -> Starting,
+}
+
+/// A service that starts.
+pub type Starting = Pin<Box<dyn Future<Output = Result<Box<dyn Service>, String>> + Send>>;
 
 /// Which credential a client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +160,7 @@ pub enum Value {
 }
 
 /// How a kind of sink behaves, beyond what all of them promise.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
     /// What becomes of a foreign write between a look and a put.
     pub conflicts: Conflicts,

@@ -6,14 +6,25 @@
     reason = "a test that cannot go on panics, and says what it skips"
 )]
 
+#[cfg(feature = "age")]
+mod age;
+mod azure;
 mod command;
 mod discover;
 #[cfg(target_os = "linux")]
 mod disk;
 mod file;
+#[cfg(feature = "gcp")]
+mod gcp;
+mod github;
+mod gitlab;
+mod judge;
+mod programs;
 #[cfg(unix)]
 mod rights;
 mod sandbox;
+#[cfg(unix)]
+mod sops;
 #[cfg(target_os = "linux")]
 #[path = "../../../../tests/support/traced.rs"]
 mod traced;

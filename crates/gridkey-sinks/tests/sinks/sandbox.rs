@@ -18,7 +18,7 @@ fn every_kind() -> Vec<SinkLocation> {
         json("/etc/gridkey.json", "/key"),
         yaml("a.yaml", "/key"),
         settings(r#"{"age": {"path": "a.age", "recipients": []}}"#),
-        settings(r#"{"sops": {"path": "a.sops.yaml", "pointer": "/key"}}"#),
+        settings(r#"{"sops": {"path": "secrets.yaml", "pointer": "/key"}}"#),
         settings(r#"{"command": {"put": ["touch", "ran"], "read": ["touch", "ran"]}}"#),
         settings(r#"{"command": {"put": ["/bin/false"], "remove": ["/bin/false"]}}"#),
         vault("key"),

@@ -124,15 +124,36 @@ fn explain(name: &str, format: TextOrJson) -> Result<Exit, CommandError> {
                 );
             }
             print::text(&table.to_text(print::style(), "  "));
-            print::text(&format!(
-                "\nPermissions, what a check proves, and what happens at a rotation: docs/sinks/{known}.md\n"
-            ));
-            if !found.in_this_build {
-                print::text("This build cannot deliver there.\n");
+            print::text(&format!("\n{}\n", page(known)));
+            if let Some(feature) = gridkey_sinks::feature(known).filter(|_| !found.in_this_build) {
+                print::text(&format!(
+                    "This build cannot deliver there: it is without the feature `{feature}`.\n"
+                ));
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// Where the book says more.
+fn page(kind: SinkKind) -> String {
+    match kind {
+        SinkKind::Dotenv | SinkKind::Json | SinkKind::Yaml | SinkKind::Command => {
+            "More of files and commands: docs/manifest.md".to_string()
+        }
+        SinkKind::Age
+        | SinkKind::Sops
+        | SinkKind::Vault
+        | SinkKind::AwsSecretsManager
+        | SinkKind::AwsSsm
+        | SinkKind::GcpSecretManager
+        | SinkKind::AzureKeyVault
+        | SinkKind::Kubernetes
+        | SinkKind::GithubActions
+        | SinkKind::GitlabCi => {
+            format!("Permissions, what a check proves, and what happens at a rotation: docs/sinks/{kind}.md")
+        }
+    }
 }
 
 /// What the schema says of a kind.

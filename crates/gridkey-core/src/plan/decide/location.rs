@@ -224,6 +224,11 @@ fn told(location: &SinkLocation, caveat: &SinkCaveat) -> Finding {
             format!("{location} cannot be given a new secret: {why}"),
             "a secret is only made where it can be stored",
         ),
+        SinkCaveat::Ends(when) => Finding::warns(
+            Code::ValueEnds,
+            format!("what is written to {location} ends by itself: {when}"),
+            "the key stays valid, and what reads it there stops working; take that setting away at the service, or rotate before it strikes",
+        ),
     }
 }
 

@@ -39,6 +39,24 @@ pub(crate) fn get(text: &str, pointer: &str) -> Result<Held, FormatError> {
     })
 }
 
+/// Which of the pointer's names are numbers of items, as far as the document goes.
+pub(crate) fn numbers(text: &str, names: &[String]) -> Result<Vec<bool>, FormatError> {
+    let root = tree::parse(text)?;
+    let mut at = root.as_ref();
+    let numbers = names.iter().map(|name| {
+        let (is_number, next) = match at.map(|node| &node.value) {
+            Some(Value::List(items)) => (true, pointer::index(name).and_then(|number| items.get(number))),
+            Some(Value::Map { block: _, entries }) => {
+                (false, entries.iter().find(|(key, _)| key.is(name)).map(|(_, value)| value))
+            }
+            Some(Value::Scalar { .. } | Value::Alias(_)) | None => (false, None),
+        };
+        at = next;
+        is_number
+    });
+    Ok(numbers.collect())
+}
+
 /// The pointers to texts that are SendGrid keys.
 pub(crate) fn holding_keys(text: &str) -> Result<Vec<String>, FormatError> {
     fn walk(node: &Node, names: &mut Vec<String>, found: &mut Vec<String>) {

@@ -158,7 +158,7 @@ fn every_command_has_a_manual_page() {
         let text = std::fs::read_to_string(folder.path().join("man1").join(page)).unwrap();
         assert!(text.contains(".SH NAME"), "{page}");
     }
-    said(gridkey(folder.path(), &["version"])).ends(0).says("sinks: dotenv, json, yaml, command");
+    said(gridkey(folder.path(), &["version"])).ends(0).says("sinks: dotenv, json, yaml, ");
 }
 
 #[test]

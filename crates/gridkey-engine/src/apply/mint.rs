@@ -269,8 +269,9 @@ impl AccountRun {
         let mut took = PutResult::No;
         let mut message = String::new();
         for _ in 0..PUT_ATTEMPTS {
-            self.may_start(self.sinks.deadline(location)).await?;
+            // It may wait for a write of state, and the lease is looked at last.
             let known = self.known(location).await;
+            self.may_start(self.sinks.deadline(location)).await?;
             match self.sinks.put(location, secret, &put.replaces, known.as_ref()).await {
                 Ok(receipt) => {
                     self.received(location, id, receipt);

@@ -171,8 +171,9 @@ impl AccountRun {
         let secret = self.read(id, source).await?;
         let mut failed = Vec::new();
         for Put { location, replaces, foreign: _ } in to {
-            self.may_start(self.sinks.deadline(location)).await?;
+            // It may wait for a write of state, and the lease is looked at last.
             let known = self.known(location).await;
+            self.may_start(self.sinks.deadline(location)).await?;
             match self.sinks.put(location, &secret, replaces, known.as_ref()).await {
                 Ok(receipt) => {
                     self.received(location, id, receipt);

@@ -101,20 +101,8 @@ fn changed(at: &SinkLocation, change: impl Fn(&mut AgeSettings)) -> SinkLocation
 
 #[async_trait]
 impl Service for Age {
-    fn kind(&self) -> SinkKind {
-        LISTED.kind
-    }
-
-    fn server(&self) -> String {
-        format!("age {}", self.version)
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
+    fn server(&self) -> Option<String> {
+        Some(format!("age {}", self.version))
     }
 
     /// Nobody is there, as nobody is asked.

@@ -13,12 +13,14 @@ use gridkey_sinks::Sinks;
 use tempfile::TempDir;
 
 use crate::proxy::Proxy;
-use crate::service::{Service, Whom};
+use crate::service::{Service, Traits, Whom};
 
 /// Everything that one claim about one service has to itself.
 pub struct Bench {
     pub proxy: Proxy,
     pub service: Arc<dyn Service>,
+    /// What is special about the kind, as data.
+    pub traits: Traits,
     folder: TempDir,
     /// Names of locations begin with it.
     name: String,
@@ -30,11 +32,12 @@ pub struct Key {
 }
 
 impl Bench {
-    pub async fn new(service: Arc<dyn Service>, name: &str) -> Self {
+    pub async fn new(service: Arc<dyn Service>, traits: Traits, name: &str) -> Self {
         let proxy = Proxy::start(service.clone()).await;
         Self {
             proxy,
             service,
+            traits,
             folder: tempfile::tempdir().unwrap(),
             name: name.replace([' ', '_'], "-").replace(',', ""),
         }

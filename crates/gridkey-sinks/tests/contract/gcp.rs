@@ -102,22 +102,6 @@ fn text(version: &Version) -> Value {
 
 #[async_trait]
 impl Service for SecretManager {
-    fn kind(&self) -> SinkKind {
-        LISTED.kind
-    }
-
-    fn server(&self) -> String {
-        LISTED.server.to_string()
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
-    }
-
     fn upstream(&self) -> Upstream {
         Upstream { address: self.address.clone(), authority: None }
     }

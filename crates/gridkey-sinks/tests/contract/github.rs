@@ -115,22 +115,6 @@ fn now() -> String {
 
 #[async_trait]
 impl Service for GithubActions {
-    fn kind(&self) -> SinkKind {
-        SinkKind::GithubActions
-    }
-
-    fn server(&self) -> String {
-        LISTED.server.to_string()
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
-    }
-
     fn upstream(&self) -> Upstream {
         Upstream { address: self.0.address.clone(), authority: None }
     }

@@ -94,22 +94,6 @@ fn with(location: &SinkLocation, change: impl FnOnce(&mut GitlabCiSettings)) -> 
 
 #[async_trait]
 impl Service for GitlabCi {
-    fn kind(&self) -> SinkKind {
-        SinkKind::GitlabCi
-    }
-
-    fn server(&self) -> String {
-        LISTED.server.to_string()
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
-    }
-
     fn upstream(&self) -> Upstream {
         Upstream { address: self.0.address.clone(), authority: None }
     }

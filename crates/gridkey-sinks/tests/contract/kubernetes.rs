@@ -296,20 +296,8 @@ fn changed(at: &SinkLocation, change: impl FnOnce(&mut KubernetesSettings)) -> S
 
 #[async_trait]
 impl Service for Kubernetes {
-    fn kind(&self) -> SinkKind {
-        LISTED.kind
-    }
-
-    fn server(&self) -> String {
-        format!("kube-apiserver {}", self.version)
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
+    fn server(&self) -> Option<String> {
+        Some(format!("kube-apiserver {}", self.version))
     }
 
     fn upstream(&self) -> Upstream {

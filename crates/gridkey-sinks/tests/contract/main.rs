@@ -92,7 +92,7 @@ fn trials_of(service: &Arc<Lazy>, runtime: &Arc<Runtime>) -> Vec<Trial> {
         Trial::test(title, move || {
             runtime.block_on(async {
                 let Some(service) = service.get().await else { return };
-                claims::holds(claim, &Bench::new(service, name).await).await;
+                claims::holds(claim, &Bench::new(service, listed.traits, name).await).await;
             });
             Ok(())
         })
@@ -102,11 +102,8 @@ fn trials_of(service: &Arc<Lazy>, runtime: &Arc<Runtime>) -> Vec<Trial> {
         Trial::test(format!("{}::is_as_listed", listed.kind), move || {
             runtime.block_on(async {
                 let Some(running) = service.get().await else { return };
-                assert_eq!(running.kind(), listed.kind);
-                assert_eq!(running.server(), listed.server);
-                assert_eq!(running.traits(), listed.traits);
-                for (claim, ..) in Claim::ALL {
-                    assert_eq!(running.not_applicable(claim), (listed.not_applicable)(claim));
+                if let Some(server) = running.server() {
+                    assert_eq!(server, listed.server);
                 }
             });
             Ok(())
@@ -118,7 +115,7 @@ fn trials_of(service: &Arc<Lazy>, runtime: &Arc<Runtime>) -> Vec<Trial> {
         Trial::test(format!("{}::{name}", listed.kind), move || {
             runtime.block_on(async {
                 let Some(service) = service.get().await else { return };
-                holds(&Bench::new(service, name).await).await;
+                holds(&Bench::new(service, listed.traits, name).await).await;
             });
             Ok(())
         })

@@ -19,17 +19,10 @@ use crate::proxy::{Reply, Seen};
 /// the vendor's client where there is one.
 #[async_trait]
 pub trait Service: Send + Sync {
-    /// The kind of sink that it is for.
-    fn kind(&self) -> SinkKind;
-
-    /// The server and its version, as the table names it: `OpenBao 2.7.2`.
-    fn server(&self) -> String;
-
-    /// Why a claim is nothing that this kind of sink can be asked; `None` where it has to hold.
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str>;
-
-    /// What is special about the kind, as data.
-    fn traits(&self) -> Traits;
+    /// What a real server says that it is, with its version: what is [`Listed`] has to be true.
+    fn server(&self) -> Option<String> {
+        None
+    }
 
     /// The address that the proxy passes requests on to: `http://127.0.0.1:18200`; `https` where the service has
     /// nothing else, and the proxy takes plain HTTP all the same.

@@ -131,20 +131,8 @@ fn index(at: &SinkLocation) -> String {
 
 #[async_trait]
 impl Service for Sops {
-    fn kind(&self) -> SinkKind {
-        LISTED.kind
-    }
-
-    fn server(&self) -> String {
-        self.version.clone()
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
+    fn server(&self) -> Option<String> {
+        Some(self.version.clone())
     }
 
     /// Nobody is there, as nobody is asked.

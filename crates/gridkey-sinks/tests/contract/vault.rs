@@ -218,20 +218,8 @@ fn name(at: &SinkLocation) -> &str {
 
 #[async_trait]
 impl Service for Vault {
-    fn kind(&self) -> SinkKind {
-        LISTED.kind
-    }
-
-    fn server(&self) -> String {
-        format!("OpenBao {}", self.version)
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
+    fn server(&self) -> Option<String> {
+        Some(format!("OpenBao {}", self.version))
     }
 
     fn upstream(&self) -> Upstream {

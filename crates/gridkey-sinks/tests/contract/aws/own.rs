@@ -13,7 +13,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
-use super::secrets::Secrets;
+use super::secrets::{LISTED as SECRETS, Secrets};
 use super::{Boto, Cloud, REGION};
 use crate::bench::{Bench, deliver, look, put, refused, unclear};
 use crate::proxy::{On, Then};
@@ -49,7 +49,8 @@ pub fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
 type Test = fn(Arc<Cloud>) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 async fn bench(cloud: &Arc<Cloud>, name: &str) -> Bench {
-    Bench::new(Arc::new(Secrets { cloud: cloud.clone(), counts: "PutSecretValue" }), name).await
+    Bench::new(Arc::new(Secrets { cloud: cloud.clone(), counts: "PutSecretValue" }), SECRETS.traits, name)
+        .await
 }
 
 /// Where the answer to a new version is lost, the next put makes no second one.

@@ -122,22 +122,6 @@ fn with_part(at: &SinkLocation, text: Option<String>, value: &Json) -> String {
 
 #[async_trait]
 impl Service for Parameters {
-    fn kind(&self) -> SinkKind {
-        LISTED.kind
-    }
-
-    fn server(&self) -> String {
-        MOTO.to_string()
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
-    }
-
     fn upstream(&self) -> Upstream {
         Upstream { address: self.0.front.address.clone(), authority: None }
     }

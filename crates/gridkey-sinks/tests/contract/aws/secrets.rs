@@ -118,22 +118,6 @@ fn with_part(at: &SinkLocation, text: Option<String>, value: &Json) -> String {
 
 #[async_trait]
 impl Service for Secrets {
-    fn kind(&self) -> SinkKind {
-        LISTED.kind
-    }
-
-    fn server(&self) -> String {
-        MOTO.to_string()
-    }
-
-    fn not_applicable(&self, claim: Claim) -> Option<&'static str> {
-        not_applicable(claim)
-    }
-
-    fn traits(&self) -> Traits {
-        LISTED.traits
-    }
-
     fn upstream(&self) -> Upstream {
         Upstream { address: self.cloud.front.address.clone(), authority: None }
     }

@@ -33,7 +33,7 @@ pub async fn put_arrives(bench: &Bench) {
     for (sinks, before) in [(&sinks, None), (&bench.sinks(), None), (&bench.sinks(), Some((&key, &receipt)))]
     {
         let again = deliver(sinks, &at, &key, before).await;
-        if bench.service.traits().writes_of_a_repeat == 1 {
+        if bench.traits.writes_of_a_repeat == 1 {
             assert_eq!(again, receipt, "another receipt for the same value");
             assert_eq!(bench.service.history(&at).await, history, "it was written again");
         }
@@ -56,7 +56,7 @@ pub async fn own_id(bench: &Bench) {
     let known = key.known(receipt);
     assert_holds(&look(bench, &at).await, &key.content(), &at);
     assert_holds(&bench.sinks().observe(&at, known.as_ref()).await, &key.content(), &at);
-    if bench.service.traits().is_told_by_receipt && at.at.is_readable() {
+    if bench.traits.is_told_by_receipt && at.at.is_readable() {
         assert!(known.is_some(), "there is a receipt to tell it by");
         let blind = bench.sinks_as(Whom::MayNotRead);
         let at = bench.at_as("one", Whom::MayNotRead).await;
@@ -96,7 +96,7 @@ pub async fn foreign_value(bench: &Bench) {
     let key = bench.key(1);
     let receipt = deliver(&bench.sinks(), &at, &key, None).await;
     let known = key.known(receipt.clone());
-    let sees = at.at.is_readable() || bench.service.traits().is_told_by_receipt;
+    let sees = at.at.is_readable() || bench.traits.is_told_by_receipt;
     let foreign = bench.key(2);
     for (text, content) in [("changed by hand", SinkContent::Other), (foreign.text(), foreign.content())] {
         bench.service.overwrite(&at, text).await;
@@ -138,7 +138,7 @@ pub async fn conflict(bench: &Bench) {
 pub async fn remove(bench: &Bench) {
     let at = bench.at("one").await;
     let (sinks, key) = (bench.sinks(), bench.key(1));
-    match bench.service.traits().removal {
+    match bench.traits.removal {
         Removal::Unsupported => {
             deliver(&sinks, &at, &key, None).await;
             let error = sinks.remove(&at).await.expect_err("it cannot be taken away");
@@ -174,7 +174,7 @@ pub async fn neighbours(bench: &Bench) {
     assert_eq!(bench.service.value(&beside).await, is_there);
     deliver(&sinks, &at, &bench.key(2), Some((&bench.key(1), &receipt))).await;
     assert_eq!(bench.service.value(&beside).await, is_there);
-    if bench.service.traits().removal == Removal::Gone {
+    if bench.traits.removal == Removal::Gone {
         sinks.remove(&at).await.unwrap();
         assert_eq!(bench.service.value(&at).await, Value::Nothing);
         assert_eq!(bench.service.value(&beside).await, is_there);

@@ -122,7 +122,7 @@ fn unclear_or_cleared_up(put: Result<Option<gridkey_core::Receipt>, PutError>, w
 
 pub async fn repeat_after_lost_answer(bench: &Bench) {
     let at = bench.at("one").await;
-    let repeats = bench.service.traits().writes_of_a_repeat;
+    let repeats = bench.traits.writes_of_a_repeat;
     // Of a place that is new, and of one that holds a key.
     let mut before: Option<(Key, Option<gridkey_core::Receipt>)> = None;
     for number in 1..=2 {
@@ -141,7 +141,7 @@ pub async fn repeat_after_lost_answer(bench: &Bench) {
         }
         let older = bench.service.older(&at).await;
         assert!(older.iter().filter(|text| *text == key.text()).count() < repeats.max(1), "{older:?}");
-        if bench.service.traits().is_told_by_receipt {
+        if bench.traits.is_told_by_receipt {
             let seen = bench.sinks().observe(&at, key.known(receipt.clone()).as_ref()).await;
             assert_holds(&seen, &key.content(), &at);
         }
@@ -259,7 +259,7 @@ pub async fn conflict_grade(bench: &Bench) {
         gate.open.notify_one();
     };
     let (outcome, ()) = tokio::join!(put(&sinks, &at, &new, known), foreign);
-    match bench.service.traits().conflicts {
+    match bench.traits.conflicts {
         Conflicts::Refuses => {
             assert_eq!(refused(outcome).fault, SinkFault::Conflict);
             assert_eq!(bench.service.value(&at).await, Value::Text("changed by hand".to_string()));

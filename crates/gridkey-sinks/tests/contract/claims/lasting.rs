@@ -42,7 +42,7 @@ pub async fn older_kept(bench: &Bench) {
 }
 
 pub async fn check_writes_nothing(bench: &Bench) {
-    let expected = |checked: Result<Readiness, _>| match (checked, bench.service.traits().check) {
+    let expected = |checked: Result<Readiness, _>| match (checked, bench.traits.check) {
         (Ok(Readiness::Proven), Checked::Proven) => {}
         (Ok(Readiness::Plausible(why)), Checked::Plausible) => assert!(!why.is_empty()),
         (checked, expected) => panic!("a check came out as {checked:?} and not as {expected:?}"),

@@ -147,6 +147,12 @@ pub(crate) fn builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("gridkey/", env!("CARGO_PKG_VERSION")))
 }
 
+/// The address of something below another: each segment is encoded by itself, and once.
+pub(crate) fn below<T: AsRef<str>>(mut url: Url, segments: impl IntoIterator<Item = T>) -> Url {
+    url.path_segments_mut().expect("an address with a host has a path").pop_if_empty().extend(segments);
+    url
+}
+
 fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
     let mut builder = builder();
     let read = |path: &PathBuf| {

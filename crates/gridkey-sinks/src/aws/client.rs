@@ -105,8 +105,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub fn place(&self) -> &str {
-        &self.client.place
+    /// An error with what it is about.
+    pub fn at(&self, error: SinkError) -> SinkError {
+        self.client.at(error)
     }
 }
 

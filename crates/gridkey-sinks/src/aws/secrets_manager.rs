@@ -185,12 +185,12 @@ impl<'a> SecretsManager<'a> {
     }
 
     fn error(&self, fault: SinkFault, message: &str) -> SinkError {
-        SinkError::new(fault, format!("{}: {message}", self.session().place()))
+        self.located(SinkError::new(fault, message))
     }
 
-    /// What was found in a value that has no text of its own about where it was.
+    /// An error that does not say by itself what it is about.
     fn located(&self, error: SinkError) -> SinkError {
-        SinkError { message: format!("{}: {}", self.session().place(), error.message), ..error }
+        self.session().at(error)
     }
 
     async fn describe(&self) -> Result<Option<Described>, Fail> {

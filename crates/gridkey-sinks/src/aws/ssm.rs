@@ -177,11 +177,12 @@ impl<'a> Ssm<'a> {
     }
 
     fn error(&self, fault: SinkFault, message: &str) -> SinkError {
-        SinkError::new(fault, format!("{}: {message}", self.session().place()))
+        self.located(SinkError::new(fault, message))
     }
 
+    /// An error that does not say by itself what it is about.
     fn located(&self, error: SinkError) -> SinkError {
-        SinkError { message: format!("{}: {}", self.session().place(), error.message), ..error }
+        self.session().at(error)
     }
 
     /// What tells this parameter from others of the process.

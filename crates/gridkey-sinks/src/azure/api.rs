@@ -283,8 +283,7 @@ impl Api<'_> {
         build: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
         path: &[&str],
     ) -> Result<Answer, Unanswered> {
-        let mut url = self.vault().map_err(Unanswered::NotSent)?;
-        url.path_segments_mut().expect("an address with a host has a path").pop_if_empty().extend(path);
+        let mut url = http::below(self.vault().map_err(Unanswered::NotSent)?, path);
         url.query_pairs_mut().append_pair("api-version", API);
         self.send_to(|client| build(client, url.clone())).await
     }
@@ -319,11 +318,7 @@ impl Api<'_> {
         if let Some(challenge) = self.logins.challenge(vault).await {
             return Ok(challenge);
         }
-        let mut url = vault.clone();
-        url.path_segments_mut()
-            .expect("an address with a host has a path")
-            .pop_if_empty()
-            .extend(["secrets", &self.settings.secret]);
+        let url = http::below(vault.clone(), ["secrets", &self.settings.secret]);
         let send = http::send(|| client.get(url.clone()).query(&[("api-version", API)]));
         let answer = send.await.map_err(|unanswered| self.told(&SinkError::from(unanswered)))?;
         let challenge = answer.header("www-authenticate").and_then(Challenge::parse);

@@ -256,10 +256,7 @@ impl Login<'_> {
     async fn at_authority(&self, proof: &[(&str, &str)]) -> Result<Token, SinkError> {
         let Whose { tenant, authority, challenge, .. } = self.whose;
         let tenant = tenant.as_ref().unwrap_or(&challenge.tenant);
-        let mut url = http::url(authority)?;
-        let mut path = url.path_segments_mut().expect("an address with a host has a path");
-        path.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
-        drop(path);
+        let url = http::below(http::url(authority)?, [tenant, "oauth2", "v2.0", "token"]);
         let scope = format!("{}/.default", challenge.resource);
         let fields = [("client_id", self.client()?), ("grant_type", "client_credentials"), ("scope", &scope)];
         let body = form(fields.into_iter().chain(proof.iter().copied()));

@@ -319,9 +319,8 @@ impl Api<'_> {
         build: impl Fn(&reqwest::Client, Url) -> RequestBuilder,
         tail: &str,
     ) -> Result<Answer, Unanswered> {
-        let mut url = self.secrets().map_err(Unanswered::NotSent)?;
         let last = format!("{}{tail}", self.settings.secret);
-        url.path_segments_mut().expect("an address with a host has a path").extend(last.split('/'));
+        let url = http::below(self.secrets().map_err(Unanswered::NotSent)?, last.split('/'));
         self.send_to(|client| build(client, url.clone())).await
     }
 
@@ -347,7 +346,7 @@ impl Api<'_> {
             if answer.status != 401 || !is_first {
                 return Ok(answer);
             }
-            self.logins.forget(self.settings).await;
+            self.logins.forget(self.settings, &pass).await;
             is_first = false;
         }
     }
@@ -360,16 +359,12 @@ impl Api<'_> {
             (None, None) => "https://secretmanager.googleapis.com".to_string(),
             (None, Some(location)) => format!("https://secretmanager.{location}.rep.googleapis.com"),
         };
-        let mut url = http::url(&host)?;
-        {
-            let mut path = url.path_segments_mut().expect("an address with a host has a path");
-            path.pop_if_empty().extend(["v1", "projects", project]);
-            if let Some(location) = location {
-                path.extend(["locations", location]);
-            }
-            path.push("secrets");
+        let mut path = vec!["v1", "projects", project];
+        if let Some(location) = location {
+            path.extend(["locations", location]);
         }
-        Ok(url)
+        path.push("secrets");
+        Ok(http::below(http::url(&host)?, path))
     }
 
     /// What an answer that is no success says: the error, and Google's own status and words.

@@ -1,7 +1,7 @@
 //! Logins to Google Cloud: application default credentials, found as Google's own programs find them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use google_cloud_auth::build_errors;
@@ -12,10 +12,10 @@ use google_cloud_auth::errors::CredentialsError;
 use gridkey_core::sink::GcpSecretManagerSettings;
 use gridkey_engine::ports::{SinkError, SinkFault};
 use serde_json::Value;
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::http::shown;
+use crate::kept::Kept;
 use crate::machine::Machine;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -32,10 +32,9 @@ const HELP: &str = "log in with `gcloud auth application-default login`, let `GO
 /// Logins, one for each account to act as; each renews itself before it ends.
 #[derive(Default)]
 pub(crate) struct Logins {
-    held: Mutex<BTreeMap<Option<String>, Login>>,
+    held: Kept<Option<String>, Login>,
 }
 
-#[derive(Clone)]
 struct Login {
     credentials: AccessTokenCredentials,
     /// The project that the credentials' own file says requests are counted against.
@@ -46,6 +45,7 @@ struct Login {
 pub(super) struct Pass {
     pub token: Zeroizing<String>,
     pub quota_project: Option<String>,
+    login: Arc<Login>,
 }
 
 /// Where credentials are.
@@ -63,34 +63,25 @@ impl Logins {
         settings: &GcpSecretManagerSettings,
     ) -> Result<Pass, SinkError> {
         let actor = &settings.impersonate_service_account;
-        let login = {
-            let mut held = self.held.lock().await;
-            match held.get(actor) {
-                Some(login) => login.clone(),
-                None => {
-                    let login = log_in(machine, actor.as_deref())?;
-                    held.insert(actor.clone(), login.clone());
-                    login
-                }
-            }
-        };
+        let login = self.held.get(actor, async { log_in(machine, actor.as_deref()) }).await?;
         let token = tokio::time::timeout(PATIENCE, login.credentials.access_token()).await;
         let token = token
             .map_err(|_| too_late())
             .and_then(|token| token.map_err(|error| refused(&error, actor.as_deref())));
         if token.is_err() {
             // Google's client may keep a failure for as long as it would keep a token.
-            self.forget(settings).await;
+            self.held.forget(actor, &login).await;
         }
         let token = token?;
         let quota_project = settings.quota_project.clone();
         let quota_project = quota_project.or_else(|| machine.variable("GOOGLE_CLOUD_QUOTA_PROJECT"));
-        Ok(Pass { token: Zeroizing::new(token.token), quota_project: quota_project.or(login.quota_project) })
+        let quota_project = quota_project.or_else(|| login.quota_project.clone());
+        Ok(Pass { token: Zeroizing::new(token.token), quota_project, login })
     }
 
     /// Logs in anew the next time: the service knows the login no longer.
-    pub(super) async fn forget(&self, settings: &GcpSecretManagerSettings) {
-        self.held.lock().await.remove(&settings.impersonate_service_account);
+    pub(super) async fn forget(&self, settings: &GcpSecretManagerSettings, ended: &Pass) {
+        self.held.forget(&settings.impersonate_service_account, &ended.login).await;
     }
 }
 

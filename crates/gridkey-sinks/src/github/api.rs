@@ -60,7 +60,8 @@ impl<'a> Api<'a> {
     /// The answer to a request. A login that GitHub does not know any more is made anew, once: it did nothing.
     pub async fn ask(&self, request: &Request<'_>) -> Result<Answer, Unanswered> {
         let (client, url) = self.address(request.path, request.query).map_err(Unanswered::NotSent)?;
-        let send = async |login: &Login| {
+        let (client, url) = (&client, &url);
+        let send = |login: Arc<Login>| async move {
             let build = || {
                 let built = ours(client.request(request.method.clone(), url.clone()), &login.token);
                 match &request.body {
@@ -70,18 +71,7 @@ impl<'a> Api<'a> {
             };
             http::send_unless(build, is_later).await
         };
-        let login = self.login().await.map_err(Unanswered::NotSent)?;
-        let answer = send(&login).await?;
-        if answer.status != 401 {
-            return Ok(answer);
-        }
-        self.kept.logins.forget(&self.login_key(), &login).await;
-        let other = self.login().await.map_err(Unanswered::NotSent)?;
-        match other.token == login.token {
-            // It would be refused again.
-            true => Ok(answer),
-            false => send(&other).await,
-        }
+        self.kept.logins.ask(&self.login_key(), || self.login(), send).await
     }
 
     /// The answer to a question, which wrote nothing whatever becomes of it.
@@ -131,8 +121,8 @@ impl<'a> Api<'a> {
     }
 
     fn address(&self, path: &[&str], query: &str) -> Result<(reqwest::Client, Url), SinkError> {
-        let mut url = http::url(self.settings.api_url.as_deref().unwrap_or(GITHUB_API))?;
-        url.path_segments_mut().expect("an address with a host has a path").pop_if_empty().extend(path);
+        let api = http::url(self.settings.api_url.as_deref().unwrap_or(GITHUB_API))?;
+        let mut url = http::below(api, path);
         url.set_query((!query.is_empty()).then_some(query));
         let authorities = self.settings.ca_bundle.as_deref().map(|path| self.machine.path(path));
         Ok((self.machine.http.client(&Tls { authorities, ..Tls::default() })?, url))

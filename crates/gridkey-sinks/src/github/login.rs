@@ -25,6 +25,7 @@ const BEFORE: u64 = 60;
 const AFTER: u64 = 8 * 60;
 
 /// What requests are sent with.
+#[derive(PartialEq)]
 pub(super) struct Login {
     pub token: Zeroizing<String>,
     /// What an app was allowed to do; other tokens do not tell.

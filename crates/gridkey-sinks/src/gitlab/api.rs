@@ -75,9 +75,10 @@ impl<'a> Api<'a> {
         body: Option<&Bytes>,
     ) -> Result<Answer, Unanswered> {
         let (client, url) = self.address(path, scope).map_err(Unanswered::NotSent)?;
-        let send = async |token: &str| {
+        let (client, url) = (&client, &url);
+        let send = |token: Arc<Zeroizing<String>>| async move {
             let build = || {
-                let built = client.request(method.clone(), url.clone()).bearer_auth(token);
+                let built = client.request(method.clone(), url.clone()).bearer_auth(token.as_str());
                 match body {
                     Some(body) => built.header("content-type", "application/json").body(body.clone()),
                     None => built,
@@ -85,18 +86,7 @@ impl<'a> Api<'a> {
             };
             http::send(build).await
         };
-        let token = self.token().await.map_err(Unanswered::NotSent)?;
-        let answer = send(&token).await?;
-        if answer.status != 401 {
-            return Ok(answer);
-        }
-        self.kept.tokens.forget(&self.settings.token, &token).await;
-        let other = self.token().await.map_err(Unanswered::NotSent)?;
-        match other == token {
-            // It would be refused again.
-            true => Ok(answer),
-            false => send(&other).await,
-        }
+        self.kept.tokens.ask(&self.settings.token, || self.token(), send).await
     }
 
     async fn token(&self) -> Result<Arc<Zeroizing<String>>, SinkError> {
@@ -115,12 +105,8 @@ impl<'a> Api<'a> {
 
     /// Each segment is encoded by itself, and once: a project's path is one segment, slashes and all.
     fn address(&self, path: &[&str], scope: Option<&str>) -> Result<(reqwest::Client, Url), SinkError> {
-        let mut url = http::url(self.settings.address.as_deref().unwrap_or(GITLAB))?;
-        url.path_segments_mut()
-            .expect("an address with a host has a path")
-            .pop_if_empty()
-            .extend(["api", "v4"])
-            .extend(path);
+        let server = http::url(self.settings.address.as_deref().unwrap_or(GITLAB))?;
+        let mut url = http::below(server, ["api", "v4"].iter().chain(path));
         if let Some(scope) = scope {
             url.query_pairs_mut().append_pair("filter[environment_scope]", scope);
         }

@@ -1,6 +1,5 @@
 //! Talking to an API server: one client for each cluster and credential, and one new login where a token has ended.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,12 +9,12 @@ use gridkey_engine::ports::{SinkError, SinkFault};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Identity, Method, Proxy};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::kubeconfig::{self, Access};
 use crate::http::{self, Answer, Unanswered};
+use crate::kept::Kept;
 use crate::machine::Machine;
 
 /// What tells logins apart.
@@ -24,7 +23,7 @@ type Login = (Option<String>, Option<String>, Option<String>, Option<Credential>
 /// The clusters of a manifest that were asked so far.
 #[derive(Default)]
 pub(crate) struct Clusters {
-    sessions: Mutex<BTreeMap<Login, Arc<Session>>>,
+    sessions: Kept<Login, Session>,
 }
 
 /// A client of one cluster, with its credential.
@@ -57,43 +56,24 @@ impl Clusters {
         settings: &KubernetesSettings,
         request: &Request,
     ) -> Result<Answer, Unanswered> {
-        let session = self.session(machine, settings).await.map_err(Unanswered::NotSent)?;
-        let answer = session.send(request).await?;
-        if answer.status != 401 {
-            return Ok(answer);
-        }
-        self.forget(settings, &session).await;
-        let session = self.session(machine, settings).await.map_err(Unanswered::NotSent)?;
-        session.send(request).await
-    }
-
-    async fn session(
-        &self,
-        machine: &Machine,
-        settings: &KubernetesSettings,
-    ) -> Result<Arc<Session>, SinkError> {
-        // Whoever comes second waits for the login, and does not make another.
-        let mut sessions = self.sessions.lock().await;
-        if let Some(session) = sessions.get(&login(settings)) {
-            return Ok(Arc::clone(session));
-        }
-        let session = Arc::new(Session::open(machine, settings).await?);
-        sessions.insert(login(settings), Arc::clone(&session));
-        Ok(session)
-    }
-
-    /// Another task may have logged in anew meanwhile.
-    async fn forget(&self, settings: &KubernetesSettings, ended: &Arc<Session>) {
-        let mut sessions = self.sessions.lock().await;
-        if sessions.get(&login(settings)).is_some_and(|session| Arc::ptr_eq(session, ended)) {
-            sessions.remove(&login(settings));
-        }
+        let login = login(settings);
+        let log_in = || self.sessions.get(&login, Session::open(machine, settings));
+        self.sessions
+            .ask(&login, log_in, |session: Arc<Session>| async move { session.send(request).await })
+            .await
     }
 }
 
 fn login(settings: &KubernetesSettings) -> Login {
     let KubernetesSettings { address, kubeconfig, context, token, .. } = settings;
     (address.clone(), kubeconfig.clone(), context.clone(), token.clone())
+}
+
+/// A session is another one where it says something else of who asks.
+impl PartialEq for Session {
+    fn eq(&self, other: &Self) -> bool {
+        self.server == other.server && self.headers == other.headers
+    }
 }
 
 impl Session {
@@ -119,11 +99,7 @@ impl Session {
     }
 
     async fn send(&self, request: &Request) -> Result<Answer, Unanswered> {
-        let mut url = self.server.clone();
-        url.path_segments_mut()
-            .expect("an address with a host has a path")
-            .pop_if_empty()
-            .extend(&request.path);
+        let url = http::below(self.server.clone(), &request.path);
         http::send(|| {
             let built = self.client.request(request.method.clone(), url.clone());
             let built = built.headers(self.headers.clone()).query(&request.query);

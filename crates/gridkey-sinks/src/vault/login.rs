@@ -148,11 +148,7 @@ impl Server {
 
     /// The address of an endpoint. What stands in a name stays in it.
     fn url(&self, path: &str) -> Result<Url, SinkError> {
-        let mut url = http::url(&self.address)?;
-        let mut segments = url.path_segments_mut().expect("an address with a host has a path");
-        segments.pop_if_empty().push("v1").extend(path.split('/'));
-        drop(segments);
-        Ok(url)
+        Ok(http::below(http::url(&self.address)?, ["v1"].into_iter().chain(path.split('/'))))
     }
 }
 

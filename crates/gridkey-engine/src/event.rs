@@ -39,6 +39,8 @@ pub enum Event {
     Unproven {
         location: SinkLocation,
         why: String,
+        /// How many more locations of the sink are like this one.
+        others: usize,
     },
     /// SendGrid's answer to a creation was lost: it is being watched for.
     Watching {

@@ -1,6 +1,7 @@
 //! Every location behind one object: dispatch by the kind of sink.
 
 use std::collections::BTreeMap;
+use std::convert::identity;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,15 +56,7 @@ impl Sinks {
     /// Sinks as the manifest means them. `base` is what relative paths are relative to, its folder, and
     /// `search_path` where [`check`](SinkWriter::check) looks for programs: the folders of `PATH`.
     pub fn new(base: PathBuf, search_path: Vec<PathBuf>) -> Self {
-        Self {
-            commands: Commands::new(&base, search_path),
-            services: Services::new(Machine::new(base.clone())),
-            places: Places::Base(base),
-            files: Files::default(),
-            versions: Versions::default(),
-            bound: Duration::MAX,
-            writing: Mutex::default(),
-        }
+        Self::of(Places::Base(base.clone()), base, search_path)
     }
 
     /// Sinks for trying things out: nothing outside `root` is touched, no command is run, and no service is asked.
@@ -71,11 +64,15 @@ impl Sinks {
     /// File sinks land in files below `root`; of an age file, too, the value is in clear text, as nothing
     /// here is worth encrypting. Every other sink is a double that keeps its value in a file of its own.
     pub fn sandboxed(root: PathBuf) -> Self {
+        Self::of(Places::Sandbox(root.clone()), root, Vec::new())
+    }
+
+    fn of(places: Places, folder: PathBuf, search_path: Vec<PathBuf>) -> Self {
         Self {
-            commands: Commands::new(&root, Vec::new()),
-            services: Services::new(Machine::new(root.clone())),
-            places: Places::Sandbox(root),
+            places,
             files: Files::default(),
+            commands: Commands::new(&folder, search_path),
+            services: Services::new(Machine::new(folder)),
             versions: Versions::default(),
             bound: Duration::MAX,
             writing: Mutex::default(),
@@ -203,7 +200,7 @@ impl Sinks {
         adapter.deadline().min(self.bound)
     }
 
-    /// Nobody else writes to the location's document meanwhile; the name of whoever waits too long is "busy".
+    /// Nobody else writes to the location's document meanwhile; whoever waits too long is told.
     async fn alone(
         &self,
         location: &SinkLocation,
@@ -219,9 +216,17 @@ impl Sinks {
     }
 }
 
-fn too_late(started: Instant) -> SinkError {
-    let message = format!("no result after {} s", started.elapsed().as_secs());
-    SinkError::new(SinkFault::Unreachable, message)
+/// A call that is ended when it takes too long.
+async fn within<T, E>(
+    deadline: Duration,
+    late: impl FnOnce(SinkError) -> E,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let started = Instant::now();
+    tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
+        let message = format!("no result after {} s", started.elapsed().as_secs());
+        Err(late(SinkError::new(SinkFault::Unreachable, message)))
+    })
 }
 
 fn not_readable(location: &SinkLocation) -> SinkError {
@@ -236,9 +241,7 @@ impl SinkReader for Sinks {
             Ok(adapter) => adapter,
             Err(error) => return SinkObservation::Unreadable(error.message),
         };
-        let started = Instant::now();
-        let observed = tokio::time::timeout(self.bound(&*adapter), adapter.observe(known)).await;
-        match observed.unwrap_or_else(|_| Err(too_late(started))) {
+        match within(self.bound(&*adapter), identity, adapter.observe(known)).await {
             Ok(content) => SinkObservation::Holds(content),
             Err(error) => SinkObservation::Unreadable(error.with_help()),
         }
@@ -258,9 +261,7 @@ impl SinkReader for Sinks {
 impl SinkWriter for Sinks {
     async fn check(&self, location: &SinkLocation) -> Result<Readiness, SinkError> {
         let adapter = self.adapter(location)?;
-        let started = Instant::now();
-        let checked = tokio::time::timeout(self.bound(&*adapter), adapter.check()).await;
-        checked.unwrap_or_else(|_| Err(too_late(started)))
+        within(self.bound(&*adapter), identity, adapter.check()).await
     }
 
     async fn read(&self, location: &SinkLocation) -> Result<Option<Secret>, SinkError> {
@@ -268,9 +269,7 @@ impl SinkWriter for Sinks {
         if !location.at.is_readable() {
             return Err(not_readable(location));
         }
-        let started = Instant::now();
-        let held = tokio::time::timeout(self.bound(&*adapter), adapter.held()).await;
-        let held = held.unwrap_or_else(|_| Err(too_late(started)))?;
+        let held = within(self.bound(&*adapter), identity, adapter.held()).await?;
         Ok(match (held.content(), held) {
             (SinkContent::Key(_), Held::Text(text)) => Some(Secret::from(text.trim().to_string())),
             _ => None,
@@ -287,18 +286,15 @@ impl SinkWriter for Sinks {
         let adapter = self.adapter(location).map_err(PutError::Refused)?;
         let deadline = self.bound(&*adapter);
         let _alone = self.alone(location, deadline).await.map_err(PutError::Refused)?;
-        let started = Instant::now();
-        let put = tokio::time::timeout(deadline, adapter.put(Put { secret, replaces, known })).await;
-        put.unwrap_or_else(|_| Err(PutError::Unclear(too_late(started))))
+        // It may have been written by then.
+        within(deadline, PutError::Unclear, adapter.put(Put { secret, replaces, known })).await
     }
 
     async fn remove(&self, location: &SinkLocation) -> Result<(), SinkError> {
         let adapter = self.adapter(location)?;
         let deadline = self.bound(&*adapter);
         let _alone = self.alone(location, deadline).await?;
-        let started = Instant::now();
-        let removed = tokio::time::timeout(deadline, adapter.remove()).await;
-        removed.unwrap_or_else(|_| Err(too_late(started)))
+        within(deadline, identity, adapter.remove()).await
     }
 
     /// A write waits for those before it, and is under way itself.

@@ -69,7 +69,7 @@ pub(crate) enum Setting {
     Texts(BTreeMap<String, String>),
     Credential(Credential),
     /// A block of its own; of a choice (`{ app_role: { … } }`) the one that was made.
-    Block(BTreeMap<String, Setting>),
+    Block(BTreeMap<String, At<Setting>>),
 }
 
 /// A sink as a list of sinks names it.

@@ -403,10 +403,9 @@ impl AccountRun {
 
     /// What was written to a location last: by this run, or by what state says.
     pub async fn known(&self, location: &SinkLocation) -> Option<Known> {
-        match self.receipts().remove(&location.id()) {
-            Some(known) => Some(known),
-            None => self.committer.known(&location.id()).await,
-        }
+        let id = location.id();
+        let mine = self.receipts.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if mine.is_some() { mine } else { self.committer.known(&id).await }
     }
 
     /// What a location holds.

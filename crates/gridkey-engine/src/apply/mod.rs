@@ -137,8 +137,8 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let Apply { plan, session, store, writers, sinks, timer, events, cancel, options } = apply;
     let events = Arc::new(Lasting::over(events));
     let by_account = plan.by_account();
-    for (location, why) in check_sinks(&by_account, sinks.as_ref(), options.concurrency).await? {
-        events.event(Event::Unproven { location, why });
+    for unproven in check_sinks(&by_account, sinks.as_ref(), options.concurrency).await? {
+        events.event(unproven);
     }
     let no_room = Arc::new(AtomicBool::new(false));
     let mut runs = Vec::new();
@@ -194,13 +194,13 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     Ok(all)
 }
 
-/// Every sink of a new key is checked before the first key of the run is made. Returns those of which nothing proves that
-/// they can be written, and why.
+/// Every sink of a new key is checked before the first key of the run is made. Returns what is to be said of those of which
+/// nothing proves that they can be written: of each once.
 async fn check_sinks(
     by_account: &BTreeMap<&Name, Vec<&Change>>,
     sinks: &dyn SinkWriter,
     concurrency: Concurrency,
-) -> Result<Vec<(SinkLocation, String)>, ApplyError> {
+) -> Result<Vec<Event>, ApplyError> {
     let steps = by_account.values().flatten().flat_map(|change| &change.steps);
     let locations: BTreeMap<LocationId, &SinkLocation> = steps
         .filter_map(|step| {
@@ -216,13 +216,24 @@ async fn check_sinks(
         .collect()
         .await;
     checked.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let (mut failed, mut unproven) = (Vec::new(), Vec::new());
+    let mut failed = Vec::new();
+    let mut unproven: BTreeMap<Name, Vec<(SinkLocation, String)>> = BTreeMap::new();
     for (location, checked) in checked {
         match checked {
             Ok(Readiness::Proven) => {}
-            Ok(Readiness::Plausible(why)) => unproven.push((location, why)),
+            Ok(Readiness::Plausible(why)) => {
+                unproven.entry(location.sink.clone()).or_default().push((location, why));
+            }
             Err(error) => failed.push((location, error)),
         }
     }
-    if failed.is_empty() { Ok(unproven) } else { Err(ApplyError::SinksNotReady(failed)) }
+    if !failed.is_empty() {
+        return Err(ApplyError::SinksNotReady(failed));
+    }
+    let told = unproven.into_values().filter_map(|of_sink| {
+        let others = of_sink.len() - 1;
+        let (location, why) = of_sink.into_iter().next()?;
+        Some(Event::Unproven { location, why, others })
+    });
+    Ok(told.collect())
 }

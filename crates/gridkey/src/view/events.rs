@@ -19,10 +19,13 @@ pub fn line(event: &Event) -> Option<String> {
             duration(*remaining)
         ),
         // Whether a command stores anything is never known before it is run.
-        Event::Unproven { location, why: _ } if location.at.kind() == SinkKind::Command => return None,
-        Event::Unproven { location, why } => {
+        Event::Unproven { location, why: _, others: _ } if location.at.kind() == SinkKind::Command => {
+            return None;
+        }
+        Event::Unproven { location, why, others } => {
+            let more = if *others == 0 { String::new() } else { format!(" and {others} more") };
             format!(
-                "{}: seems ready, which the first write will prove: {}",
+                "{}{more}: seems ready, which the first write will prove: {}",
                 safe(location.to_string()),
                 safe(why)
             )

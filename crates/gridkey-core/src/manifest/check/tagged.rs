@@ -44,18 +44,8 @@ fn tagged(node: &Node, site: Site, what: &str, choice: &str, problems: &mut Prob
             .help(format!("the kinds are {}", list(names())));
         return None;
     };
-    let before = problems.count();
-    let block_what = format!("`{kind}` of {what}");
-    let read = Block::read(node, key.site, block_what, block, problems)?;
-    let shape = Shape::of(block);
-    let mut fields = BTreeMap::new();
-    for name in shape.fields() {
-        let Some(field) = read.get(name) else { continue };
-        if let Some(value) = setting(&field, shape.field(name), problems) {
-            fields.insert(name.to_string(), At::new(value, field.site()));
-        }
-    }
-    (problems.count() == before).then_some(Tagged { kind, fields })
+    let what = format!("`{kind}` of {what}");
+    fields_of(node, key.site, &what, block, problems).map(|fields| Tagged { kind, fields })
 }
 
 /// Reads one field by what its schema says.
@@ -107,17 +97,18 @@ fn nested(field: &Field<'_>, block: &str, problems: &mut Problems) -> Option<Set
         return None;
     };
     let inner = Field { key, node, what: format!("`{key}` of {}", field.what) };
-    nested(&inner, block, problems).map(|value| Setting::Block([(key.value.clone(), value)].into()))
+    nested(&inner, block, problems)
+        .map(|value| Setting::Block([(key.value.clone(), At::new(value, node.site))].into()))
 }
 
-/// Reads the fields of a block inside settings.
+/// Reads the fields of a block of settings.
 fn fields_of(
     node: &Node,
     site: Site,
     what: &str,
     block: &str,
     problems: &mut Problems,
-) -> Option<BTreeMap<String, Setting>> {
+) -> Option<BTreeMap<String, At<Setting>>> {
     let before = problems.count();
     let read = Block::read(node, site, what, block, problems)?;
     let shape = Shape::of(block);
@@ -125,7 +116,7 @@ fn fields_of(
     for name in shape.fields() {
         let Some(field) = read.get(name) else { continue };
         if let Some(value) = setting(&field, shape.field(name), problems) {
-            fields.insert(name.to_string(), value);
+            fields.insert(name.to_string(), At::new(value, field.site()));
         }
     }
     (problems.count() == before).then_some(fields)

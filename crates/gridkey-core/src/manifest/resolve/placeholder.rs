@@ -1,5 +1,7 @@
 //! Placeholders: `{environment}` and its like, in the names of keys and the settings of sinks.
 
+use std::collections::BTreeMap;
+
 use crate::identity::OnBehalfOf;
 use crate::manifest::bounds::MAX_TEXT;
 use crate::manifest::document::{Document, Setting, SinkTemplate};
@@ -126,54 +128,48 @@ pub(crate) fn fill_template(
     values: &Values<'_>,
     problems: &mut Problems,
 ) -> Option<SinkTemplate> {
-    let mut filled = SinkTemplate { kind: template.kind, fields: Default::default() };
-    let mut complete = true;
-    for (name, setting) in &template.fields {
-        let value = fill_setting(&setting.value, setting.site, values, problems);
-        match value {
-            Some(value) => {
-                filled.fields.insert(name.clone(), At::new(value, setting.site));
-            }
-            None => complete = false,
-        }
-    }
-    complete.then_some(filled)
+    let fields = fill_all(&template.fields, values, problems)?;
+    Some(SinkTemplate { kind: template.kind, fields })
 }
 
-fn fill_setting(
-    setting: &Setting,
-    site: Site,
-    values: &Values<'_>,
-    problems: &mut Problems,
-) -> Option<Setting> {
-    let mut one = |text: &String| fill(text, site, values, problems);
-    match setting {
-        Setting::Text(text) => one(text).map(Setting::Text),
+fn fill_setting(setting: &At<Setting>, values: &Values<'_>, problems: &mut Problems) -> Option<At<Setting>> {
+    let mut one = |text: &String| fill(text, setting.site, values, problems);
+    let filled = match &setting.value {
+        Setting::Text(text) => Setting::Text(one(text)?),
         Setting::List(items) => {
             let items: Vec<_> = items.iter().map(one).collect();
-            items.into_iter().collect::<Option<_>>().map(Setting::List)
+            Setting::List(items.into_iter().collect::<Option<_>>()?)
         }
         Setting::Texts(texts) => {
             let texts: Vec<_> = texts.iter().map(|(name, text)| Some((name.clone(), one(text)?))).collect();
-            texts.into_iter().collect::<Option<_>>().map(Setting::Texts)
+            Setting::Texts(texts.into_iter().collect::<Option<_>>()?)
         }
-        Setting::Block(fields) => {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|(name, value)| Some((name.clone(), fill_setting(value, site, values, problems)?)))
-                .collect();
-            fields.into_iter().collect::<Option<_>>().map(Setting::Block)
-        }
-        Setting::Numbers(_) | Setting::Flag(_) | Setting::Credential(_) => Some(setting.clone()),
-    }
+        Setting::Block(fields) => Setting::Block(fill_all(fields, values, problems)?),
+        Setting::Numbers(_) | Setting::Flag(_) | Setting::Credential(_) => setting.value.clone(),
+    };
+    Some(At::new(filled, setting.site))
 }
 
-/// Every text of a setting that may hold placeholders.
-fn texts_in(setting: &Setting) -> Vec<&String> {
-    match setting {
-        Setting::Text(text) => vec![text],
-        Setting::List(items) => items.iter().collect(),
-        Setting::Texts(texts) => texts.values().collect(),
+/// Fills in every field, so that everything that is wrong is told.
+fn fill_all(
+    fields: &BTreeMap<String, At<Setting>>,
+    values: &Values<'_>,
+    problems: &mut Problems,
+) -> Option<BTreeMap<String, At<Setting>>> {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| Some((name.clone(), fill_setting(value, values, problems)?)))
+        .collect();
+    fields.into_iter().collect()
+}
+
+/// Every text of a setting that may hold placeholders, and where it stands.
+fn texts_in(setting: &At<Setting>) -> Vec<(&String, Site)> {
+    let site = setting.site;
+    match &setting.value {
+        Setting::Text(text) => vec![(text, site)],
+        Setting::List(items) => items.iter().map(|text| (text, site)).collect(),
+        Setting::Texts(texts) => texts.values().map(|text| (text, site)).collect(),
         Setting::Block(fields) => fields.values().flat_map(texts_in).collect(),
         Setting::Numbers(_) | Setting::Flag(_) | Setting::Credential(_) => Vec::new(),
     }
@@ -183,11 +179,13 @@ fn texts_in(setting: &Setting) -> Vec<&String> {
 pub(crate) fn check_templates(document: &Document, problems: &mut Problems) {
     let templates = document.sinks.values().filter_map(|block| block.value.as_ref());
     for setting in templates.flat_map(|template| template.fields.values()) {
-        for piece in texts_in(&setting.value).into_iter().flat_map(|text| pieces(text)) {
-            match piece {
-                Piece::Placeholder { name, known: None } => unknown(Some(name), setting.site, problems),
-                Piece::Brace => unknown(None, setting.site, problems),
-                Piece::Text(_) | Piece::Placeholder { .. } => {}
+        for (text, site) in texts_in(setting) {
+            for piece in pieces(text) {
+                match piece {
+                    Piece::Placeholder { name, known: None } => unknown(Some(name), site, problems),
+                    Piece::Brace => unknown(None, site, problems),
+                    Piece::Text(_) | Piece::Placeholder { .. } => {}
+                }
             }
         }
     }

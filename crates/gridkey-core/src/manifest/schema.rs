@@ -707,3 +707,37 @@ schema! {
         "anyOf": [{ "const": "never" }, generator.subschema_for::<RequireRotationBlock>()],
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::redact::is_credential;
+
+    /// Names of the fields that are credentials, and of the choices that are.
+    fn credentials(schema: &Value, found: &mut Vec<String>) {
+        match schema {
+            Value::Object(object) => {
+                for (name, field) in object.get("properties").and_then(Value::as_object).into_iter().flatten()
+                {
+                    let of = field.get("$ref").and_then(Value::as_str).unwrap_or_default();
+                    if of.ends_with("/Credential") || of.ends_with("/CredentialBlock") {
+                        found.push(name.clone());
+                    }
+                }
+                object.values().for_each(|value| credentials(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| credentials(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// What stands in such a field may be the credential itself, and is never quoted.
+    #[test]
+    fn every_field_that_is_a_credential_is_known_by_its_name() {
+        let mut found = Vec::new();
+        credentials(&manifest_schema(), &mut found);
+        assert!(found.len() > 5, "{found:?}");
+        let quoted: Vec<_> = found.into_iter().filter(|name| !is_credential(name)).collect();
+        assert_eq!(quoted, Vec::<String>::new());
+    }
+}

@@ -211,9 +211,14 @@ fn odd_words(line: &str, goes_on: bool) -> impl Iterator<Item = Range<usize>> {
 
 /// Whether a field of this name is, or was meant to be, one that says where a credential is found.
 pub(crate) fn is_credential(field: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 14] = [
         "apikey",
         "planapikey",
+        "clientsecret",
+        "jwt",
+        "privatekey",
+        "roleid",
+        "secretid",
         "url",
         "password",
         "passwd",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::credential::Credential;
-use crate::manifest::check::block::{Field, bad_name, text};
+use crate::manifest::check::block::{Field, bad_name, text, wrong_type};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Node, Value};
 use crate::name::Name;
@@ -82,8 +82,15 @@ pub(crate) fn percent(field: &Field<'_>, problems: &mut Problems) -> Option<u8> 
 /// Where a credential is found. A credential itself is an error, and is not quoted.
 pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Option<Credential> {
     const KINDS: [&str; 3] = ["env", "file", "command"];
-    let help = "say where it is found: `{ env: SENDGRID_API_KEY }`, `{ file: PATH }` or `{ command: \
-        [PROGRAM, ARGUMENT] }`";
+    // A sink's credential is none of SendGrid's.
+    let variable = if what.starts_with("`api_key`") || what.starts_with("`plan_api_key`") {
+        "SENDGRID_API_KEY"
+    } else {
+        "VARIABLE"
+    };
+    let help = format!(
+        "say where it is found: `{{ env: {variable} }}`, `{{ file: PATH }}` or `{{ command: [PROGRAM, ARGUMENT] }}`"
+    );
     let entry = match &node.value {
         Value::Map(entries) if entries.len() == 1 => &entries[0],
         Value::Text(_) | Value::Integer(_) | Value::Number => {
@@ -125,6 +132,12 @@ pub(crate) fn credential(node: &Node, what: &str, problems: &mut Problems) -> Op
             Some(Credential::Env(variable.value))
         }
         "file" => Some(Credential::File(field.text(problems)?.value)),
+        "command" if matches!(field.node.value, Value::Text(_)) => {
+            // It may be the credential itself, so it is not repeated.
+            wrong_type(field.node, &field.what, "a list", problems)
+                .help("write `command: [PROGRAM, ARGUMENT]`");
+            None
+        }
         "command" => {
             let words = field.some_texts(problems)?;
             Some(Credential::Command(words.value.into_iter().map(|word| word.value).collect()))

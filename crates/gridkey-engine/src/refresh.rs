@@ -200,7 +200,8 @@ impl Refresh<'_> {
         begun.chain(missing).chain(leaving).filter_map(|since| remaining(since, read.at, read_lag)).max()
     }
 
-    /// One look at each location that can be read, and what a write would bring with it there.
+    /// One look at each location, and what a write would bring with it there. One that never tells what it holds may still tell
+    /// what stands against a write.
     async fn sinks(
         &self,
         accounts: &BTreeMap<Name, AccountInventory>,
@@ -212,7 +213,8 @@ impl Refresh<'_> {
             let known = known.get(&id);
             async move { (id, sinks.observe(location, known).await) }
         };
-        let mut observed: BTreeMap<_, _> = stream::iter(&locations)
+        let readable = locations.iter().filter(|(_, location)| location.at.is_readable());
+        let mut observed: BTreeMap<_, _> = stream::iter(readable)
             .map(|(id, location)| observe(id.clone(), location))
             .buffer_unordered(self.concurrency.accounts.get())
             .collect()
@@ -287,10 +289,7 @@ impl Refresh<'_> {
             }
             all.extend(state.pending.values().flat_map(|pending| &pending.locations));
         }
-        all.into_iter()
-            .filter(|location| location.at.is_readable())
-            .map(|location| (location.id(), location.clone()))
-            .collect()
+        all.into_iter().map(|location| (location.id(), location.clone())).collect()
     }
 }
 

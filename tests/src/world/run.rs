@@ -14,7 +14,7 @@ use gridkey_core::plan::{
 };
 use gridkey_core::state::AccountState;
 use gridkey_core::{LocationId, Name};
-use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, StateWriter};
+use gridkey_engine::ports::{AccountReader, AccountWriter, LockHolder, SinkReader, StateWriter};
 use gridkey_engine::session::{OpenSession, Session};
 use gridkey_engine::{
     Apply, ApplyOptions, Cancel, Concurrency, Depth, Event, Observer, Outcome, Readers, Refresh, Settle,
@@ -77,6 +77,7 @@ async fn observed(
     manifest: &WorldManifest,
     options: &RunOptions,
     states: &BTreeMap<Name, AccountState>,
+    sinks: Option<&dyn SinkReader>,
     events: &dyn Observer,
     settle: Option<Settle<'_>>,
 ) -> Inventory {
@@ -87,7 +88,7 @@ async fn observed(
         states,
         requests: &options.options.requests,
         readers: &readers,
-        sinks: Some(process.as_ref()),
+        sinks: sinks.or(Some(process.as_ref())),
         events,
         settle,
         depth: Depth::Plan,
@@ -173,7 +174,8 @@ impl World {
         let states = session.states();
         let events = Arc::new(Events::default());
         let settle = Settle { timer: process.as_ref(), read_lag: READ_LAG };
-        let inventory = observed(&process, manifest, options, &states, events.as_ref(), Some(settle)).await;
+        let inventory =
+            observed(&process, manifest, options, &states, None, events.as_ref(), Some(settle)).await;
         session.observed(&inventory);
         let mut planned = self.plan_of(manifest, options, &states, &inventory, &seed);
         if let Some(edit) = options.edit {
@@ -248,7 +250,14 @@ impl World {
     /// What a plan looks at.
     pub async fn observe(&self, manifest: &WorldManifest, options: &RunOptions) -> Inventory {
         let process = Arc::new(Process::new(self, PLANS, || ()));
-        observed(&process, manifest, options, &self.states_now(), &Events::default(), None).await
+        observed(&process, manifest, options, &self.states_now(), None, &Events::default(), None).await
+    }
+
+    /// The same, with sinks of a test's own.
+    pub async fn observe_sinks(&self, manifest: &WorldManifest, sinks: &dyn SinkReader) -> Inventory {
+        let process = Arc::new(Process::new(self, PLANS, || ()));
+        let (options, events) = (RunOptions::default(), Events::default());
+        observed(&process, manifest, &options, &self.states_now(), Some(sinks), &events, None).await
     }
 
     fn states_now(&self) -> BTreeMap<Name, AccountState> {

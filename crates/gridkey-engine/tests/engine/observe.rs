@@ -1,9 +1,15 @@
 //! What a plan looks at, and with what.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
 use futures::executor::block_on;
-use gridkey_core::inventory::{AccountInventory, KeyDetail};
+use gridkey_core::inventory::{AccountInventory, KeyDetail, SinkCaveat, SinkContent, SinkObservation};
 use gridkey_core::manifest::{AtLimit, Rotation};
 use gridkey_core::plan::{Action, Code};
+use gridkey_core::{Known, SinkLocation};
+use gridkey_engine::ports::SinkReader;
 use gridkey_tests::world::{Ended, OVERLAP, RunOptions, Wanted, World, WorldManifest, acme};
 
 fn mailer() -> WorldManifest {
@@ -74,4 +80,45 @@ fn a_key_that_only_reads_is_not_taken_for_another_managing_key() {
     let codes: Vec<Code> = plan.findings.iter().map(|finding| finding.code).collect();
     assert!(!codes.contains(&Code::AccountMismatch), "{codes:?}");
     assert_eq!(plan.effective().map(|change| change.action).collect::<Vec<_>>(), [Action::Create]);
+}
+
+/// A sink that is asked about, and notes what it was asked.
+#[derive(Default)]
+struct Asked {
+    observed: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl SinkReader for Asked {
+    async fn observe(&self, location: &SinkLocation, _known: Option<&Known>) -> SinkObservation {
+        self.observed.lock().unwrap().push(location.id().to_string());
+        SinkObservation::Holds(SinkContent::Empty)
+    }
+
+    async fn caveats(&self, location: &SinkLocation) -> Vec<SinkCaveat> {
+        vec![SinkCaveat::NotWritable(format!("{} is not there", location.sink))]
+    }
+
+    fn lag(&self, _location: &SinkLocation) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A file for age recipients cannot be read, and that it cannot be written is known before a key is made all the same.
+#[test]
+fn what_stands_against_a_write_is_asked_of_sinks_that_cannot_be_read_too() {
+    let wanted = Wanted { address: "prod/mailer", scopes: &["mail.send"], locations: &["ra", "wb"] };
+    let manifest = WorldManifest::new(&[wanted], 10);
+    let world = World::new(10);
+    world.pass(OVERLAP);
+    let sinks = Asked::default();
+    let inventory = block_on(world.observe_sinks(&manifest, &sinks));
+    let caveats: Vec<_> = inventory.caveats.values().flatten().collect();
+    assert_eq!(caveats.len(), 2, "{caveats:?}");
+    let observed = sinks.observed.lock().unwrap();
+    assert_eq!(
+        *observed,
+        [manifest.locations()[0].as_str()],
+        "what cannot be read is not asked what it holds"
+    );
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gridkey_engine::ports::SinkError;
+use gridkey_engine::ports::{SinkError, SinkFault};
 use tokio::sync::Mutex;
 
 use crate::http::{Answer, Unanswered};
 
 /// Logins, by what they are made from.
-pub(crate) struct Kept<K, V>(Mutex<BTreeMap<K, Arc<V>>>);
+///
+/// One that was refused is not tried again in the same run: it would be refused again, and services lock out who tries too
+/// often.
+pub(crate) struct Kept<K, V>(Mutex<BTreeMap<K, Result<Arc<V>, SinkError>>>);
 
 impl<K, V> Default for Kept<K, V> {
     fn default() -> Self {
@@ -28,12 +31,14 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         make: impl Future<Output = Result<V, SinkError>> + Send,
     ) -> Result<Arc<V>, SinkError> {
         let mut kept = self.0.lock().await;
-        if let Some(found) = kept.get(key) {
-            return Ok(Arc::clone(found));
+        if let Some(known) = kept.get(key) {
+            return known.clone();
         }
-        let made = Arc::new(make.await?);
-        kept.insert(key.clone(), Arc::clone(&made));
-        Ok(made)
+        let made = make.await.map(Arc::new);
+        if made.as_ref().err().is_none_or(|error| error.fault == SinkFault::Unauthenticated) {
+            kept.insert(key.clone(), made.clone());
+        }
+        made
     }
 
     /// Asks with the login that `log_in` gets from here, and once more with another where the service does not know it any
@@ -62,8 +67,36 @@ impl<K: Ord + Clone, V> Kept<K, V> {
     /// Forgets one that the service refused, unless another call has replaced it already.
     pub async fn forget(&self, key: &K, refused: &Arc<V>) {
         let mut kept = self.0.lock().await;
-        if kept.get(key).is_some_and(|found| Arc::ptr_eq(found, refused)) {
+        if matches!(kept.get(key), Some(Ok(found)) if Arc::ptr_eq(found, refused)) {
             kept.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// How often a login is made, where each one ends like this.
+    async fn made(fault: Option<SinkFault>) -> u32 {
+        let kept: Kept<&str, ()> = Kept::default();
+        let count = AtomicU32::new(0);
+        for _ in 0..3 {
+            let make = async {
+                count.fetch_add(1, Ordering::Relaxed);
+                fault.map_or(Ok(()), |fault| Err(SinkError::new(fault, "why")))
+            };
+            assert_eq!(kept.get(&"role", make).await.err().map(|error| error.fault), fault);
+        }
+        count.into_inner()
+    }
+
+    #[tokio::test]
+    async fn a_login_is_made_once_and_one_that_was_refused_is_not_tried_again() {
+        assert_eq!(made(None).await, 1);
+        assert_eq!(made(Some(SinkFault::Unauthenticated)).await, 1);
+        assert_eq!(made(Some(SinkFault::Unreachable)).await, 3);
     }
 }

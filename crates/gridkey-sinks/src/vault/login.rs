@@ -53,6 +53,8 @@ pub(super) struct Server {
 #[derive(Default)]
 struct Session {
     token: AsyncMutex<Option<Token>>,
+    /// Why a login was refused. It would be again, and servers lock out who tries too often.
+    refused: Mutex<Option<SinkError>>,
     seen: Mutex<Known>,
 }
 
@@ -144,6 +146,16 @@ impl Server {
             },
             auth: settings.auth.clone(),
         })
+    }
+
+    /// Whether a token is made by a login, and not found.
+    fn logs_in(&self) -> bool {
+        match &self.auth {
+            None | Some(VaultAuthSettings::Token(_)) => false,
+            Some(
+                VaultAuthSettings::AppRole(_) | VaultAuthSettings::Kubernetes(_) | VaultAuthSettings::Jwt(_),
+            ) => true,
+        }
     }
 
     /// The address of an endpoint. What stands in a name stays in it.
@@ -276,9 +288,25 @@ impl<'a> Login<'a> {
             *kept = Some(renewed.clone());
             return Ok(renewed);
         }
-        let token = self.log_in().await?;
+        let token = self.log_in_once().await?;
         *kept = Some(token.clone());
         Ok(token)
+    }
+
+    /// A login, unless the server refused one in this run. A token that is found may be there a moment later.
+    async fn log_in_once(&self) -> Result<Token, SinkError> {
+        let refused = || self.session.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = refused().clone() {
+            return Err(error);
+        }
+        let made = self.log_in().await;
+        if let Err(error) = &made
+            && error.fault == SinkFault::Unauthenticated
+            && self.server.logs_in()
+        {
+            *refused() = Some(error.clone());
+        }
+        made
     }
 
     /// Notes what became of the request that had a token.
@@ -359,7 +387,7 @@ impl<'a> Login<'a> {
                 let body = AppRole { role_id: &role, secret_id: secret.as_deref().map(String::as_str) };
                 let mount = settings.mount.as_deref().unwrap_or("approle");
                 let help = "see whether role id and secret id are right; a secret id may be used as often as its role says, and \
-                    expires";
+                    expires; after some logins that failed, a server refuses the right one, too, for a while";
                 self.log_in_at(mount, &body, help).await
             }
             Some(VaultAuthSettings::Kubernetes(settings)) => {

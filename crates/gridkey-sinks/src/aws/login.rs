@@ -1,5 +1,6 @@
 //! Credentials of AWS: found as its own programs find them, of the account that is meant, and made anew before they end.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
@@ -104,6 +105,12 @@ async fn base_credentials(machine: &Machine, access: &Access) -> Result<Credenti
         .with_http_client(http_client(super::client::http(machine, access)?));
     let profile = access.profile.clone().or_else(|| machine.variable("AWS_PROFILE"));
     let found = match profile.clone() {
+        Some(profile) if !has_files(machine) => {
+            let message = format!("there is no AWS configuration that the profile `{profile}` could be in");
+            return Err(SinkError::new(SinkFault::Unauthenticated, message).help(
+                "write `~/.aws/config`, let `AWS_CONFIG_FILE` name a file that is there, or log in without a profile",
+            ));
+        }
         Some(profile) => {
             let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
             provider.profile_files(files(machine)).build().provide_credentials().await
@@ -117,20 +124,26 @@ async fn base_credentials(machine: &Machine, access: &Access) -> Result<Credenti
     found.map_err(|error| not_found(&error, profile.as_deref()))
 }
 
-/// Where profiles are.
-fn files(machine: &Machine) -> EnvConfigFiles {
-    let mut files = EnvConfigFiles::builder();
-    for (kind, variable, usual) in [
+/// Where profiles are. A file that is named has to be there, and AWS asks for none.
+fn existing(machine: &Machine) -> impl Iterator<Item = (EnvConfigFileKind, PathBuf)> {
+    let places = [
         (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", "~/.aws/config"),
         (EnvConfigFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
-    ] {
-        let path = machine.path(machine.variable(variable).as_deref().unwrap_or(usual));
-        // A file that is named has to be there, and AWS asks for none.
-        if path.is_file() {
-            files = files.with_file(kind, path);
-        }
-    }
-    files.build()
+    ];
+    let paths = places.map(|(kind, variable, usual)| {
+        (kind, machine.path(machine.variable(variable).as_deref().unwrap_or(usual)))
+    });
+    paths.into_iter().filter(|(_, path)| path.is_file())
+}
+
+/// AWS's own client wants one at least.
+fn has_files(machine: &Machine) -> bool {
+    existing(machine).next().is_some()
+}
+
+fn files(machine: &Machine) -> EnvConfigFiles {
+    let files = existing(machine);
+    files.fold(EnvConfigFiles::builder(), |files, (kind, path)| files.with_file(kind, path)).build()
 }
 
 /// What a shell or a pipeline sets.
@@ -210,4 +223,27 @@ async fn account(machine: &Machine, access: &Access, credentials: &Credentials) 
     let text = std::str::from_utf8(&answer.body).unwrap_or_default();
     let account = element(text, "Account").map(str::to_string);
     account.ok_or_else(|| SinkError::failed("AWS does not say which account the credentials are of"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_profile_without_any_file_it_could_be_in_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = Machine::new(folder.path().to_path_buf())
+            .with_variables([("HOME".to_string(), folder.path().display().to_string())].into());
+        let access = Access {
+            region: "eu-central-1".to_string(),
+            profile: Some("mailing".to_string()),
+            assume_role: None,
+            allowed_account_ids: Vec::new(),
+            endpoint_url: None,
+            ca_bundle: None,
+        };
+        let error = base_credentials(&machine, &access).await.expect_err("there is none");
+        assert_eq!(error.fault, SinkFault::Unauthenticated);
+        assert!(error.message.contains("`mailing`"), "{error}");
+    }
 }

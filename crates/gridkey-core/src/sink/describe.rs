@@ -91,9 +91,20 @@ pub(super) fn path(path: &str) -> &'static str {
 }
 
 pub(super) fn address(address: &str) -> &'static str {
-    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    let plain = address.strip_prefix("http://");
+    let rest = address.strip_prefix("https://").or(plain);
     if rest.is_some_and(|rest| rest.contains(['@', '?', '#'])) {
         return "an address has a host and perhaps a path; no user, password or query stands in it";
+    }
+    // As the adapters see it, which ask nobody else without TLS.
+    let is_loopback = |rest: &str| {
+        let host = rest.split('/').next().unwrap_or_default();
+        let name = host.strip_prefix('[').and_then(|host| host.split(']').next());
+        let name = name.unwrap_or_else(|| host.split(':').next().unwrap_or_default());
+        name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    if plain.is_some_and(|rest| !rest.is_empty() && !is_loopback(rest)) {
+        return "plain HTTP would show the secret to all on the way: use `https://`; `http://` is for this machine alone";
     }
     unless(rest.is_some_and(|rest| !rest.is_empty()), "an address starts with `https://`")
 }
@@ -163,4 +174,34 @@ pub const OWN_SUFFIX: &str = ".tmp";
 /// Whether a file's name is one of gridkey's own, which no sink may have.
 pub fn is_own_name(name: &str) -> bool {
     name.starts_with(OWN_PREFIX) && name.ends_with(OWN_SUFFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_asked_over_tls_unless_it_is_of_this_machine() {
+        for good in [
+            "https://vault.example.com",
+            "http://localhost:8200",
+            "http://127.0.0.1:8200/",
+            "http://127.9.9.9",
+            "http://[::1]:8200/below",
+        ] {
+            assert_eq!(address(good), "", "{good}");
+        }
+        for plain in [
+            "http://vault.example.com",
+            "http://localhost.example.com",
+            "http://10.0.0.7:8200",
+            "http://[fd00::1]:8200",
+            "http://127.0.0.1.example.com",
+        ] {
+            assert!(address(plain).contains("plain HTTP"), "{plain}");
+        }
+        assert!(address("https://user@vault.example.com").contains("no user"));
+        assert!(address("vault.example.com").contains("starts with `https://`"));
+        assert!(address("http://").contains("starts with `https://`"));
+    }
 }

@@ -218,11 +218,11 @@ pub(crate) async fn send_unless(
 
 async fn send_once(request: RequestBuilder) -> Result<Answer, Unanswered> {
     let mut response = request.send().await.map_err(|error| {
-        let message = format!("no answer: {}", cause(&error));
+        let unreachable = unreachable(&error);
         // What failed before there was a connection was not sent.
         match error.is_connect() || error.is_builder() {
-            true => Unanswered::NotSent(SinkError::new(SinkFault::Unreachable, message)),
-            false => Unanswered::Lost(SinkError::new(SinkFault::Unreachable, message)),
+            true => Unanswered::NotSent(unreachable),
+            false => Unanswered::Lost(unreachable),
         }
     })?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -353,6 +353,23 @@ pub(crate) fn shown(said: &str) -> String {
     match said.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{}…", &said[..end]),
         None => said,
+    }
+}
+
+/// That nobody answered, and where: the address without what is asked for.
+fn unreachable(error: &reqwest::Error) -> SinkError {
+    let cause = cause(error);
+    let server = error.url().map(|url| url.origin().ascii_serialization());
+    let from = server.map_or(String::new(), |server| format!(" from {server}"));
+    let unreachable = SinkError::new(SinkFault::Unreachable, format!("no answer{from}: {cause}"));
+    match cause.as_str() {
+        _ if cause.contains("InvalidContentType") => {
+            unreachable.help("what answers there does not speak TLS: see whether the port is the right one")
+        }
+        _ if cause.contains("UnknownIssuer") => unreachable.help(
+            "the authority that signed the server's certificate is not trusted here: name a file with it in the sink's settings",
+        ),
+        _ => unreachable,
     }
 }
 

@@ -99,7 +99,7 @@ pub struct VaultJwtSettings {
     /// The role; the method's default role where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Where the token is found.
+    /// The token of the provider.
     pub jwt: Credential,
 }
 

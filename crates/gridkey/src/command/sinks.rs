@@ -10,7 +10,7 @@ use gridkey_core::text::suggest::closest;
 use gridkey_core::{Address, LocationId, SinkKind, SinkLocation};
 use gridkey_engine::ports::{Readiness, SinkError, SinkWriter};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::{Global, SinksCommand, TextOrJson};
 use crate::exit::{CommandError, Exit};
@@ -22,6 +22,9 @@ use crate::view::words::{count, safe};
 
 /// The version of the documents; a field that is added does not raise it.
 const FORMAT_VERSION: u32 = 1;
+
+/// The definition of places where credentials are found.
+const CREDENTIAL: &str = "Credential";
 
 /// The kinds that there are.
 #[derive(Serialize)]
@@ -160,22 +163,61 @@ fn page(kind: SinkKind) -> String {
 fn kind(kind: SinkKind) -> Kind {
     let schema = manifest_schema();
     let definitions = &schema["$defs"];
-    let choices = definitions["SinkSettings"]["oneOf"].as_array().into_iter().flatten();
-    let choice = choices.clone().find(|choice| choice["properties"].get(kind.as_str()).is_some());
-    let block = choice.and_then(|choice| choice["properties"][kind.as_str()]["$ref"].as_str());
-    let block = &definitions[block.and_then(|path| path.rsplit('/').next()).unwrap_or_default()];
+    let found = choices(&definitions["SinkSettings"]).find(|(name, ..)| *name == kind.as_str());
+    let (description, block) =
+        found.map_or((&Value::Null, ""), |(_, description, block)| (description, block));
+    let mut settings = Vec::new();
+    add_settings(definitions, block, "", &mut settings);
+    Kind { kind, description: one_line(description), in_this_build: gridkey_sinks::supports(kind), settings }
+}
+
+/// The choices of a definition: each with its name, its description, and the name of its block.
+fn choices(definition: &Value) -> impl Iterator<Item = (&str, &Value, &str)> {
+    let choices = definition["oneOf"].as_array().into_iter().flatten();
+    choices.filter_map(|choice| {
+        let (name, value) = choice["properties"].as_object()?.iter().next()?;
+        Some((name.as_str(), &choice["description"], referred(value)))
+    })
+}
+
+/// The name of the definition that a field is of.
+fn referred(field: &Value) -> &str {
+    let path = field["$ref"].as_str().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The settings of a block, each followed by those below it.
+fn add_settings(definitions: &Value, block: &str, above: &str, all: &mut Vec<Setting>) {
+    let block = &definitions[block];
     let required: BTreeSet<&str> =
         block["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let settings = block["properties"].as_object().into_iter().flatten().map(|(name, setting)| Setting {
-        name: name.clone(),
-        required: required.contains(name.as_str()),
-        description: one_line(&setting["description"]),
-    });
-    Kind {
-        kind,
-        description: one_line(choice.map_or(&Value::Null, |choice| &choice["description"])),
-        in_this_build: gridkey_sinks::supports(kind),
-        settings: settings.collect(),
+    for (field, setting) in block["properties"].as_object().into_iter().flatten() {
+        let name = format!("{above}{field}");
+        add(definitions, (&name, required.contains(field.as_str())), setting, referred(setting), all);
+    }
+}
+
+fn add(
+    definitions: &Value,
+    (name, required): (&str, bool),
+    setting: &Value,
+    block: &str,
+    all: &mut Vec<Setting>,
+) {
+    let mut description = one_line(&setting["description"]);
+    if block == CREDENTIAL {
+        description.push_str(
+            " It is found at `{ env: VARIABLE }`, `{ file: PATH }` or `{ command: [PROGRAM, …] }`.",
+        );
+    }
+    all.push(Setting { name: name.to_string(), required, description });
+    if block == CREDENTIAL || block.is_empty() {
+        return;
+    }
+    add_settings(definitions, block, &format!("{name}."), all);
+    for (choice, description, block) in choices(&definitions[block]) {
+        let setting = json!({ "description": description });
+        add(definitions, (&format!("{name}.{choice}"), false), &setting, block, all);
     }
 }
 

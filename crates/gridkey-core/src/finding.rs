@@ -120,6 +120,7 @@ pub enum Code {
     ForeignKey,
     ForeignValue,
     FullAccess,
+    HookDue,
     ImportAmbiguous,
     ImportMismatch,
     ImportNotFound,
@@ -144,6 +145,7 @@ pub enum Code {
     NotChecked,
     NotSupported,
     NothingRetires,
+    OverlapShort,
     Protected,
     RecoverWaits,
     RetirementOverdue,
@@ -202,6 +204,7 @@ impl Code {
             | Self::Capacity
             | Self::CommandNotAllowed
             | Self::EndpointNotAllowed
+            | Self::HookDue
             | Self::ImportAmbiguous
             | Self::ImportMismatch
             | Self::ImportNotFound
@@ -222,6 +225,7 @@ impl Code {
             | Self::NotChecked
             | Self::NotSupported
             | Self::NothingRetires
+            | Self::OverlapShort
             | Self::Protected
             | Self::RecoverWaits
             | Self::RetirementOverdue

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod catalogue;
 pub mod credential;
 pub mod finding;
+pub mod hook;
 pub mod identity;
 pub mod inventory;
 pub mod key;

@@ -23,3 +23,11 @@ pub(crate) fn days(span: SignedDuration) -> String {
         days => format!("{days} days"),
     }
 }
+
+/// A length of time as a manifest writes it.
+pub(crate) fn written(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+    let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    whole.map_or(format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
+}

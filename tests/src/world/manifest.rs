@@ -78,6 +78,7 @@ impl WorldManifest {
                 protect: false,
                 rotate: None,
                 ttl: None,
+                hooks: Vec::new(),
                 on_delete: OnDelete::Clear,
                 position: position(),
             };

@@ -56,6 +56,15 @@ pub(crate) type SinkBlock = Option<SinkTemplate>;
 pub(crate) struct SinkTemplate {
     pub kind: SinkKind,
     pub fields: BTreeMap<String, At<Setting>>,
+    pub after_delivery: Option<At<HookTemplate>>,
+}
+
+/// What is done after a delivery, before placeholders are filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct HookTemplate {
+    /// The name of its kind in the manifest.
+    pub kind: &'static str,
+    pub fields: BTreeMap<String, At<Setting>>,
 }
 
 /// A value in the settings of a sink or store.
@@ -92,6 +101,7 @@ pub(crate) struct Settings {
     pub protect: Option<bool>,
     pub owner: Option<String>,
     pub on_delete: Option<OnDelete>,
+    pub after_delivery: Option<At<HookTemplate>>,
 }
 
 #[derive(Clone, Debug, Default)]

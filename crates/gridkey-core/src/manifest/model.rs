@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{AccessKind, Scope};
 use crate::address::{Address, AddressPattern};
 use crate::credential::Credential;
+use crate::hook::Hook;
 use crate::identity::{AccountIdentity, OnBehalfOf, Region};
 use crate::key::KeyId;
 use crate::manifest::policy::Policy;
@@ -194,6 +195,8 @@ pub struct WantedKey {
     pub access: WantedAccess,
     /// Where its secret goes, in the manifest's order.
     pub sinks: Vec<SinkLocation>,
+    /// What is done once it was delivered: its own, and those of its sinks.
+    pub hooks: Vec<Hook>,
     pub owner: Option<String>,
     pub description: Option<String>,
     pub protect: bool,

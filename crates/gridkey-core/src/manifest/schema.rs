@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use strum::VariantArray;
 
 use crate::finding::Code;
+use crate::hook::HookSettings;
 use crate::identity::Region;
 use crate::manifest::model::{AtLimit, OnDelete, StoreSettings};
 use crate::manifest::policy::{RequiredSink, Vanished, Verdict};
@@ -45,7 +46,17 @@ fn sink_kinds() -> String {
 /// The schema, made once.
 fn shape() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| root_schema::<ManifestFile>("gridkey manifest"))
+    SCHEMA.get_or_init(|| {
+        let mut schema = root_schema::<ManifestFile>("gridkey manifest");
+        let sinks = schema["$defs"]["SinkSettings"]["oneOf"].as_array_mut().into_iter().flatten();
+        for choice in sinks {
+            choice["properties"]["after_delivery"] = json!({
+                "description": "What is done once a delivery to the sink is recorded.",
+                "$ref": "#/$defs/HookSettings",
+            });
+        }
+        schema
+    })
 }
 
 fn root_schema<T: JsonSchema>(title: &str) -> Value {
@@ -362,6 +373,8 @@ mod blocks {
         pub owner: Option<NonEmpty>,
         /// What happens to the sinks' values when a key is deleted.
         pub on_delete: Option<OnDelete>,
+        /// What is done once a delivery of a key is recorded; that of its sinks is done as well.
+        pub after_delivery: Option<HookSettings>,
     }
 
     /// An environment.
@@ -383,6 +396,8 @@ mod blocks {
         pub owner: Option<NonEmpty>,
         /// What happens to the sinks' values when a key is deleted.
         pub on_delete: Option<OnDelete>,
+        /// What is done once a delivery of a key is recorded; that of its sinks is done as well.
+        pub after_delivery: Option<HookSettings>,
         /// How many keys the environment may hold.
         pub max_keys: Option<KeyCount>,
         /// What differs for single keys here, by `key` or `account/key`; the nearest wins.
@@ -408,6 +423,8 @@ mod blocks {
         pub owner: Option<NonEmpty>,
         /// What happens to the sinks' values when a key is deleted.
         pub on_delete: Option<OnDelete>,
+        /// What is done once a delivery of a key is recorded; that of its sinks is done as well.
+        pub after_delivery: Option<HookSettings>,
         /// How many keys each of the environments may hold.
         pub max_keys: Option<KeyCount>,
         /// How long an environment lives after its creation.
@@ -443,6 +460,8 @@ mod blocks {
         pub protect: Option<bool>,
         /// What happens to the sinks' values when the key is deleted.
         pub on_delete: Option<OnDelete>,
+        /// What is done once a delivery of a key is recorded; that of its sinks is done as well.
+        pub after_delivery: Option<HookSettings>,
     }
 
     /// What differs for a key in an environment, or in one of its accounts.
@@ -471,6 +490,8 @@ mod blocks {
         pub protect: Option<bool>,
         /// What happens to the sinks' values when the key is deleted.
         pub on_delete: Option<OnDelete>,
+        /// What is done once a delivery of a key is recorded; that of its sinks is done as well.
+        pub after_delivery: Option<HookSettings>,
     }
 
     /// What kind of key it is.

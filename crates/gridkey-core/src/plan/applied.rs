@@ -28,6 +28,8 @@ pub(crate) fn as_applied(
             Access::Billing(scopes) => WantedAccess::Billing(written(scopes).into()),
         },
         sinks: owned.sinks.iter().map(|delivery| delivery.location.clone()).collect(),
+        // State says of hooks alone which are due; what is to be done is what the manifest says.
+        hooks: wanted.map(|wanted| wanted.hooks.clone()).unwrap_or_default(),
         owner: owned.owner.clone(),
         description: None,
         protect: owned.protect,

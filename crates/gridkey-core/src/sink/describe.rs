@@ -1,5 +1,7 @@
 //! What gridkey must know of the settings of a sink without reaching it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::credential::Credential;
@@ -12,6 +14,14 @@ pub(crate) type Fault = (&'static str, &'static str);
 pub(crate) enum Reached<'a> {
     Command(&'a [String]),
     Endpoint(&'a str),
+}
+
+/// When programs that read a secret have the newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PickUp {
+    Within(Duration),
+    /// When they are started anew, which nothing sees to.
+    AtStart,
 }
 
 /// One kind of settings.
@@ -35,6 +45,11 @@ pub(crate) trait Described {
     /// Whether what a location holds can ever be seen.
     fn is_readable(&self) -> bool {
         true
+    }
+
+    /// How long it usually takes until every program that reads a secret there has the newer one.
+    fn pick_up(&self) -> PickUp {
+        PickUp::Within(Duration::from_secs(15 * 60))
     }
 
     /// What can be told to be wrong before the service is asked.
@@ -91,22 +106,23 @@ pub(super) fn path(path: &str) -> &'static str {
 }
 
 pub(super) fn address(address: &str) -> &'static str {
-    let plain = address.strip_prefix("http://");
-    let rest = address.strip_prefix("https://").or(plain);
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
     if rest.is_some_and(|rest| rest.contains(['@', '?', '#'])) {
         return "an address has a host and perhaps a path; no user, password or query stands in it";
     }
-    // As the adapters see it, which ask nobody else without TLS.
-    let is_loopback = |rest: &str| {
-        let host = rest.split('/').next().unwrap_or_default();
-        let name = host.strip_prefix('[').and_then(|host| host.split(']').next());
-        let name = name.unwrap_or_else(|| host.split(':').next().unwrap_or_default());
-        name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    };
-    if plain.is_some_and(|rest| !rest.is_empty() && !is_loopback(rest)) {
+    if is_plain_elsewhere(address) {
         return "plain HTTP would show the secret to all on the way: use `https://`; `http://` is for this machine alone";
     }
     unless(rest.is_some_and(|rest| !rest.is_empty()), "an address starts with `https://`")
+}
+
+/// Whether an address is asked without TLS, and is not this machine's: adapters ask nobody else so.
+pub(crate) fn is_plain_elsewhere(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://").filter(|rest| !rest.is_empty()) else { return false };
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let name = host.strip_prefix('[').and_then(|host| host.split(']').next());
+    let name = name.unwrap_or_else(|| host.split(':').next().unwrap_or_default());
+    name != "localhost" && !name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// RFC 6901, without the pointer to the whole document.

@@ -1,11 +1,12 @@
 //! Google Cloud Secret Manager.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Described, Fault, Reached, address, only, unless, unless_any};
+use super::describe::{Described, Fault, PickUp, Reached, address, only, unless, unless_any};
 
 /// A secret in Google Cloud Secret Manager.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +69,11 @@ impl Described for GcpSecretManagerSettings {
             None => format!("{project}/{secret}"),
             Some(location) => format!("{project}/{location}/{secret}"),
         }
+    }
+
+    /// `latest` may go on to lead to the version before for an hour.
+    fn pick_up(&self) -> PickUp {
+        PickUp::Within(Duration::from_secs(60 * 60))
     }
 
     fn faults(&self) -> Vec<Fault> {

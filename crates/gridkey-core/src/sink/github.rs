@@ -1,11 +1,13 @@
 //! Secrets of GitHub: of Actions, Dependabot and Codespaces.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, address, is_variable, only, path as file_path, programs, server, unless,
-    unless_any,
+    Described, Fault, PickUp, Reached, address, is_variable, only, path as file_path, programs, server,
+    unless, unless_any,
 };
 use crate::credential::Credential;
 
@@ -135,6 +137,11 @@ impl Described for GithubActionsSettings {
 
     fn is_readable(&self) -> bool {
         false
+    }
+
+    /// Runs that were queued before hold the older value until they end.
+    fn pick_up(&self) -> PickUp {
+        PickUp::Within(Duration::from_secs(24 * 60 * 60))
     }
 
     fn faults(&self) -> Vec<Fault> {

@@ -1,13 +1,14 @@
 //! Kubernetes Secrets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, address as server_address, normal_path, only, path as file_path, programs,
-    server, unless, unless_any,
+    Described, Fault, PickUp, Reached, address as server_address, normal_path, only, path as file_path,
+    programs, server, unless, unless_any,
 };
 use crate::credential::Credential;
 
@@ -161,6 +162,14 @@ impl Described for KubernetesSettings {
 
     fn container(&self) -> Option<String> {
         Some(self.secret())
+    }
+
+    /// Variables of a pod never change, and a file that is mounted does within two minutes: which it is, nobody can tell.
+    fn pick_up(&self) -> PickUp {
+        match self.restart.is_empty() {
+            true => PickUp::AtStart,
+            false => PickUp::Within(Duration::from_secs(15 * 60)),
+        }
     }
 
     fn faults(&self) -> Vec<Fault> {

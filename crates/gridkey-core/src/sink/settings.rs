@@ -10,7 +10,7 @@ use super::age::{AgeSettings, SopsSettings};
 use super::aws::{AwsSecretsManagerSettings, AwsSsmSettings};
 use super::azure::AzureKeyVaultSettings;
 use super::command::CommandSettings;
-use super::describe::{self, Described, Reached};
+use super::describe::{self, Described, PickUp, Reached};
 use super::file::{DotenvSettings, FileSettings};
 use super::gcp::GcpSecretManagerSettings;
 use super::github::GithubActionsSettings;
@@ -183,6 +183,11 @@ impl SinkSettings {
     /// document of its own is one.
     pub fn container(&self) -> String {
         self.described().container().unwrap_or_else(|| self.reached())
+    }
+
+    /// How long it usually takes until programs have what was written.
+    pub(crate) fn pick_up(&self) -> PickUp {
+        self.described().pick_up()
     }
 
     /// What can be told to be wrong before the service is asked: fields, and what they can be.

@@ -211,7 +211,7 @@ fn odd_words(line: &str, goes_on: bool) -> impl Iterator<Item = Range<usize>> {
 
 /// Whether a field of this name is, or was meant to be, one that says where a credential is found.
 pub(crate) fn is_credential(field: &str) -> bool {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 15] = [
         "apikey",
         "planapikey",
         "clientsecret",
@@ -219,6 +219,7 @@ pub(crate) fn is_credential(field: &str) -> bool {
         "privatekey",
         "roleid",
         "secretid",
+        "signingkey",
         "url",
         "password",
         "passwd",

@@ -110,6 +110,7 @@ fn describe(key: &WantedKey, text: &mut String) {
         name,
         access,
         sinks,
+        hooks,
         owner,
         description,
         protect,
@@ -132,6 +133,9 @@ fn describe(key: &WantedKey, text: &mut String) {
     let _ = writeln!(text, "  rotate={rotate:?} on_delete={on_delete:?}");
     for sink in sinks {
         let _ = writeln!(text, "  → {sink}");
+    }
+    for hook in hooks {
+        let _ = writeln!(text, "  then {}: {}", hook.whose(), hook.does);
     }
 }
 

@@ -50,6 +50,8 @@ fn differences(one: &WantedKey, other: &WantedKey) -> Vec<&'static str> {
         name,
         access,
         sinks,
+        // What is done about the next delivery changes nothing before.
+        hooks: _,
         owner,
         description: _,
         protect,

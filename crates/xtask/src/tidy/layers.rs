@@ -15,7 +15,7 @@ const CRATE: &str = "crates/gridkey-core/src";
 ///
 /// Entries of one layer may import one another one way, and not in a circle; what stands below one entry may
 /// import as it likes.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     &["text", "time"],
     // Small types.
     &[
@@ -30,6 +30,7 @@ const LAYERS: [&[&str]; 17] = [
         "name",
         "sink",
     ],
+    &["hook"],
     &["manifest", "state"],
     &["plan::input", "plan::reached", "plan::seed"],
     &["plan::document", "plan::moves"],

@@ -2,7 +2,7 @@
 
 use crate::access::AccessKind;
 use crate::manifest::check::block::{Block, Field};
-use crate::manifest::check::tagged::sink_uses;
+use crate::manifest::check::tagged::{hook, sink_uses};
 use crate::manifest::check::value::{length, name_pattern};
 use crate::manifest::document::{ExceptionBlock, KeyBlock, Settings};
 use crate::manifest::model::{AtLimit, DEFAULT_OVERLAP, OnDelete, Rotation};
@@ -21,6 +21,9 @@ pub(crate) fn settings(block: &Block<'_>, problems: &mut Problems) -> Settings {
         protect: block.bool("protect", problems),
         owner: block.text("owner", problems).map(|owner| owner.value),
         on_delete: block.choice("on_delete", &on_delete, problems).map(|choice| choice.value),
+        after_delivery: block.get("after_delivery").and_then(|field| {
+            hook(field.node, field.key.site, &field.what, problems).map(|hook| At::new(hook, field.key.site))
+        }),
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use crate::hook::HookSettings;
 use crate::manifest::bounds::MAX_ITEMS;
 use crate::manifest::check::block::{Block, Field, mapping, name_of, text, wrong_type};
 use crate::manifest::check::value::{credential, words};
-use crate::manifest::document::{Setting, SinkTemplate, SinkUse};
+use crate::manifest::document::{HookTemplate, Setting, SinkTemplate, SinkUse};
 use crate::manifest::model::StoreSettings;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Entry, Node, Site, Value};
@@ -192,9 +193,56 @@ pub(crate) fn store(node: &Node, site: Site, problems: &mut Problems) -> Option<
 }
 
 pub(crate) fn sink(node: &Node, site: Site, what: &str, problems: &mut Problems) -> Option<SinkTemplate> {
-    let Tagged { kind, fields } = tagged(node, site, what, "SinkSettings", problems)?;
+    let (of_kind, beside) = beside_kind(node);
+    let before = problems.count();
+    let mut after_delivery = None;
+    for Entry { key, node } in beside {
+        let what = format!("`{key}` of {what}");
+        if key.as_str() == AFTER_DELIVERY {
+            after_delivery = hook(node, key.site, &what, problems).map(|hook| At::new(hook, key.site));
+        } else {
+            let meant = did_you_mean(key, [AFTER_DELIVERY]);
+            problems.error("unknown_field", key.site, format!("unknown field {what}{meant}")).help(format!(
+                "beside its kind a sink may have `{AFTER_DELIVERY}`; its settings are below its kind"
+            ));
+        }
+    }
+    let Tagged { kind, fields } = tagged(&of_kind, site, what, "SinkSettings", problems)?;
     let kind = SinkKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
-    Some(SinkTemplate { kind, fields })
+    (problems.count() == before).then_some(SinkTemplate { kind, fields, after_delivery })
+}
+
+/// What may stand beside the kind of a sink.
+const AFTER_DELIVERY: &str = "after_delivery";
+
+/// A sink's block with its kind alone, and what stands beside it. Without a kind, or with several, it is left whole.
+fn beside_kind(node: &Node) -> (Node, Vec<&Entry>) {
+    let Value::Map(entries) = &node.value else { return (node.clone(), Vec::new()) };
+    let is_kind = |entry: &Entry| SinkKind::ALL.iter().any(|kind| kind.as_str() == entry.key.value);
+    let (kinds, mut beside): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| is_kind(entry));
+    if kinds.len() != 1 {
+        beside.retain(|entry| entry.key.value == AFTER_DELIVERY);
+    }
+    let is_beside = |entry: &Entry| beside.iter().any(|other| other.key.site == entry.key.site);
+    let of_kind = entries.iter().filter(|entry| !is_beside(entry)).cloned().collect();
+    (Node { value: Value::Map(of_kind), site: node.site }, beside)
+}
+
+/// What is done after a delivery.
+pub(crate) fn hook(node: &Node, site: Site, what: &str, problems: &mut Problems) -> Option<HookTemplate> {
+    let Tagged { kind, fields } = tagged(node, site, what, "HookSettings", problems)?;
+    Some(HookTemplate { kind, fields })
+}
+
+/// The same with its types, once every placeholder is filled in.
+pub(crate) fn hook_settings(
+    template: &HookTemplate,
+    site: Site,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<HookSettings> {
+    let fields = template.fields.iter().map(|(name, value)| (name, value.to_json()));
+    typed(to_json(template.kind, fields), site, what, problems)
 }
 
 /// The typed settings of a sink, once every placeholder is filled in.

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::AccessKind;
 use crate::address::Address;
+use crate::hook::Hook;
 use crate::manifest::bounds::MAX_KEY_NAME;
-use crate::manifest::check::tagged::{sink_settings, with_overrides};
-use crate::manifest::document::{Document, ExceptionTarget, KeyBlock, Settings, SinkUse};
+use crate::manifest::check::tagged::{hook_settings, sink_settings, with_overrides};
+use crate::manifest::document::{Document, ExceptionTarget, HookTemplate, KeyBlock, Settings, SinkUse};
 use crate::manifest::model::{Account, WantedAccess, WantedKey};
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::At;
 use crate::manifest::resolve::layers::Layers;
 use crate::manifest::resolve::place::Place;
-use crate::manifest::resolve::placeholder::{Values, fill, fill_template};
+use crate::manifest::resolve::placeholder::{Values, fill, fill_hook, fill_template};
 use crate::manifest::resolve::scope::ScopeResolver;
 use crate::manifest::resolve::{location, unknown::unknown};
 use crate::name::Name;
@@ -226,6 +227,7 @@ impl<'d> Keys<'d, '_> {
             what: format!("key `{shown}`"),
         };
         let sinks = self.sinks(&layers, place, &address, key, &values);
+        let hooks = self.hooks(&layers, &values);
         let full_name = self.name(&layers, &address, key, &values);
         let description = layers.of_key(|key| key.description.clone());
         let protect = layers.nearest(|settings| settings.protect).unwrap_or_default();
@@ -237,6 +239,7 @@ impl<'d> Keys<'d, '_> {
             name,
             access: access?,
             sinks: sinks?,
+            hooks: hooks?,
             description,
             protect,
             rotate,
@@ -367,6 +370,41 @@ impl<'d> Keys<'d, '_> {
         }
         let locations: Vec<_> = uses.iter().map(|used| self.location(used, values)).collect();
         locations.into_iter().collect()
+    }
+
+    /// What is done once the secret of a key was delivered: what is said of the key, and of its sinks.
+    fn hooks(&mut self, layers: &Layers<'d>, values: &Values<'_>) -> Option<Vec<Hook>> {
+        let own = layers.nearest(|settings| settings.after_delivery.as_ref());
+        let mut said: Vec<(Option<&Name>, &At<HookTemplate>)> =
+            own.into_iter().map(|own| (None, own)).collect();
+        let uses = layers.nearest(|settings| settings.sinks.as_ref());
+        for used in uses.into_iter().flat_map(|uses| &uses.value) {
+            let block = self.document.sinks.get(&used.sink.value).and_then(|block| block.value.as_ref());
+            let hook = block.and_then(|template| template.after_delivery.as_ref());
+            let sink = Some(&used.sink.value);
+            if let Some(hook) = hook.filter(|_| said.iter().all(|(known, _)| *known != sink)) {
+                said.push((sink, hook));
+            }
+        }
+        let hooks: Vec<_> =
+            said.into_iter().map(|(sink, template)| self.hook(sink, template, values)).collect();
+        hooks.into_iter().collect()
+    }
+
+    fn hook(
+        &mut self,
+        sink: Option<&Name>,
+        template: &At<HookTemplate>,
+        values: &Values<'_>,
+    ) -> Option<Hook> {
+        let filled = fill_hook(template, values, self.problems)?;
+        let what = match sink {
+            Some(sink) => format!("`after_delivery` of sink `{sink}`"),
+            None => format!("`after_delivery` of {}", values.what),
+        };
+        let does = hook_settings(&filled, template.site, &what, self.problems)?;
+        location::check_hook(self.document, &filled, &does, &what, self.problems)
+            .then(|| Hook { sink: sink.cloned(), does })
     }
 
     fn location(&mut self, used: &SinkUse, values: &Values<'_>) -> Option<SinkLocation> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::credential::Credential;
-use crate::manifest::document::{Document, Setting, SinkTemplate};
+use crate::hook::HookSettings;
+use crate::manifest::document::{Document, HookTemplate, Setting, SinkTemplate};
 use crate::manifest::model::WantedKey;
 use crate::manifest::problem::Problems;
-use crate::manifest::read::node::Site;
+use crate::manifest::read::node::{At, Site};
 use crate::manifest::resolve::place::Place;
 use crate::sink::{LocationId, SinkSettings, unless};
 use crate::text::is_variable;
@@ -86,15 +87,35 @@ pub(crate) fn check(
 ) -> bool {
     let environment = ("env", environment(document, at.environment()));
     let faults = at.faults().into_iter().chain([environment]);
+    report(faults, "invalid_location", &filled.fields, what, problems)
+}
+
+/// Whether a hook can be what it is.
+pub(crate) fn check_hook(
+    document: &Document,
+    filled: &HookTemplate,
+    does: &HookSettings,
+    what: &str,
+    problems: &mut Problems,
+) -> bool {
+    let environment = ("env", environment(document, does.environment()));
+    let faults = does.faults().into_iter().chain([environment]);
+    report(faults, "invalid_hook", &filled.fields, what, problems)
+}
+
+/// Reports what settings cannot be; `true` where nothing is wrong.
+fn report(
+    faults: impl Iterator<Item = (&'static str, &'static str)>,
+    code: &'static str,
+    filled: &BTreeMap<String, At<Setting>>,
+    what: &str,
+    problems: &mut Problems,
+) -> bool {
     let mut good = true;
     for (field, help) in faults.filter(|(_, help)| !help.is_empty()) {
-        let site = filled.fields.get(field).map(|setting| setting.site).unwrap_or_default();
+        let site = filled.get(field).map(|setting| setting.site).unwrap_or_default();
         problems
-            .error(
-                "invalid_location",
-                site,
-                format!("`{field}` of {what} cannot be {}", value(filled, field)),
-            )
+            .error(code, site, format!("`{field}` of {what} cannot be {}", value(filled, field)))
             .help(help);
         good = false;
     }
@@ -102,8 +123,8 @@ pub(crate) fn check(
 }
 
 /// A setting as it is once placeholders are filled in.
-fn value(filled: &SinkTemplate, field: &str) -> String {
-    match filled.fields.get(field).map(|setting| &setting.value) {
+fn value(filled: &BTreeMap<String, At<Setting>>, field: &str) -> String {
+    match filled.get(field).map(|setting| &setting.value) {
         // What is no public key may be a private one.
         Some(_) if field == "recipients" => "used".to_string(),
         Some(Setting::Text(text)) => format!("`{text}`"),

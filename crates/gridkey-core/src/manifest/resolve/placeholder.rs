@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::identity::OnBehalfOf;
 use crate::manifest::bounds::MAX_TEXT;
-use crate::manifest::document::{Document, Setting, SinkTemplate};
+use crate::manifest::document::{Document, HookTemplate, Setting, SinkTemplate};
 use crate::manifest::model::Account;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Site};
@@ -129,7 +129,17 @@ pub(crate) fn fill_template(
     problems: &mut Problems,
 ) -> Option<SinkTemplate> {
     let fields = fill_all(&template.fields, values, problems)?;
-    Some(SinkTemplate { kind: template.kind, fields })
+    Some(SinkTemplate { kind: template.kind, fields, after_delivery: None })
+}
+
+/// Fills in every text of what is done after a delivery.
+pub(crate) fn fill_hook(
+    template: &HookTemplate,
+    values: &Values<'_>,
+    problems: &mut Problems,
+) -> Option<HookTemplate> {
+    let fields = fill_all(&template.fields, values, problems)?;
+    Some(HookTemplate { kind: template.kind, fields })
 }
 
 fn fill_setting(setting: &At<Setting>, values: &Values<'_>, problems: &mut Problems) -> Option<At<Setting>> {
@@ -178,7 +188,11 @@ fn texts_in(setting: &At<Setting>) -> Vec<(&String, Site)> {
 /// Reports unknown placeholders in sinks, whether or not a key uses them.
 pub(crate) fn check_templates(document: &Document, problems: &mut Problems) {
     let templates = document.sinks.values().filter_map(|block| block.value.as_ref());
-    for setting in templates.flat_map(|template| template.fields.values()) {
+    let settings = templates.flat_map(|template| {
+        let hook = template.after_delivery.iter().flat_map(|hook| hook.fields.values());
+        template.fields.values().chain(hook)
+    });
+    for setting in settings {
         for (text, site) in texts_in(setting) {
             for piece in pieces(text) {
                 match piece {

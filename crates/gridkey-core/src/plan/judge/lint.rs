@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::access::Scope;
 use crate::finding::{Code, Finding};
-use crate::manifest::WantedKey;
+use crate::manifest::{Rotation, WantedKey};
 use crate::plan::decide::scopes::list;
 use crate::plan::document::change::Change;
 use crate::plan::findings::{Findings, about};
 use crate::plan::input::PlanInput;
-use crate::sink::{SinkKind, SinkLocation};
+use crate::sink::{PickUp, SinkKind, SinkLocation};
+use crate::time::written;
 
 /// Points out what a key gains, and where it goes.
 pub(crate) fn lints(input: &PlanInput<'_>, change: &Change, findings: &mut Findings<'_>) {
     let wanted = input.manifest.keys.get(&change.address).filter(|key| key.account == change.account);
     let Some(wanted) = wanted else { return };
     unproven(wanted, change, findings);
+    picked_up_late(wanted, change, findings);
     let gained = change.gained();
     if gained.is_empty() {
         return;
@@ -64,6 +66,44 @@ fn unproven(wanted: &WantedKey, change: &Change, findings: &mut Findings<'_>) {
         );
         let help = "give it a `read` that prints what is stored, or the key a second sink that can be read";
         findings.raise(about(Finding::warns(Code::UnprovenDelivery, message, help), wanted));
+    }
+}
+
+/// Points out sinks whose programs usually have a newer key only after the older one is revoked.
+fn picked_up_late(wanted: &WantedKey, change: &Change, findings: &mut Findings<'_>) {
+    let Some(Rotation { overlap, .. }) = wanted.rotate else { return };
+    let Some(after) = &change.after else { return };
+    let known = |location: &SinkLocation| {
+        let before = change.before.iter().filter(|before| before.rotate == after.rotate);
+        before.flat_map(|before| &before.sinks).any(|before| before.id() == location.id())
+    };
+    let mut told = BTreeSet::new();
+    for location in after.sinks.iter().filter(|location| !known(location)) {
+        if !told.insert(&location.sink) {
+            continue;
+        }
+        let is_told = wanted.hooks.iter().any(|hook| hook.follows(&location.sink));
+        let (message, help) = match location.at.pick_up() {
+            PickUp::Within(usual) if overlap < usual => (
+                format!(
+                    "the overlap of `{}` is {}, and programs that read `{}` usually have a newer key within {}",
+                    wanted.address,
+                    written(overlap),
+                    location.sink,
+                    written(usual)
+                ),
+                "give it a longer `overlap`: the older key is revoked when it has passed",
+            ),
+            PickUp::AtStart if !is_told => (
+                format!(
+                    "programs that get the key `{}` of `{}` as a variable go on with the older one until they are started anew",
+                    wanted.address, location.sink
+                ),
+                "name them in `restart`, or say with `after_delivery` what sees to it; where they read a mounted file, all is well",
+            ),
+            PickUp::Within(_) | PickUp::AtStart => continue,
+        };
+        findings.raise(about(Finding::warns(Code::OverlapShort, message, help), wanted));
     }
 }
 

@@ -19,6 +19,7 @@ use crate::plan::input::PlanInput;
 use crate::plan::judge::key::Older;
 use crate::state::OwnedKey;
 use crate::text::pattern::matches_pattern;
+use crate::time::written;
 
 /// A policy and where it comes from.
 #[derive(Clone, Copy)]
@@ -240,22 +241,14 @@ fn rotation(source: Source<'_>, key: &KeyValues) -> Option<Broken> {
     let (is, far) = match key.rotate {
         None => ("is never rotated".to_string(), Duration::MAX),
         Some(rotation) if rotation.every > most => {
-            (format!("is rotated every {}", length(rotation.every)), rotation.every)
+            (format!("is rotated every {}", written(rotation.every)), rotation.every)
         }
         Some(_) => return None,
     };
-    let most = length(most);
+    let most = written(most);
     let message = format!("`{}` {is}, and {} requires a rotation every {most}", key.address, source.name());
     let broken = Broken::new(Code::MissingRotation, message, format!("say `rotate: {{ every: {most} }}`"));
     Some(Broken { far, ..broken })
-}
-
-/// A length of time as a manifest writes it.
-fn length(length: Duration) -> String {
-    let seconds = length.as_secs();
-    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
-    let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
-    whole.map_or(format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }
 
 fn sinks(source: Source<'_>, key: &KeyValues) -> Option<Broken> {

@@ -126,6 +126,11 @@ fn all(manifest: &Manifest) -> Vec<(String, Reached<'_>, Option<&Position>)> {
                 location.at.reaches().into_iter().map(|reached| (what.clone(), reached, Some(&key.position))),
             );
         }
+        for hook in &key.hooks {
+            let what = format!("{} of `{}`", hook.whose(), key.address);
+            let reached = hook.does.reaches().into_iter();
+            all.extend(reached.map(|reached| (what.clone(), reached, Some(&key.position))));
+        }
     }
     all
 }

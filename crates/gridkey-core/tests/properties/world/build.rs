@@ -152,6 +152,7 @@ pub fn wanted_key(address: &Address, account: &Name, random: &mut Random) -> Wan
         protect: random.chance(20),
         rotate: random_rotation(random),
         ttl: is_from_pattern(address.environment.as_ref()).then_some(APPLIED_TTL),
+        hooks: Vec::new(),
         on_delete: if random.chance(80) { OnDelete::Clear } else { OnDelete::Keep },
         position: position(),
     }

@@ -62,6 +62,12 @@ pub fn violations(world: &World, manifest: &WorldManifest, plan: &Plan, settled:
             if inner.held(&location.id()).as_ref() != Some(&key.id) {
                 broken.push(format!("{address}: {location} does not hold {}", key.id));
             }
+            let given = inner.given.contains(&(location.id(), key.id.clone()));
+            for hook in wanted.hooks.iter().filter(|hook| given && hook.follows(&location.sink)) {
+                if !inner.told.contains(&(hook.sink.clone(), key.id.clone(), location.at.place())) {
+                    broken.push(format!("{address}: {} was not told of {location}", hook.whose()));
+                }
+            }
         }
     }
     for (account, state) in states {

@@ -126,6 +126,7 @@ fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> 
             locations: after.sinks.clone(),
             overlap: Duration::from_secs(DAY),
             lifecycle: Lifecycle::default(),
+            hooks: Vec::new(),
         },
         overlap: Duration::from_secs(DAY),
         retire,

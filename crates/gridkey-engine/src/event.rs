@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gridkey_core::hook::Hook;
 use gridkey_core::plan::Action;
 use gridkey_core::{Address, KeyId, Name, SinkLocation};
 use serde::Serialize;
@@ -117,6 +118,24 @@ pub enum Event {
         address: Address,
         location: SinkLocation,
         reason: String,
+    },
+    /// What is to be done about a delivery is begun.
+    HookStarted {
+        account: Name,
+        address: Address,
+        hook: Hook,
+    },
+    /// It has ended well.
+    HookEnded {
+        account: Name,
+        address: Address,
+        hook: Hook,
+    },
+    /// It is not run, as things are only tried out.
+    HookLeftOut {
+        account: Name,
+        address: Address,
+        hook: Hook,
     },
     Done {
         account: Name,

@@ -81,6 +81,12 @@ impl Commands {
         Self { folder, search_path, limit: TIME_LIMIT, stop: Stop::default() }
     }
 
+    /// Lets a command take longer, or less long.
+    #[must_use]
+    pub fn with_limit(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
     /// Whether every program is there and can be run.
     pub fn check(&self, settings: &CommandSettings) -> Result<(), SinkError> {
         let CommandSettings { put, read, absent_exit: _, remove, env: _ } = settings;
@@ -199,7 +205,8 @@ impl Commands {
     pub async fn run(&self, argv: &[String], env: &[String], task: Task<'_>) -> Result<Ended, Unended> {
         let (input, changes) = match task {
             Task::Read => (None, false),
-            Task::Put(secret) => (Some(secret), true),
+            Task::Put(secret) => (Some(secret.expose().as_bytes()), true),
+            Task::Tell(document) => (Some(document), true),
             Task::Remove => (None, true),
         };
         let (program, arguments) = split(argv).map_err(Unended::NotStarted)?;
@@ -245,12 +252,12 @@ impl Commands {
 }
 
 /// Feeds a command, hears it out, and waits for its end.
-async fn attend(child: &mut Child, input: Option<&Secret>) -> std::io::Result<Ended> {
+async fn attend(child: &mut Child, input: Option<&[u8]>) -> std::io::Result<Ended> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async {
         match (stdin, input) {
             // The pipe is closed as it is dropped here, which ends the command's input.
-            (Some(mut stdin), Some(secret)) => stdin.write_all(secret.expose().as_bytes()).await.is_ok(),
+            (Some(mut stdin), Some(input)) => stdin.write_all(input).await.is_ok(),
             _ => true,
         }
     };
@@ -347,6 +354,8 @@ fn is_executable(path: &Path) -> bool {
 pub(crate) enum Task<'s> {
     Read,
     Put(&'s Secret),
+    /// To be told of a delivery.
+    Tell(&'s [u8]),
     Remove,
 }
 

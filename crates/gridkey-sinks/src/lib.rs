@@ -20,6 +20,7 @@ mod format;
 mod gcp;
 mod github;
 mod gitlab;
+mod hooks;
 mod http;
 mod kept;
 mod kubernetes;
@@ -36,6 +37,7 @@ mod vault;
 mod walk;
 
 pub use discover::{Discovery, Elsewhere, FileKind, discover};
+pub use hooks::Hooks;
 pub use mention::{Mention, mentions};
 pub use scan::Scan;
 pub use services::{feature, missing_kinds, supports};

@@ -20,7 +20,7 @@ use gridkey_core::{Address, Name, Region, SinkKind};
 use gridkey_engine::ports::{AccountReader, AccountWriter, StateWriter, StoreError};
 use gridkey_engine::{Cancel, Concurrency, Readers};
 use gridkey_sendgrid::{BaseUrl, Behalf, Client, Limits, Operation, WaitObserver, WaitReason};
-use gridkey_sinks::Sinks;
+use gridkey_sinks::{Hooks, Sinks};
 use gridkey_stores::LocalStore;
 use secrecy::SecretString;
 
@@ -48,6 +48,7 @@ pub struct Project {
     pub base: PathBuf,
     pub store: Arc<dyn StateWriter>,
     pub sinks: Arc<Sinks>,
+    pub hooks: Arc<Hooks>,
     pub read_lag: Duration,
     pub concurrency: Concurrency,
     /// The rules of `--policy`.
@@ -274,7 +275,7 @@ impl Project {
             print::note(&format!("{POLICY} is set to nothing, so no policy file holds"));
         }
         check_external_targets(&reach(manifest, policy.as_ref()))?;
-        let (emulated, store, sinks): (_, Arc<dyn StateWriter>, _) = if global.emulator {
+        let (emulated, store, sinks, hooks): (_, Arc<dyn StateWriter>, _, _) = if global.emulator {
             let emulated = Emulated::start(manifest, &base).await?;
             print::note(&format!(
                 "working on an emulated SendGrid; everything is kept in {}",
@@ -285,23 +286,28 @@ impl Project {
             }
             let store = LocalStore::new(emulated.state(), manifest.project.clone());
             let sinks = Sinks::sandboxed(emulated.sinks());
-            (Some(emulated), Arc::new(store), sinks)
+            let hooks = Hooks::sandboxed(base.clone());
+            (Some(emulated), Arc::new(store), sinks, hooks)
         } else {
             let store = open_store(manifest, &base)?;
             let search = std::env::var_os("PATH").unwrap_or_default();
-            let sinks = Sinks::new(base.clone(), std::env::split_paths(&search).collect());
-            (None, Arc::new(RealPathStore { store: Arc::from(store), paths }), sinks)
+            let search: Vec<PathBuf> = std::env::split_paths(&search).collect();
+            let sinks = Sinks::new(base.clone(), search.clone());
+            let hooks = Hooks::new(base.clone(), search);
+            (None, Arc::new(RealPathStore { store: Arc::from(store), paths }), sinks, hooks)
         };
         let default_lag = if emulated.is_some() { Duration::ZERO } else { DEFAULT_READ_LAG };
         let read_lag = global.read_lag.unwrap_or(default_lag);
         let sendgrid_url = global.sendgrid_url.clone();
         let sinks = Arc::new(sinks.with_stop(stop.clone()));
+        let hooks = Arc::new(hooks.with_stop(stop.clone()));
         let (environments, concurrency) = (chosen.names, global.concurrency());
         Ok(Self {
             loaded,
             base,
             store,
             sinks,
+            hooks,
             read_lag,
             concurrency,
             policy,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gridkey_core::hook::Hook;
 use gridkey_core::manifest::{
     Account, Credential, Manifest, OnDelete, Policy, Position, StoreSettings, WantedAccess, WantedKey,
     WantedScopes,
@@ -9,6 +10,7 @@ use gridkey_core::manifest::{
 use gridkey_core::sink::{DotenvSettings, GithubActionsSettings};
 use gridkey_core::{Address, LocationId, Name, Region, Scope, SinkLocation, SinkSettings};
 
+use super::hooks::hook;
 use super::{acme, branch, name};
 
 /// A key that should exist.
@@ -110,6 +112,16 @@ impl WorldManifest {
             }
         }
         self.manifest.accounts.insert(branch(), account(branch(), key_limit));
+        self
+    }
+
+    /// The same with something to do about each delivery: of each key, and with `of_sinks` of their sinks.
+    pub fn with_hooks(mut self, of_sinks: bool) -> Self {
+        for key in self.manifest.keys.values_mut() {
+            let sinks = key.sinks.iter().filter(|_| of_sinks).map(|location| Some(location.sink.clone()));
+            let whose: BTreeSet<Option<Name>> = sinks.chain([None]).collect();
+            key.hooks = whose.into_iter().map(|sink| Hook { does: hook(sink.as_ref()), sink }).collect();
+        }
         self
     }
 

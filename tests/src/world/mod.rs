@@ -4,6 +4,7 @@
 //! It shares nothing with the adapters: what it does to the engine is the worst that the ports allow.
 
 mod account;
+mod hooks;
 mod manifest;
 mod run;
 mod sinks;
@@ -55,6 +56,7 @@ pub enum Effect {
     Delete,
     Put,
     Remove,
+    Hook,
     StateWrite,
 }
 
@@ -68,6 +70,7 @@ impl Effect {
             Self::Rename | Self::Update => self == Self::StateWrite,
             Self::Delete => matches!(self, Self::Delete | Self::Remove | Self::StateWrite),
             Self::Remove => matches!(self, Self::Remove | Self::StateWrite),
+            Self::Hook => self == Self::StateWrite,
         }
     }
 }
@@ -137,6 +140,9 @@ pub struct Key {
     pub revoked: Option<Duration>,
 }
 
+/// What a hook was told: by the sink whose hook it is, the key and where it was delivered.
+pub type Told = BTreeSet<(Option<Name>, KeyId, String)>;
+
 /// A request that is still on its way.
 #[derive(Clone, Debug)]
 enum Flight {
@@ -146,6 +152,7 @@ enum Flight {
     Delete { id: KeyId },
     Put { location: LocationId, secret: String, expected: Option<KeyId> },
     Remove { location: LocationId },
+    Hook { told: Told },
     StateWrite { state: Box<AccountState>, expected: Option<u64> },
 }
 
@@ -158,6 +165,7 @@ impl Flight {
             Self::Delete { .. } => "delete",
             Self::Put { .. } => "put",
             Self::Remove { .. } => "remove",
+            Self::Hook { .. } => "hook",
             Self::StateWrite { .. } => "state write",
         }
     }
@@ -173,6 +181,10 @@ pub struct Inner {
     versions: BTreeMap<LocationId, u64>,
     /// Since when a location has held what it holds, and what it held before.
     changed: BTreeMap<LocationId, (Duration, Option<String>)>,
+    /// Which key gridkey gave to which location.
+    pub given: BTreeSet<(LocationId, KeyId)>,
+    /// What was told of deliveries.
+    pub told: Told,
     /// When each key was last served by a location that somebody reads.
     served: BTreeMap<(KeyId, LocationId), Duration>,
     /// The documents, each with its version.
@@ -425,7 +437,9 @@ impl Inner {
             Flight::Rename { id, .. } | Flight::Update { id, .. } | Flight::Delete { id } => {
                 self.keys.get(id).map(|key| &key.account)
             }
-            Flight::Put { .. } | Flight::Remove { .. } | Flight::StateWrite { .. } => None,
+            Flight::Put { .. } | Flight::Remove { .. } | Flight::Hook { .. } | Flight::StateWrite { .. } => {
+                None
+            }
         };
         let leases = self
             .leases
@@ -504,9 +518,15 @@ impl Inner {
             }
             Flight::Delete { id } => self.revoke(&id),
             Flight::Put { location, secret, expected } => {
-                self.write_location(&location, Some(secret), expected)
+                let id = KeyId::of_secret(&secret);
+                let held = self.held(&location);
+                self.write_location(&location, Some(secret), expected);
+                let given =
+                    id.filter(|id| held.as_ref() != Some(id) && self.held(&location).as_ref() == Some(id));
+                self.given.extend(given.map(|id| (location, id)));
             }
             Flight::Remove { location } => self.write_location(&location, None, None),
+            Flight::Hook { told } => self.told.extend(told),
             Flight::StateWrite { state, expected } => {
                 self.write_state(*state, expected);
             }

@@ -204,6 +204,7 @@ impl World {
             store,
             writers: ports(&process, manifest, |port| Arc::new(port) as Arc<dyn AccountWriter>),
             sinks: Arc::clone(&process) as _,
+            hooks: Arc::clone(&process) as _,
             timer: Arc::clone(&process) as _,
             events: Arc::clone(&events) as _,
             cancel,

@@ -159,6 +159,7 @@ fn owned(number: usize, key: &WantedKey, born: Timestamp) -> OwnedKey {
         on_delete: key.on_delete,
         sinks: key.sinks.iter().map(|location| Delivery::new(location.clone(), born)).collect(),
         by: "bench".to_string(),
+        hooks_due: Vec::new(),
         retiring: Vec::new(),
         retiring_locations: Vec::new(),
     }

@@ -143,6 +143,7 @@ impl<'a> Account<'a> {
             locations: wanted.sinks.clone(),
             overlap: wanted.overlap(),
             lifecycle: wanted.lifecycle(),
+            hooks: wanted.hooks.clone(),
         }
     }
 
@@ -184,7 +185,8 @@ pub(crate) fn values_with(
     access: crate::access::Access,
     settings: &Settings,
 ) -> KeyValues {
-    let Settings { owner, protect, on_delete, patterns: _, locations, overlap: _, lifecycle } = settings;
+    let Settings { owner, protect, on_delete, patterns: _, locations, overlap: _, lifecycle, hooks: _ } =
+        settings;
     KeyValues {
         address: wanted.address.clone(),
         account: wanted.account.clone(),

@@ -319,7 +319,8 @@ impl Adopt {
     /// The key as state owns it from then on.
     pub fn owned(self, by: String, at: jiff::Timestamp) -> OwnedKey {
         let Self { id, name, access, secret, settings } = self;
-        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle } = settings;
+        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle, hooks: _ } =
+            settings;
         OwnedKey {
             id,
             name,
@@ -342,6 +343,8 @@ impl Adopt {
             on_delete,
             sinks: locations.into_iter().map(|location| Delivery::new(location, at)).collect(),
             by,
+            // Nothing is delivered.
+            hooks_due: Vec::new(),
             retiring: Vec::new(),
             retiring_locations: Vec::new(),
         }

@@ -117,6 +117,7 @@ fn owned(key: &WantedKey, now: Timestamp) -> OwnedKey {
         on_delete: key.on_delete,
         sinks: key.sinks.iter().map(|location| Delivery::new(location.clone(), now)).collect(),
         by: String::new(),
+        hooks_due: Vec::new(),
         retiring: Vec::new(),
         retiring_locations: Vec::new(),
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Scope};
 use crate::address::Address;
+use crate::hook::{DueHook, Hook};
 use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
 use crate::manifest::{Lifecycle, OnDelete};
@@ -104,6 +105,9 @@ pub struct OwnedKey {
     pub protect: bool,
     pub on_delete: OnDelete,
     pub sinks: Vec<Delivery>,
+    /// What is still to be done about deliveries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks_due: Vec<DueHook>,
     /// The run or person that made it.
     pub by: String,
     #[serde(default)]
@@ -313,6 +317,9 @@ pub struct Settings {
     pub overlap: Duration,
     #[serde(default)]
     pub lifecycle: Lifecycle,
+    /// What is done about deliveries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
 }
 
 /// What becomes of the key that a new one replaces.

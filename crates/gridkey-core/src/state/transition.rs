@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::access::{Access, Scope};
 use crate::address::Address;
+use crate::hook::{DueHook, Hook};
 use crate::key::{KeyId, Marker};
 use crate::sink::{Known, LocationId, Receipt, SinkLocation};
 use crate::state::document::{
@@ -206,8 +207,9 @@ impl AccountState {
             }
         };
         self.taken(&settings);
-        let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _, lifecycle } =
+        let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _, lifecycle, hooks } =
             settings;
+        let hooks_due = due(hooks, &sinks);
         let delivery = |location: SinkLocation| {
             let receipt = receipt(&receipts, &location.id(), &id);
             Delivery { location, at, receipt }
@@ -234,6 +236,7 @@ impl AccountState {
             protect,
             on_delete,
             sinks,
+            hooks_due,
             by,
             retiring,
             retiring_locations: locations,
@@ -284,7 +287,15 @@ impl AccountState {
         let ids = key.ids().cloned().collect();
         let already = std::mem::take(&mut key.retiring_locations);
         key.retiring_locations = leaving(&id, sinks, &ids, already, &settings, at);
-        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle } = settings;
+        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle, hooks } =
+            settings;
+        // Nobody waits to be told of a place that is no longer used, or for what is no longer to be done.
+        let wanted = due(hooks, &locations);
+        for hook in &mut key.hooks_due {
+            let known = wanted.iter().find(|known| known.hook.sink == hook.hook.sink);
+            hook.locations.retain(|location| known.is_some_and(|known| known.locations.contains(location)));
+        }
+        key.hooks_due.retain(|hook| !hook.locations.is_empty());
         key.lifecycle = Some(lifecycle);
         key.sinks = locations
             .into_iter()
@@ -305,6 +316,30 @@ impl AccountState {
         key.on_delete = on_delete;
         key.patterns = patterns;
         key.makes_room = false;
+    }
+
+    /// A key is about to be delivered to these locations, which hooks are to be told of. It is written down before, as a run that
+    /// breaks off leaves nothing else that tells of the delivery.
+    pub fn announcing(&mut self, address: &Address, hooks: Vec<Hook>, locations: &[SinkLocation]) {
+        let Some(key) = self.keys.get_mut(address) else { return };
+        for new in due(hooks, locations) {
+            match key.hooks_due.iter_mut().find(|known| known.hook.sink == new.hook.sink) {
+                Some(known) => {
+                    known.hook = new.hook;
+                    known.locations.extend(new.locations);
+                }
+                None => key.hooks_due.push(new),
+            }
+        }
+    }
+
+    /// A hook has ended well for the deliveries of a key that it was told of.
+    pub fn hook_done(&mut self, address: &Address, id: &KeyId, done: &DueHook) {
+        let Some(key) = self.keys.get_mut(address).filter(|key| &key.id == id) else { return };
+        for known in key.hooks_due.iter_mut().filter(|known| known.hook.sink == done.hook.sink) {
+            known.locations.retain(|location| !done.locations.contains(location));
+        }
+        key.hooks_due.retain(|known| !known.locations.is_empty());
     }
 
     /// What other keys have left long ago is another's by now, and not cleared for their sake.
@@ -381,6 +416,16 @@ impl AccountState {
         let is_settled = self.pending.is_empty();
         self.leaving.retain(|id, _| !is_settled || owned.contains(id));
     }
+}
+
+/// The hooks that follow a delivery to these locations.
+fn due(hooks: Vec<Hook>, locations: &[SinkLocation]) -> Vec<DueHook> {
+    let due = hooks.into_iter().map(|hook| {
+        let followed = locations.iter().filter(|location| hook.follows(&location.sink));
+        let locations = followed.map(SinkLocation::id).collect();
+        DueHook { hook, locations }
+    });
+    due.filter(|due| !due.locations.is_empty()).collect()
 }
 
 /// The locations to be cleared later: those that were, and those that are no longer wanted.

@@ -38,6 +38,7 @@ fn settings(variables: &[&str]) -> Settings {
         locations: variables.iter().map(|variable| location(variable)).collect(),
         overlap: OVERLAP,
         lifecycle: Lifecycle::default(),
+        hooks: Vec::new(),
     }
 }
 

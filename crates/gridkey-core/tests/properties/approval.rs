@@ -232,7 +232,10 @@ fn of_plan(plan: &Plan) -> Vec<(&Name, Effect)> {
 
 /// What makes nothing and takes nothing from anybody.
 fn is_clean_up(effect: &Effect) -> bool {
-    matches!(effect, Effect::Revoke { when: When::CleanUp, .. } | Effect::Note { .. })
+    matches!(
+        effect,
+        Effect::Revoke { when: When::CleanUp, .. } | Effect::Run { begun: true, .. } | Effect::Note { .. }
+    )
 }
 
 /// Whether an access gives no more than another one.
@@ -266,6 +269,9 @@ fn covers(named: &Effect, done: &Effect) -> bool {
         (Effect::Revoke { id, when }, Effect::Revoke { id: gone, when: then }) => {
             id == gone && (when == then || *when == When::Now)
         }
+        (Effect::Run { address, does, .. }, Effect::Run { address: at, does: now, .. }) => {
+            address == at && does == now
+        }
         (named, done) => named == done,
     }
 }
@@ -281,6 +287,7 @@ fn kind(effect: &Effect) -> &'static str {
         Effect::Clear { .. } => "a cleared location",
         Effect::Revoke { when: When::Now, .. } => "a revocation",
         Effect::Revoke { .. } => "a retirement",
+        Effect::Run { .. } => "somebody who is told",
         Effect::Note { .. } => "a note in state",
     }
 }

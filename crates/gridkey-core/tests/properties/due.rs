@@ -81,7 +81,8 @@ fn all_done(plan: &Plan) -> BTreeSet<(Address, Done)> {
                 Effect::Clear { location } => Done::Cleared(location),
                 Effect::Revoke { id, when: crate::effect::When::Later } => Done::RevokedLater(id),
                 Effect::Revoke { id, .. } => Done::Revoked(id),
-                Effect::Note { .. } => continue,
+                // It goes with the delivery that it is about.
+                Effect::Run { .. } | Effect::Note { .. } => continue,
             };
             all.insert((address.clone(), done));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gridkey_core::hook::HookSettings;
 use gridkey_core::inventory::AccountInventory;
 use gridkey_core::plan::{Change, Code, Plan, RevokeOld, Severity, Step};
 use gridkey_core::state::Purpose;
@@ -44,6 +45,13 @@ pub enum Effect {
     Revoke {
         id: KeyId,
         when: When,
+    },
+    /// Somebody is told of a delivery.
+    Run {
+        address: Address,
+        does: HookSettings,
+        /// As an earlier run was to do.
+        begun: bool,
     },
     /// State alone is told something of a key.
     Note {
@@ -125,7 +133,13 @@ pub fn of_step(change: &Change, step: &Step) -> Vec<Effect> {
         Step::Update { id, name, access, patterns: _ } => {
             vec![Effect::Write { id: id.clone(), name: name.clone(), access: Some(access.clone()) }]
         }
-        Step::Deliver { id: _, source: _, to } => puts(&address, to.iter().map(|put| &put.location)),
+        Step::Deliver { id: _, source: _, to, hooks: _ } => {
+            puts(&address, to.iter().map(|put| &put.location))
+        }
+        Step::RunHooks { hooks, begun } => hooks
+            .iter()
+            .map(|hook| Effect::Run { address: address.clone(), does: hook.does.clone(), begun: *begun })
+            .collect(),
         Step::Record(_) => vec![Effect::Note { address, what: "recorded" }],
         Step::Mint(mint) => {
             let mut all = puts(&address, mint.puts.iter().map(|put| &put.location));
@@ -167,7 +181,9 @@ pub fn named(step: &Step) -> (Vec<&KeyId>, Vec<&Marker>, Vec<&Address>) {
         | Step::Rename { id, .. }
         | Step::Update { id, .. }
         | Step::Deliver { id, .. } => (vec![id], Vec::new(), Vec::new()),
-        Step::RetireLocation { .. } | Step::Record(_) => (Vec::new(), Vec::new(), Vec::new()),
+        Step::RetireLocation { .. } | Step::RunHooks { .. } | Step::Record(_) => {
+            (Vec::new(), Vec::new(), Vec::new())
+        }
         Step::Delete(delete) => {
             (delete.keys.iter().map(|key| &key.id).collect(), delete.abandon.iter().collect(), Vec::new())
         }

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::commit::{CommitError, Committer};
+use super::hooks::OneByOne;
 use super::progress::{Ledger, Progress};
 use super::{ApplyOptions, Cancel, LessThanFull, Outcome, unlocked};
 use crate::event::{Event, Failure, Observer};
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub store: Arc<dyn StateWriter>,
     pub writer: Arc<dyn AccountWriter>,
     pub sinks: Arc<dyn SinkWriter>,
+    pub hooks: Arc<OneByOne>,
+    pub project: Name,
     pub timer: Arc<dyn Timer>,
     pub events: Arc<dyn Observer>,
     pub cancel: Cancel,
@@ -54,6 +57,8 @@ pub(crate) struct AccountRun {
     pub committer: Committer,
     pub writer: Arc<dyn AccountWriter>,
     pub sinks: Arc<dyn SinkWriter>,
+    pub hooks: Arc<OneByOne>,
+    pub project: Name,
     pub timer: Arc<dyn Timer>,
     pub events: Arc<dyn Observer>,
     pub cancel: Cancel,
@@ -116,6 +121,8 @@ impl AccountRun {
             store,
             writer,
             sinks,
+            hooks,
+            project,
             timer,
             events,
             cancel,
@@ -134,6 +141,8 @@ impl AccountRun {
             committer,
             writer,
             sinks,
+            hooks,
+            project,
             timer,
             events,
             cancel,
@@ -167,6 +176,7 @@ impl AccountRun {
                 | Phase::Update
                 | Phase::Deliver
                 | Phase::Create
+                | Phase::Announce
                 | Phase::Revoke => self.side_by_side(&mut ledger, phase).await,
             }
         }
@@ -209,7 +219,8 @@ impl AccountRun {
                 | Effect::Clears(_)
                 | Effect::Moves(_)
                 | Effect::Adopts(_)
-                | Effect::LetsGo(_) => None,
+                | Effect::LetsGo(_)
+                | Effect::Runs { .. } => None,
             })
             .collect();
         if ids.is_empty() || self.cancel.is_set() || self.stopped.load(Ordering::Relaxed) {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gridkey_core::state::{AccountState, PendingKey};
-use gridkey_core::{Known, LocationId, Marker, Name};
+use gridkey_core::state::{AccountState, OwnedKey, PendingKey};
+use gridkey_core::{Address, Known, LocationId, Marker, Name};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::ports::{StateWriter, StoreWriteError, Timer, Version};
@@ -84,6 +84,11 @@ impl Committer {
     /// A creation that state has begun.
     pub async fn pending(&self, marker: &Marker) -> Option<PendingKey> {
         self.current.lock().await.state.pending.get(marker).cloned()
+    }
+
+    /// A key that state owns.
+    pub async fn owned(&self, address: &Address) -> Option<OwnedKey> {
+        self.current.lock().await.state.keys.get(address).cloned()
     }
 
     /// What state knows of a location.

@@ -48,7 +48,9 @@ impl Lasting {
             | Event::Adopted { .. }
             | Event::Forgotten { .. }
             | Event::Moved { .. }
-            | Event::Cleared { .. } => true,
+            | Event::Cleared { .. }
+            // What it brought about before it failed, nobody knows.
+            | Event::HookStarted { .. } => true,
             Event::WaitingForLock { .. }
             | Event::Observing { .. }
             | Event::Settling { .. }
@@ -58,6 +60,8 @@ impl Lasting {
             | Event::LessThanFull(_)
             | Event::LeftForSuccessor { .. }
             | Event::NotCleared { .. }
+            | Event::HookEnded { .. }
+            | Event::HookLeftOut { .. }
             | Event::Done { .. }
             | Event::Failed(_)
             | Event::AccountStopped { .. }

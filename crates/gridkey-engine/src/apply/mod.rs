@@ -3,6 +3,7 @@
 
 mod account;
 mod commit;
+mod hooks;
 mod in_place;
 mod lasting;
 mod mint;
@@ -25,9 +26,10 @@ use tokio::sync::watch;
 
 use crate::concurrency::Concurrency;
 use crate::event::{Event, Failure, Observer};
-use crate::ports::{AccountWriter, Readiness, SinkError, SinkWriter, StateWriter, Timer};
+use crate::ports::{AccountWriter, HookRunner, Readiness, SinkError, SinkWriter, StateWriter, Timer};
 use crate::session::Session;
 use account::AccountRun;
+use hooks::OneByOne;
 use lasting::Lasting;
 use unreachable_account::UnreachableAccount;
 
@@ -38,6 +40,7 @@ pub struct Apply<'a> {
     pub store: Arc<dyn StateWriter>,
     pub writers: BTreeMap<Name, Arc<dyn AccountWriter>>,
     pub sinks: Arc<dyn SinkWriter>,
+    pub hooks: Arc<dyn HookRunner>,
     pub timer: Arc<dyn Timer>,
     pub events: Arc<dyn Observer>,
     pub cancel: Cancel,
@@ -134,7 +137,8 @@ pub enum ApplyError {
 /// # Errors
 /// [`ApplyError`], before anything was changed.
 pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
-    let Apply { plan, session, store, writers, sinks, timer, events, cancel, options } = apply;
+    let Apply { plan, session, store, writers, sinks, hooks, timer, events, cancel, options } = apply;
+    let hooks = Arc::new(OneByOne::over(hooks));
     let events = Arc::new(Lasting::over(events));
     let by_account = plan.by_account();
     for unproven in check_sinks(&by_account, sinks.as_ref(), options.concurrency).await? {
@@ -159,6 +163,8 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
             store: Arc::clone(&store),
             writer,
             sinks: Arc::clone(&sinks),
+            hooks: Arc::clone(&hooks),
+            project: plan.plan().project.clone(),
             timer: Arc::clone(&timer),
             events: Arc::clone(&events) as Arc<dyn Observer>,
             cancel: cancel.clone(),

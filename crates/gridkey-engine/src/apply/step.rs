@@ -74,7 +74,11 @@ impl AccountRun {
             Step::Update { id, name, access, patterns } => {
                 self.update(address, id, name, access, patterns).await
             }
-            Step::Deliver { id, source, to } => self.copy(address, id, source, to).await,
+            Step::Deliver { id, source, to, hooks } => {
+                self.announcing(address, hooks, to).await?;
+                self.copy(address, id, source, to).await
+            }
+            Step::RunHooks { hooks, begun: _ } => self.run_hooks(address, hooks).await,
             Step::Record(settings) => {
                 let (address, settings) = (address.clone(), settings.clone());
                 let receipts = self.receipts();

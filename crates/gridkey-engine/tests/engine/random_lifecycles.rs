@@ -48,6 +48,8 @@ struct Wish {
 struct Walk {
     random: StdRng,
     world: World,
+    /// Whether somebody is told of deliveries.
+    has_hooks: bool,
     wishes: Vec<Wish>,
     made: usize,
     /// Entries of the manifest that have not been carried out yet.
@@ -90,6 +92,7 @@ impl Walk {
         Self {
             random: StdRng::seed_from_u64(seed),
             world,
+            has_hooks: seed % 2 == 1,
             wishes: Vec::new(),
             made: 0,
             moved: Vec::new(),
@@ -120,6 +123,9 @@ impl Walk {
         let branch: Vec<&str> =
             self.wishes.iter().filter(|wish| wish.in_branch).map(|wish| wish.address).collect();
         let mut manifest = WorldManifest::new(&wanted, LIMIT).with_branch(&branch, LIMIT);
+        if self.has_hooks {
+            manifest = manifest.with_hooks(false);
+        }
         for wish in &self.wishes {
             let key = manifest.manifest.keys.get_mut(&address(wish.address)).expect("it is wanted");
             if wish.scopes.is_none() {

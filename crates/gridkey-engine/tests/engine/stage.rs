@@ -324,6 +324,33 @@ pub fn begun_and_wanted_no_more() -> Stage {
     Stage { name, world, manifest, requests: Requests::default(), approval: None, edit: None }
 }
 
+/// Keys of whose deliveries somebody is told: one is new, one comes due, one gets a further location, and one goes elsewhere.
+pub fn told_of_deliveries() -> Stage {
+    let unchanged = || [key("prod/due", &["r1", "w1"]), key("prod/same", &["r2"])];
+    let before = [key("prod/more", &["r3"]), key("prod/relocated", &["r4"])];
+    let after = [
+        key("prod/more", &["r3", "r-more", "w-more"]),
+        key("prod/relocated", &["r-new"]),
+        key("prod/new", &["r5", "w5"]),
+    ];
+    let manifest = |keys: &[Wanted]| {
+        let keys: Vec<Wanted> = unchanged().into_iter().chain(keys.iter().cloned()).collect();
+        let mut manifest = WorldManifest::new(&keys, 100).with_hooks(true);
+        let due = manifest.manifest.keys.get_mut(&address("prod/due")).expect("it is wanted");
+        due.rotate = rotation(AtLimit::Postpone);
+        manifest
+    };
+    let world = a_month_later(&manifest(&before), 100);
+    Stage {
+        name: "told of deliveries",
+        world,
+        manifest: manifest(&after),
+        requests: Requests::default(),
+        approval: None,
+        edit: None,
+    }
+}
+
 /// Every stage there is.
 pub fn all_stages() -> Vec<Stage> {
     let mut all: Vec<Stage> = stages(100).into();
@@ -331,5 +358,6 @@ pub fn all_stages() -> Vec<Stage> {
     all.extend(into_another_account());
     all.push(replaced_at_the_limit());
     all.push(begun_and_wanted_no_more());
+    all.push(told_of_deliveries());
     all
 }

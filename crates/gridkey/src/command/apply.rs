@@ -489,6 +489,7 @@ async fn carry_out(
         store: Arc::clone(&project.store),
         writers: writers.into_ports(),
         sinks: Arc::clone(&project.sinks) as _,
+        hooks: Arc::clone(&project.hooks) as _,
         timer,
         events: Arc::clone(progress) as _,
         cancel: project.stop.clone(),

@@ -259,7 +259,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
                 .map(|marker| Cell::new(format!("gives up the creation marked `{}`", safe(marker.as_str()))));
             keys.chain(abandoned).chain(cleared(clear)).collect()
         }
-        Step::Deliver { id: _, source, to } => {
+        Step::Deliver { id: _, source, to, hooks: _ } => {
             vec![Cell::new(format!("copies the secret from {} to {}", place(source), places(to),))]
         }
         Step::Mint(mint) => minted(mint),
@@ -275,7 +275,10 @@ fn done_by(step: &Step) -> Vec<Cell> {
             locations: _,
             overlap: _,
             lifecycle: _,
+            hooks: _,
         }) => Vec::new(),
+        // Its notes say what it does.
+        Step::RunHooks { hooks: _, begun: _ } => Vec::new(),
     }
 }
 
@@ -392,6 +395,10 @@ fn note(note: &Note) -> String {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
             format!("stays live, no longer managed by gridkey: {}", ids.join(", "))
         }
+        Note::RunsHook(hook) => match &hook.sink {
+            Some(sink) => format!("once delivered to {sink}, {}", safe(hook.does.to_string())),
+            None => format!("once delivered, {}", safe(hook.does.to_string())),
+        },
         Note::NameNotHeld(name) => {
             format!("SendGrid does not hold the name, and has {} instead", quoted(name))
         }

@@ -70,6 +70,17 @@ pub fn line(event: &Event) -> Option<String> {
         Event::NotCleared { address, location, reason } => {
             format!("{address}: left the value in {}: {}", safe(location.to_string()), safe(reason))
         }
+        Event::HookStarted { account, address, hook } => {
+            format!("{account}: {address}: {}", safe(hook.does.to_string()))
+        }
+        Event::HookEnded { account, address, hook } => {
+            format!("{account}: {address}: {} ended well", safe(hook.whose()))
+        }
+        Event::HookLeftOut { account, address, hook } => format!(
+            "{account}: {address}: {} is left out here, where nothing outside is touched: it {}",
+            safe(hook.whose()),
+            safe(hook.does.to_string())
+        ),
         Event::Done { account, address, action } => format!("{account}: {address}: {}", done(*action)),
         Event::Failed(Failure { account, address, action, message, help }) => {
             let help = help.as_ref().map(|help| format!(" (help: {})", safe(help))).unwrap_or_default();

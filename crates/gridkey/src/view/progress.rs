@@ -152,6 +152,7 @@ impl Progress {
             | Event::Unproven { .. }
             | Event::LeftForSuccessor { .. }
             | Event::NameNotHeld { .. }
+            | Event::HookLeftOut { .. }
             | Event::LessThanFull(_)
             | Event::AccountStopped { .. }
             | Event::Interrupted => self.print(&line),
@@ -176,7 +177,9 @@ impl Progress {
             | Event::Forgotten { .. }
             | Event::Moved { .. }
             | Event::Revoked { .. }
-            | Event::Cleared { .. } => self.bar.set_message(line),
+            | Event::Cleared { .. }
+            | Event::HookStarted { .. }
+            | Event::HookEnded { .. } => self.bar.set_message(line),
         }
     }
 

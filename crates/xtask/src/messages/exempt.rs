@@ -34,7 +34,7 @@ const SOPS: &str = "it takes the program `sops` and a file of it; the contract s
 const INVARIANT: &str = "nothing brings it about: it stands for what cannot be";
 
 /// Messages that no scenario can bring about.
-pub const NOT_SHOWN: [Exempt; 146] = [
+pub const NOT_SHOWN: [Exempt; 147] = [
     exempt("what is written to {location} ends by itself: {when}", SERVICE),
     exempt(
         "the key stays valid, and what reads it there stops working; take that setting away at the service, or rotate before it strikes",
@@ -62,6 +62,7 @@ pub const NOT_SHOWN: [Exempt; 146] = [
         "it takes a standard output that takes nothing more",
     ),
     exempt("interrupted before anything was changed", SIGNAL),
+    exempt("interrupted before {} was run", SIGNAL),
     exempt("the state of account `{account}` is locked by {}, process {}, since {}, for `{}`", RACE),
     exempt(
         "wait for it with `--lock-timeout 5m`; if that process is dead, `gridkey state unlock {account}`",

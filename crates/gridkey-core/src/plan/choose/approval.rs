@@ -300,12 +300,14 @@ fn widen<T: Clone + Ord>(all: &mut Option<BTreeSet<T>>, one: Option<&BTreeSet<T>
     }
 }
 
-/// Whether a change only takes back what a run that broke off had begun, and that no sink has: it makes nothing and
-/// takes nothing from anybody, so it needs no approval of its own.
+/// Whether a change only takes back what a run that broke off had begun, and that no sink has, or tells of what was delivered
+/// as it was to be told: it makes nothing and takes nothing from anybody, so it needs no approval of its own.
 fn only_cleans_up(change: &Change) -> bool {
     change.cause == Cause::Recovery
         && change.effects().all(|effect| match effect {
             Effect::Revokes { id: _, when } => !when.may_break_a_consumer(),
+            // Who approved the delivery approved what is done about it.
+            Effect::Runs { hook: _, begun } => begun,
             Effect::Makes { .. }
             | Effect::Finishes(_)
             | Effect::Renames(_)
@@ -349,7 +351,8 @@ fn is_of_a_key(effect: &Effect<'_>) -> bool {
         | Effect::Clears(_)
         | Effect::Moves(_)
         | Effect::Adopts(_)
-        | Effect::LetsGo(_) => false,
+        | Effect::LetsGo(_)
+        | Effect::Runs { .. } => false,
     }
 }
 
@@ -391,6 +394,12 @@ impl<'a> Allowed<'a> {
                 delivers && is_among(&put.location, &self.given) && self.overwrites(put)
             }
             Effect::Clears(location) => is_among(location, &self.cleared),
+            Effect::Runs { hook, begun } => {
+                *begun
+                    || self.effects.iter().any(
+                        |approved| matches!(approved, Effect::Runs { hook: known, begun: _ } if known == hook),
+                    )
+            }
             Effect::Revokes { .. } | Effect::Moves(_) | Effect::Adopts(_) | Effect::LetsGo(_) => {
                 self.effects.contains(effect)
             }
@@ -565,7 +574,7 @@ mod tests {
     }
 
     fn deliver(put: Put) -> Step {
-        Step::Deliver { id: KeyId::new("id"), source: location("A"), to: vec![put] }
+        Step::Deliver { id: KeyId::new("id"), source: location("A"), to: vec![put], hooks: Vec::new() }
     }
 
     fn update_step() -> Step {

@@ -114,7 +114,8 @@ fn turnover<'a>(changes: &[&'a Change]) -> Turnover<'a> {
                 | Effect::Delivers(_)
                 | Effect::Clears(_)
                 | Effect::Moves(_)
-                | Effect::LetsGo(_) => {}
+                | Effect::LetsGo(_)
+                | Effect::Runs { .. } => {}
             }
         }
     }

@@ -9,13 +9,13 @@ use crate::key::Marker;
 use crate::manifest::WantedKey;
 use crate::plan::account::{Account, Presence, values_with};
 use crate::plan::decide::decision::{Decision, Part};
-use crate::plan::decide::handover;
 use crate::plan::decide::location::readable_first;
 use crate::plan::decide::mint::{Minting, Predecessor, scope_set};
 use crate::plan::decide::recover::Recovered;
 use crate::plan::decide::retire::{self, Retirement};
 use crate::plan::decide::schedule;
 use crate::plan::decide::scopes::{effective, without_automatic};
+use crate::plan::decide::{handover, hooks};
 use crate::plan::document::change::{Action, Cause, KeyValues, Note, Reason};
 use crate::plan::document::step::{Put, Step};
 use crate::plan::findings::{Findings, about};
@@ -306,7 +306,12 @@ impl<'a> Comparison<'a> {
         }
         readable_first(&mut puts);
         match self.source.clone() {
-            Some(source) => self.steps.push(Step::Deliver { id: self.owned.id.clone(), source, to: puts }),
+            Some(source) => {
+                let hooks = hooks::following(self.wanted, &puts);
+                let id = self.owned.id.clone();
+                self.steps.push(Step::Deliver { id, source, to: puts, hooks: hooks.clone() });
+                hooks::run(hooks, &mut self.steps, &mut self.notes);
+            }
             None => self.lost(&puts),
         }
     }
@@ -461,7 +466,9 @@ impl<'a> Comparison<'a> {
 
 /// Whether state would say something else of the key's settings than it does, locations aside.
 fn differs(settings: &Settings, owned: &OwnedKey) -> bool {
-    let Settings { owner, protect, on_delete, patterns: _, locations: _, overlap: _, lifecycle } = settings;
+    // What is done about deliveries is done about the next one, and state need not know of it before.
+    let Settings { owner, protect, on_delete, patterns: _, locations: _, overlap: _, lifecycle, hooks: _ } =
+        settings;
     *owner != owned.owner
         || *protect != owned.protect
         || *on_delete != owned.on_delete

@@ -8,10 +8,10 @@ use crate::finding::{Code, Finding};
 use crate::manifest::WantedKey;
 use crate::plan::account::{Account, values_with};
 use crate::plan::decide::decision::{Decision, Part};
-use crate::plan::decide::handover;
 use crate::plan::decide::location::readable_first;
 use crate::plan::decide::recover::Recovered;
 use crate::plan::decide::scopes::{effective, full_by_restricted};
+use crate::plan::decide::{handover, hooks};
 use crate::plan::document::change::{Action, Cause, KeyValues, Note, Reason};
 use crate::plan::document::step::{Mint, Step};
 use crate::plan::findings::{Findings, about};
@@ -102,6 +102,7 @@ impl Minting<'_> {
         if !uncertain.is_empty() && reason != Reason::SecretUncertain {
             said.push((action, Reason::SecretUncertain));
         }
+        let hooks = hooks::following(wanted, &puts);
         let settings = account.settings(wanted);
         let mut after = values_with(wanted, None, wanted.name.clone(), access.clone(), &settings);
         after.left_out = effective.left_out;
@@ -121,6 +122,7 @@ impl Minting<'_> {
             uncertain,
         };
         let mut steps = vec![Step::Mint(mint)];
+        hooks::run(hooks, &mut steps, &mut notes);
         if let Predecessor::Here(owned, RevokeOld::Now) = older {
             steps.push(Step::RevokeOlder { id: owned.id.clone(), born: owned.born.at() });
         }

@@ -3,6 +3,7 @@
 pub(crate) mod compare;
 pub(crate) mod decision;
 pub(crate) mod handover;
+pub(crate) mod hooks;
 pub(crate) mod key;
 pub(crate) mod location;
 pub(crate) mod mint;

@@ -15,7 +15,7 @@ use crate::plan::account::{Account, values_of, values_with};
 use crate::plan::applied::as_applied;
 use crate::plan::decide::decision::{Decision, Part};
 use crate::plan::decide::location::readable_first;
-use crate::plan::decide::{handover, remove, schedule};
+use crate::plan::decide::{handover, hooks, remove, schedule};
 use crate::plan::document::change::{Action, Cause, Note, Reason};
 use crate::plan::document::step::{FinishPending, Put, Step};
 use crate::plan::findings::{Findings, about};
@@ -65,6 +65,9 @@ pub(crate) fn recover(account: &Account<'_>, findings: &mut Findings<'_>) -> Rec
         if account.index.is_recovered(address) {
             resolve(account, address, keys, &mut recovered, findings);
         }
+    }
+    for (address, owned) in account.keys().filter(|(address, _)| account.index.is_recovered(address)) {
+        recovered.decisions.extend(hooks::due(account, address, owned, findings));
     }
     // What was given up in an environment that is gone is no other run's business than one about everything.
     let everything = account.input.selection.environments.is_none();
@@ -276,6 +279,8 @@ fn finish(
         uncertain,
     };
     let mut steps = vec![Step::FinishPending(finish)];
+    // Those of all its locations: the run that gave it to some of them broke off before.
+    hooks::run(wanted.hooks.clone(), &mut steps, &mut notes);
     if account.read.live.get(&key.id) != Some(&key.pending.name) {
         steps.push(Step::Rename { id: key.id.clone(), name: key.pending.name.clone() });
     }

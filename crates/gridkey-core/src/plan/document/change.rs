@@ -15,6 +15,7 @@ use strum::{IntoStaticStr, VariantArray};
 use crate::access::{Access, Scope};
 use crate::address::Address;
 use crate::finding::{Allow, Finding};
+use crate::hook::Hook;
 use crate::identity::AccountIdentity;
 use crate::key::{KeyId, Marker};
 use crate::manifest::{OnDelete, Rotation};
@@ -335,6 +336,8 @@ pub enum Reason {
     RetirementRequested,
     /// A person asked that the older key go on working for a while.
     HoldRequested,
+    /// What is to be done about a delivery has not ended well yet.
+    HookDue,
 }
 
 impl Reason {
@@ -381,6 +384,7 @@ impl Reason {
             Self::LetGo => "let go",
             Self::RetirementRequested => "to be revoked now",
             Self::HoldRequested => "kept as long as asked",
+            Self::HookDue => "`after_delivery` has not ended well yet",
         }
     }
 }
@@ -456,6 +460,8 @@ pub enum Note {
     LeftBehind(BTreeSet<KeyId>),
     /// SendGrid holds this name, and not the one it was asked for.
     NameNotHeld(String),
+    /// What is done once the delivery is recorded.
+    RunsHook(Hook),
 }
 
 impl Plan {

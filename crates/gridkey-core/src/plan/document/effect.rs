@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::address::Address;
+use crate::hook::Hook;
 use crate::inventory::SinkContent;
 use crate::key::KeyId;
 use crate::plan::document::change::Change;
@@ -37,6 +38,11 @@ pub enum Effect<'a> {
     Adopts(&'a KeyId),
     /// State no longer owns the key, which stays as it is.
     LetsGo(&'a KeyId),
+    /// A program is run, or a server called, that is told of a delivery; `begun` where an earlier run was to do just that.
+    Runs {
+        hook: &'a Hook,
+        begun: bool,
+    },
 }
 
 /// When a key is revoked, seen from a program that uses it.
@@ -101,7 +107,10 @@ impl Step {
             Self::Update { id, name: _, access: _, patterns: _ } => {
                 vec![Effect::Renames(id), Effect::Rescopes(id)]
             }
-            Self::Deliver { id: _, source: _, to } => delivers(to).collect(),
+            Self::Deliver { id: _, source: _, to, hooks: _ } => delivers(to).collect(),
+            Self::RunHooks { hooks, begun } => {
+                hooks.iter().map(|hook| Effect::Runs { hook, begun: *begun }).collect()
+            }
             Self::Mint(mint) => std::iter::once(makes(mint)).chain(delivers(&mint.puts)).collect(),
             Self::AbandonPending { marker: _ }
             | Self::PostponeRetirement { id: _, overlap: _ }
@@ -189,9 +198,12 @@ impl<'a> Effect<'a> {
             | Self::Rescopes(id)
             | Self::Adopts(id)
             | Self::Revokes { id, when: _ } => Some(id),
-            Self::Makes { .. } | Self::Delivers(_) | Self::Clears(_) | Self::Moves(_) | Self::LetsGo(_) => {
-                None
-            }
+            Self::Makes { .. }
+            | Self::Delivers(_)
+            | Self::Clears(_)
+            | Self::Moves(_)
+            | Self::LetsGo(_)
+            | Self::Runs { .. } => None,
         }
     }
 }

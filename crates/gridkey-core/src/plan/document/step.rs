@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
 use crate::address::Address;
+use crate::hook::Hook;
 use crate::inventory::SinkContent;
 use crate::key::{KeyId, Marker};
 use crate::sink::SinkLocation;
@@ -94,10 +95,20 @@ pub enum Step {
         id: KeyId,
         source: SinkLocation,
         to: Vec<Put>,
+        /// What is done about it, which state is told before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hooks: Vec<Hook>,
     },
     /// Write down in state what the manifest says of the key.
     Record(Settings),
     Mint(Mint),
+    /// Do what is to be done about deliveries: of these, what state says is due.
+    RunHooks {
+        hooks: Vec<Hook>,
+        /// Whether an earlier run was to do just that.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        begun: bool,
+    },
     /// An older key that a person gives up now: revoke it, once its successor is recorded.
     RevokeOlder {
         id: KeyId,
@@ -217,6 +228,8 @@ pub enum Phase {
     Create,
     /// An older key is revoked and its successor made, key by key, and none after one that failed.
     Replace,
+    /// What is done about deliveries, once they are recorded and before a key goes that somebody may still use.
+    Announce,
     /// Older keys that a person gave up, once their successors are recorded.
     Revoke,
 }
@@ -234,11 +247,15 @@ pub enum Order {
 
 impl Order {
     /// All phases, the first one first.
-    pub fn phases(self) -> [Phase; 9] {
-        use Phase::{Create, Delete, Deliver, Recover, Replace, Retire, Revoke, StateOnly, Update};
+    pub fn phases(self) -> [Phase; 10] {
+        use Phase::{Announce, Create, Delete, Deliver, Recover, Replace, Retire, Revoke, StateOnly, Update};
         match self {
-            Self::MakeFirst => [StateOnly, Recover, Retire, Update, Deliver, Create, Replace, Delete, Revoke],
-            Self::FreeFirst => [StateOnly, Recover, Retire, Delete, Update, Deliver, Create, Replace, Revoke],
+            Self::MakeFirst => {
+                [StateOnly, Recover, Retire, Update, Deliver, Create, Replace, Announce, Delete, Revoke]
+            }
+            Self::FreeFirst => {
+                [StateOnly, Recover, Retire, Delete, Update, Deliver, Create, Replace, Announce, Revoke]
+            }
         }
     }
 }
@@ -263,6 +280,7 @@ impl Step {
             Self::Mint(mint) if mint.is_revoke_first() => Phase::Replace,
             Self::RevokeFirst { .. } => Phase::Replace,
             Self::Mint(_) => Phase::Create,
+            Self::RunHooks { .. } => Phase::Announce,
             Self::RevokeOlder { .. } => Phase::Revoke,
         }
     }

@@ -40,7 +40,8 @@ fn harm(before: &KeyValues, change: &Change) -> Option<&'static str> {
             | Effect::Delivers(_)
             | Effect::Clears(_)
             | Effect::Moves(_)
-            | Effect::Adopts(_) => None,
+            | Effect::Adopts(_)
+            | Effect::Runs { .. } => None,
         }),
     }
 }

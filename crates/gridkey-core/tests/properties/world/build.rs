@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridkey_core::hook::{Hook, HookCommandSettings, HookSettings};
 use gridkey_core::inventory::{Grantable, ReadAccount};
 use gridkey_core::manifest::{
     Account, AtLimit, Credential, Environment, Manifest, OnDelete, PatternEnvironment, Policy, PolicyFile,
@@ -147,15 +148,29 @@ pub fn wanted_key(address: &Address, account: &Name, random: &mut Random) -> Wan
         name: text.replace('/', "-"),
         access: random_access(random),
         sinks: random_sinks(&text, random),
+        hooks: random_hooks(random),
         owner: random.chance(70).then(|| "growth".to_string()),
         description: None,
         protect: random.chance(20),
         rotate: random_rotation(random),
         ttl: is_from_pattern(address.environment.as_ref()).then_some(APPLIED_TTL),
-        hooks: Vec::new(),
         on_delete: if random.chance(80) { OnDelete::Clear } else { OnDelete::Keep },
         position: position(),
     }
+}
+
+/// What is done about deliveries: one of two things, of the key or of a sink.
+fn random_hooks(random: &mut Random) -> Vec<Hook> {
+    if !random.chance(30) {
+        return Vec::new();
+    }
+    let sink = random.chance(30).then(|| Name::new("local").unwrap());
+    vec![hook(if random.chance(80) { "restart" } else { "reload" }, sink)]
+}
+
+fn hook(program: &str, sink: Option<Name>) -> Hook {
+    let run = vec![program.to_string()];
+    Hook { sink, does: HookSettings::Command(HookCommandSettings { run, env: Vec::new() }) }
 }
 
 pub fn patterns(wanted: &WantedKey) -> BTreeSet<String> {
@@ -168,6 +183,7 @@ pub fn owned_key(id: KeyId, wanted: &WantedKey, born: Timestamp, generation: u32
         id,
         name: wanted.name.clone(),
         held_name: None,
+        hooks_due: Vec::new(),
         access: granted(&wanted.access),
         reported: scopes_of(&wanted.access),
         patterns: patterns(wanted),

@@ -106,10 +106,11 @@ impl Described for GithubActionsSettings {
             api_url,
             ca_bundle: _,
         } = self;
-        let owner = match (repository, organization) {
-            (Some(repository), _) => format!("{repository}/{}", environment.as_deref().unwrap_or_default()),
-            (None, Some(organization)) => format!("{organization}/"),
-            (None, None) => "/".to_string(),
+        // A secret's name has no slash, so the parts before it tell whose it is.
+        let owner = match (repository, organization, environment) {
+            (Some(repository), _, Some(environment)) => format!("{repository}/{environment}"),
+            (Some(owner), _, None) | (None, Some(owner), _) => owner.clone(),
+            (None, None, _) => String::new(),
         };
         let server = api_url
             .as_deref()

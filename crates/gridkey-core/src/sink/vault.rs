@@ -148,8 +148,11 @@ impl Described for VaultSettings {
             client_key: _,
             custom_metadata: _,
         } = self;
-        let address = address.as_deref().unwrap_or("$VAULT_ADDR").trim_end_matches('/');
-        format!("{address}/{}/{mount}/{path}#{field}", namespace.as_deref().unwrap_or_default())
+        let address = address.as_deref().unwrap_or("$VAULT_ADDR");
+        let namespace = namespace.as_deref().unwrap_or_default();
+        let parts = [address, namespace, mount, path].map(|part| part.trim_matches('/'));
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("{}#{field}", parts.join("/"))
     }
 
     fn reached(&self) -> Option<String> {
@@ -253,6 +256,23 @@ mod tests {
         {
             assert_eq!(marked(name, value), ["custom_metadata"]);
         }
+    }
+
+    #[test]
+    fn a_place_has_no_doubled_slashes() {
+        let place = |namespace: Option<&str>, mount: &str| {
+            VaultSettings {
+                address: Some("https://vault.internal:8200/".to_string()),
+                namespace: namespace.map(ToString::to_string),
+                mount: mount.to_string(),
+                path: "/mail".to_string(),
+                field: "key".to_string(),
+                ..VaultSettings::default()
+            }
+            .place()
+        };
+        assert_eq!(place(None, "kv/"), "https://vault.internal:8200/kv/mail#key");
+        assert_eq!(place(Some("team/a/"), "kv"), "https://vault.internal:8200/team/a/kv/mail#key");
     }
 
     #[test]

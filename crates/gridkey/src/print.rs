@@ -10,7 +10,7 @@ use terminal_size::{Height, Width, terminal_size_of};
 use tokio::sync::oneshot;
 
 use crate::view::events::timed;
-use crate::view::words::safe;
+use crate::view::words::on_one_line;
 use crate::view::wrap::wrapped;
 use crate::view::{self, Style, Tone};
 
@@ -136,9 +136,9 @@ pub fn error(message: &str, causes: &[String], help: Option<&str>) {
         return;
     }
     let style = error_style();
-    let mut lines = vec![format!("{} {}", style.paint(Tone::Bad, "error:"), safe(message))];
-    lines.extend(causes.iter().map(|cause| format!("  because {}", safe(cause))));
-    lines.extend(help.map(|help| format!("  {} {}", style.paint(Tone::Strong, "help:"), safe(help))));
+    let mut lines = vec![format!("{} {}", style.paint(Tone::Bad, "error:"), on_one_line(message))];
+    lines.extend(causes.iter().map(|cause| format!("  because {}", on_one_line(cause))));
+    lines.extend(help.map(|help| format!("  {} {}", style.paint(Tone::Strong, "help:"), on_one_line(help))));
     let text = lines.join("\n");
     match width(terminal_size_of(io::stderr())) {
         Some(width) => say(&wrapped(&text, width)),

@@ -6,10 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::bech32;
 use super::describe::{
     Described, Fault, POINTER, Reached, is_pointer, is_variable, normal_path, path, unless,
 };
 use super::file::in_file;
+use crate::text::redact::is_private_key;
 
 /// A file encrypted to age recipients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +51,40 @@ pub struct SopsSettings {
     pub env: Vec<String>,
 }
 
+/// Letters of five bits that the 32 bytes of a key have.
+const X25519: usize = 52;
+
+/// Why age cannot encrypt to a recipient, as far as its text alone tells.
+fn unusable(recipient: &str) -> &'static str {
+    let recipient = recipient.trim();
+    if is_private_key(recipient) {
+        return "it is a private key, which must not stand in a manifest: take it out, make another, as who has the manifest \
+            has this one, and write the public key that `age-keygen -y` prints of it";
+    }
+    if recipient.starts_with("ssh-") {
+        return "";
+    }
+    match bech32::read(recipient) {
+        Some(("age", X25519)) => "",
+        Some((kind, _)) if kind.starts_with("age1") => {
+            "it is a key of another kind than X25519, such as that of a plug-in: gridkey encrypts to `age1…` keys that \
+             `age-keygen` makes, and to `ssh-ed25519` and `ssh-rsa` keys"
+        }
+        Some(_) | None if recipient.starts_with("age1") => {
+            "a letter of it is wrong, or some are missing: copy it again from where `age-keygen` printed it"
+        }
+        Some(_) | None => "a recipient is a public key: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`",
+    }
+}
+
+impl AgeSettings {
+    /// The first recipient that cannot be one, and why.
+    fn unusable_recipient(&self) -> Option<(usize, &'static str)> {
+        let faults = self.recipients.iter().map(|recipient| unusable(recipient)).enumerate();
+        faults.into_iter().find(|(_, why)| !why.is_empty())
+    }
+}
+
 impl Described for AgeSettings {
     fn place(&self) -> String {
         let Self { path, recipients: _, recipients_file: _, armor: _ } = self;
@@ -60,15 +96,17 @@ impl Described for AgeSettings {
     }
 
     fn faults(&self) -> Vec<Fault> {
-        let public = |recipient: &String| recipient.starts_with("age1") || recipient.starts_with("ssh-");
-        let known = self.recipients.iter().all(public);
         let any = !self.recipients.is_empty() || self.recipients_file.is_some();
         vec![
-            ("recipients", unless(known, "a recipient is a public key: `age1…` or `ssh-…`")),
+            ("recipients", self.unusable_recipient().map_or("", |(_, why)| why)),
             ("path", unless(any, "add `recipients`, the public keys of those who may read the file")),
             ("path", path(&self.path)),
             ("recipients_file", self.recipients_file.as_deref().map_or("", path)),
         ]
+    }
+
+    fn faulty_item(&self, field: &str) -> Option<usize> {
+        self.unusable_recipient().filter(|_| field == "recipients").map(|(index, _)| index)
     }
 
     fn manner(&self) -> Option<Value> {
@@ -118,6 +156,10 @@ impl Described for SopsSettings {
     fn place(&self) -> String {
         let Self { path, pointer, program: _, config: _, env: _ } = self;
         in_file(path, pointer)
+    }
+
+    fn pointer(&self) -> Option<&str> {
+        (!self.is_dotenv()).then_some(&self.pointer)
     }
 
     /// It may be the file of another kind of sink, too.
@@ -207,6 +249,43 @@ mod tests {
         }
     }
 
+    const KEY: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+    #[test]
+    fn what_age_cannot_encrypt_to_is_told_by_its_item() {
+        let wrong = KEY.replace("z7hj", "z7jh");
+        for (recipient, says) in [
+            (
+                "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+                "is a private key",
+            ),
+            ("age-secret-key-1gfpyysjzgfpyysjz", "is a private key"),
+            ("AGE-SECRET-KEY-PQ-1GFPYYSJZ", "is a private key"),
+            ("AGE-PLUGIN-YUBIKEY-1QYQSZQG", "is a private key"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA", "is a private key"),
+            (wrong.as_str(), "a letter of it is wrong"),
+            (&KEY[..50], "a letter of it is wrong"),
+            ("age1", "a letter of it is wrong"),
+            ("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "of a plug-in"),
+            ("alice", "a recipient is a public key"),
+            ("", "a recipient is a public key"),
+            ("abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw", "a recipient is a public key"),
+        ] {
+            let settings = AgeSettings {
+                path: "a.age".to_string(),
+                recipients: vec![KEY.to_string(), recipient.to_string()],
+                ..AgeSettings::default()
+            };
+            let told = told(&settings);
+            assert!(
+                matches!(told.as_slice(), [("recipients", help)] if help.contains(says)),
+                "{recipient}: {told:?}"
+            );
+            assert_eq!(settings.faulty_item("recipients"), Some(1), "{recipient}");
+            assert_eq!(settings.faulty_item("path"), None);
+        }
+    }
+
     #[test]
     fn a_file_that_nobody_could_read_is_no_place_for_a_secret() {
         let age = |recipients: &[&str]| AgeSettings {
@@ -214,8 +293,7 @@ mod tests {
             recipients: recipients.iter().map(ToString::to_string).collect(),
             ..AgeSettings::default()
         };
-        assert_eq!(told(&age(&["age1abc", "ssh-ed25519 AAAA"])), []);
-        assert_eq!(told(&age(&["AGE-SECRET-KEY-1"])).len(), 1);
+        assert_eq!(told(&age(&[KEY, "ssh-ed25519 AAAA"])), []);
         assert_eq!(told(&age(&[])).len(), 1);
         assert_eq!(told(&AgeSettings { recipients_file: Some("team.txt".to_string()), ..age(&[]) }), []);
     }

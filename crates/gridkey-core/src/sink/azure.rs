@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Described, Fault, Reached, address, only, programs, server, unless, unless_any};
+use super::describe::{
+    Described, Fault, Reached, address, only, path_parts, programs, server, unless, unless_any,
+};
 use crate::credential::Credential;
 
 /// Key Vault takes no more tags, and one of them is gridkey's.
@@ -79,6 +81,14 @@ impl Described for AzureKeyVaultSettings {
         const KINDS: [&str; 4] = ["managed_identity", "workload_identity", "cli", "client_secret"];
         vec![
             ("vault", address(&self.vault)),
+            (
+                "vault",
+                unless(
+                    path_parts(&self.vault).is_empty(),
+                    "it is the vault's address without a path, such as `https://acme.vault.azure.net`; the secret's name \
+                     stands in `secret`",
+                ),
+            ),
             (
                 "secret",
                 unless(
@@ -157,6 +167,12 @@ mod tests {
             (many.as_str(), "tags"),
         ] {
             assert_eq!(faults(more), [fault], "{more}");
+        }
+        for vault in ["https://acme.vault.azure.net/secrets/key", "https://acme.vault.azure.net/secrets"] {
+            let settings =
+                AzureKeyVaultSettings { vault: vault.to_string(), ..settings(r#", "secret": "key""#) };
+            let faults = settings.faults().into_iter().filter(|(_, help)| !help.is_empty());
+            assert_eq!(faults.map(|(field, _)| field).collect::<Vec<_>>(), ["vault"], "{vault}");
         }
         let all = r#", "secret": "Mail-Key-1", "credential": "client_secret", "client_secret": {"env": "S"}, "tags": {"a": "b"},
             "authority_host": "https://login.microsoftonline.us""#;

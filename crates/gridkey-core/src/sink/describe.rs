@@ -42,6 +42,11 @@ pub(crate) trait Described {
         None
     }
 
+    /// Where in its file a secret stands, of a kind whose files have values within values.
+    fn pointer(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether what a location holds can ever be seen.
     fn is_readable(&self) -> bool {
         true
@@ -54,6 +59,11 @@ pub(crate) trait Described {
 
     /// What can be told to be wrong before the service is asked.
     fn faults(&self) -> Vec<Fault>;
+
+    /// Which item of a list has the fault that is told of its field, counted from 0.
+    fn faulty_item(&self, _field: &str) -> Option<usize> {
+        None
+    }
 
     /// What they run or talk to, as far as they say it. What the cloud's or the cluster's own configuration says is not
     /// the manifest's.
@@ -180,6 +190,12 @@ pub(super) fn server(address: &str) -> String {
         _ => "",
     };
     format!("{scheme}://{}{path}", host.strip_suffix(port).unwrap_or(&host))
+}
+
+/// What stands behind host and port in an address, in its parts.
+pub(super) fn path_parts(address: &str) -> Vec<&str> {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split('/').skip(1).filter(|part| !part.is_empty()).collect()
 }
 
 /// What gridkey's own files beside a sink's file are called: the lock of its folder, and temporary ones. They hold secrets, so what

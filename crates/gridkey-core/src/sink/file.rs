@@ -85,6 +85,10 @@ impl Described for FileSettings {
         in_file(path, pointer)
     }
 
+    fn pointer(&self) -> Option<&str> {
+        Some(&self.pointer)
+    }
+
     /// JSON is YAML: a value of one file is the same value by either kind.
     fn reached(&self) -> Option<String> {
         Some(format!("file:{}", self.place()))

@@ -106,6 +106,14 @@ impl Described for GcpSecretManagerSettings {
                 ),
             ),
             (
+                "kms_key_name",
+                unless_any(
+                    self.kms_key_name.as_ref(),
+                    |name| is_kms_key(name),
+                    "write its whole name: `projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY`",
+                ),
+            ),
+            (
                 "labels",
                 unless(
                     self.labels
@@ -138,6 +146,17 @@ impl Described for GcpSecretManagerSettings {
     }
 }
 
+/// The name of a key, and not of one of its versions.
+fn is_kms_key(name: &str) -> bool {
+    let is_part = |part: &&str| !part.is_empty() && only(part, "-_.:");
+    match name.split('/').collect::<Vec<_>>()[..] {
+        ["projects", project, "locations", location, "keyRings", ring, "cryptoKeys", key] => {
+            [project, location, ring, key].iter().all(is_part)
+        }
+        _ => false,
+    }
+}
+
 /// Letters of other scripts are taken too, in lower case.
 fn is_label(text: &str) -> bool {
     text.chars().count() <= 63
@@ -148,8 +167,11 @@ fn is_label(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// The fields of the faults that there are; `KMS` stands for the name of a key.
     fn faults(text: &str) -> Vec<&'static str> {
-        let settings: GcpSecretManagerSettings = serde_json::from_str(text).expect("settings");
+        let text =
+            text.replace("KMS", "projects/acme/locations/europe-west3/keyRings/mail/cryptoKeys/keys_1");
+        let settings: GcpSecretManagerSettings = serde_json::from_str(&text).expect("settings");
         settings.faults().into_iter().filter(|(_, help)| !help.is_empty()).map(|(field, _)| field).collect()
     }
 
@@ -163,7 +185,13 @@ mod tests {
                 r#""secret": "key", "location": "europe-west3", "replication_locations": ["europe-west1"]"#,
                 "replication_locations",
             ),
-            (r#""secret": "key", "replication_locations": ["a", "b"], "kms_key_name": "k""#, "kms_key_name"),
+            (
+                r#""secret": "key", "replication_locations": ["a", "b"], "kms_key_name": "KMS""#,
+                "kms_key_name",
+            ),
+            (r#""secret": "key", "kms_key_name": "k""#, "kms_key_name"),
+            (r#""secret": "key", "kms_key_name": "KMS/cryptoKeyVersions/1""#, "kms_key_name"),
+            (r#""secret": "key", "kms_key_name": "https://cloudkms.googleapis.com/v1/KMS""#, "kms_key_name"),
             (r#""secret": "key", "labels": {"Team": "mail"}"#, "labels"),
             (r#""secret": "key", "labels": {"team": "mail team"}"#, "labels"),
             (r#""secret": "key", "annotations": {"gridkey-version-1": "x"}"#, "annotations"),
@@ -174,8 +202,8 @@ mod tests {
         }
         for more in [
             r#""secret": "mail_key-1""#,
-            r#""secret": "key", "location": "europe-west3", "kms_key_name": "k""#,
-            r#""secret": "key", "replication_locations": ["a"], "kms_key_name": "k""#,
+            r#""secret": "key", "location": "europe-west3", "kms_key_name": "KMS""#,
+            r#""secret": "key", "replication_locations": ["a"], "kms_key_name": "KMS""#,
             r#""secret": "key", "labels": {"team": "", "größe": "klein-1_2"}, "annotations": {"owner": "The Mail Team"}"#,
         ] {
             assert_eq!(faults(&format!(r#"{{"project": "acme", {more}}}"#)), [""; 0], "{more}");

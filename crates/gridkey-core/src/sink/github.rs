@@ -74,9 +74,18 @@ pub struct GithubAppSettings {
 
 pub const API: &str = "https://api.github.com";
 
-/// The name of an owner or of a repository.
+/// The name of a repository. GitHub takes a `.git` at its end for the address that Git knows it by.
 fn is_segment(text: &str) -> bool {
-    !text.is_empty() && only(text, "-_.") && text != "." && text != ".."
+    !text.is_empty() && only(text, "-_.") && text != "." && text != ".." && !text.ends_with(".git")
+}
+
+/// The name of a user or an organisation, which no host can be taken for.
+fn is_owner(text: &str) -> bool {
+    !text.is_empty() && only(text, "-_")
+}
+
+fn is_repository(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(owner, name)| is_owner(owner) && is_segment(name))
 }
 
 impl GithubActionsSettings {
@@ -108,10 +117,11 @@ impl Described for GithubActionsSettings {
             api_url,
             ca_bundle: _,
         } = self;
-        let owner = match (repository, organization) {
-            (Some(repository), _) => format!("{repository}/{}", environment.as_deref().unwrap_or_default()),
-            (None, Some(organization)) => format!("{organization}/"),
-            (None, None) => "/".to_string(),
+        // A secret's name has no slash, so the parts before it tell whose it is.
+        let owner = match (repository, organization, environment) {
+            (Some(repository), _, Some(environment)) => format!("{repository}/{environment}"),
+            (Some(owner), _, None) | (None, Some(owner), _) => owner.clone(),
+            (None, None, _) => String::new(),
         };
         let server = api_url
             .as_deref()
@@ -146,7 +156,6 @@ impl Described for GithubActionsSettings {
 
     fn faults(&self) -> Vec<Fault> {
         let name = self.secret.to_ascii_uppercase();
-        let is_repository = |text: &String| text.matches('/').count() == 1 && text.split('/').all(is_segment);
         let is_organization = self.organization.is_some();
         let is_store = |store: &String| ["actions", "dependabot", "codespaces"].contains(&store.as_str());
         let store = self.store.as_deref().unwrap_or("actions");
@@ -158,7 +167,14 @@ impl Described for GithubActionsSettings {
                     "letters, digits and `_`, no digit first, and not `GITHUB_` in front",
                 ),
             ),
-            ("repository", unless_any(self.repository.as_ref(), is_repository, "write `owner/name`")),
+            (
+                "repository",
+                unless_any(
+                    self.repository.as_ref(),
+                    |text| is_repository(text),
+                    "write `owner/name` alone, without an address before it or `.git` behind it",
+                ),
+            ),
             (
                 "secret",
                 unless(
@@ -170,7 +186,7 @@ impl Described for GithubActionsSettings {
                 "organization",
                 unless_any(
                     self.organization.as_ref(),
-                    |name| only(name, "-_") && !name.is_empty(),
+                    |name| is_owner(name),
                     "write the organisation's name alone",
                 ),
             ),
@@ -267,6 +283,11 @@ mod tests {
             (r#"{"repository": "shop", "secret": "KEY"}"#, "repository"),
             (r#"{"repository": "acme/..", "secret": "KEY"}"#, "repository"),
             (r#"{"repository": "acme/shop?", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "acme/shop.git", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "https://github.com/acme/shop", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "github.com/acme", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "git@github.com:acme/shop.git", "secret": "KEY"}"#, "repository"),
+            (r#"{"repository": "acme/shop/settings", "secret": "KEY"}"#, "repository"),
             (r#"{"organization": "acme/shop", "secret": "KEY"}"#, "organization"),
             (r#"{"organization": "acme", "environment": "production", "secret": "KEY"}"#, "environment"),
             (

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, VARIABLE, address, only, path as file_path, programs, server, unless,
-    unless_any,
+    Described, Fault, Reached, VARIABLE, address, only, path as file_path, path_parts, programs, server,
+    unless, unless_any,
 };
 use crate::credential::Credential;
 
@@ -60,7 +60,16 @@ const PATH: &str = "write the path as the browser shows it (`group/name`), or th
 /// A path of groups and a project, or a number. A dot is a part of a name, and never a name alone.
 fn is_path(text: &str) -> bool {
     let text = text.trim_matches('/');
-    !text.is_empty() && only(text, "-_./") && text.split('/').all(|part| !part.trim_matches('.').is_empty())
+    let is_part = |part: &str| !part.trim_matches('.').is_empty() && part != "-";
+    !text.is_empty() && only(text, "-_./") && text.split('/').all(is_part) && !text.ends_with(".git")
+}
+
+/// What an address has that was taken from a request.
+fn is_of_the_api(address: &str) -> bool {
+    let is_version = |text: &str| {
+        text.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    path_parts(address).windows(2).any(|two| two[0] == "api" && is_version(two[1]))
 }
 
 pub const GITLAB: &str = "https://gitlab.com";
@@ -139,6 +148,14 @@ impl Described for GitlabCiSettings {
             ),
             ("address", self.address.as_deref().map_or("", address)),
             (
+                "address",
+                unless_any(
+                    self.address.as_ref(),
+                    |address| !is_of_the_api(address),
+                    "write the server's own address, as the browser shows it: gridkey adds `/api/v4`",
+                ),
+            ),
+            (
                 "environment_scope",
                 unless(
                     !is_instance || self.environment_scope.is_none(),
@@ -197,6 +214,9 @@ mod tests {
             (r#"{"project": "acme/shop", "instance": true, "variable": "KEY"}"#, "variable"),
             (r#"{"project": "acme%2Fshop", "variable": "KEY"}"#, "project"),
             (r#"{"project": "acme/../shop", "variable": "KEY"}"#, "project"),
+            (r#"{"project": "acme/shop.git", "variable": "KEY"}"#, "project"),
+            (r#"{"project": "https://gitlab.com/acme/shop", "variable": "KEY"}"#, "project"),
+            (r#"{"project": "acme/shop/-/settings", "variable": "KEY"}"#, "project"),
             (r#"{"group": "", "variable": "KEY"}"#, "group"),
             (
                 r#"{"project": "acme/shop", "variable": "KEY", "environment_scope": "a,b"}"#,
@@ -208,6 +228,18 @@ mod tests {
             (r#"{"project": "acme/shop", "variable": "KEY", "hidden": true, "masked": false}"#, "masked"),
             (r#"{"project": "acme/shop", "variable": "KEY", "variable_type": "text"}"#, "variable_type"),
             (r#"{"project": "acme/shop", "variable": "KEY", "address": "gitlab.acme.com"}"#, "address"),
+            (
+                r#"{"instance": true, "variable": "KEY", "address": "https://gitlab.acme.com/api/v4"}"#,
+                "address",
+            ),
+            (
+                r#"{"instance": true, "variable": "KEY", "address": "https://acme.com/git/api/v4/"}"#,
+                "address",
+            ),
+            (
+                r#"{"instance": true, "variable": "KEY", "address": "https://acme.com/api/v4/projects/7"}"#,
+                "address",
+            ),
         ] {
             assert_eq!(faults(text), [field], "{text}");
         }
@@ -215,6 +247,7 @@ mod tests {
             r#"{"project": "Acme/tools/shop.js", "variable": "KEY", "environment_scope": "review/*", "hidden": true}"#,
             r#"{"group": "7", "variable": "KEY", "masked": false, "variable_type": "file"}"#,
             r#"{"instance": true, "variable": "KEY"}"#,
+            r#"{"instance": true, "variable": "KEY", "address": "https://acme.com/api/git/"}"#,
         ] {
             assert_eq!(faults(text), [] as [&str; 0], "{text}");
         }

@@ -1,6 +1,7 @@
 //! Single places: settings with every placeholder filled in, and what tells one from another.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -150,11 +151,72 @@ impl SinkLocation {
     }
 }
 
+/// Of places that are taken, the one that a location lies in or that lies in it: in a structured file a secret cannot
+/// stand where there are further values.
+pub(crate) fn nested_in<'t, T>(
+    taken: &'t BTreeMap<LocationId, T>,
+    location: &SinkLocation,
+) -> Option<(&'t LocationId, &'t T)> {
+    let pointer = location.at.pointer()?;
+    let id = location.id();
+    let before = id.as_str().len() - pointer.len();
+    let outer = pointer
+        .match_indices('/')
+        .skip(1)
+        .find_map(|(end, _)| taken.get_key_value(&LocationId::new(&id.as_str()[..before + end])));
+    outer.or_else(|| {
+        let inner = LocationId::new(format!("{id}/"));
+        taken.range(&inner..).next().filter(|(other, _)| other.as_str().starts_with(inner.as_str()))
+    })
+}
+
 impl fmt::Display for SinkLocation {
     /// The place as a person would point at it, after the sink's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A program may be called as a file is.
         let runs = if self.at.kind() == SinkKind::Command { "runs " } else { "" };
         write!(f, "{} ({runs}{})", self.sink, self.at.place())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(text: &str) -> SinkLocation {
+        let at = serde_json::from_str(text).expect(text);
+        SinkLocation::new(Name::new("any").expect("a name"), at)
+    }
+
+    fn in_file(kind: &str, path: &str, pointer: &str) -> SinkLocation {
+        location(&format!(r#"{{"{kind}": {{"path": "{path}", "pointer": "{pointer}"}}}}"#))
+    }
+
+    #[test]
+    fn a_value_within_another_is_found_in_either_order() {
+        let is_nested = |one: &SinkLocation, other: &SinkLocation| {
+            nested_in(&BTreeMap::from([(one.id(), ())]), other).is_some()
+        };
+        for (one, other) in [
+            (in_file("json", "a.json", "/m"), in_file("json", "a.json", "/m/b")),
+            (in_file("yaml", "./a.json", "/m/b"), in_file("json", "a.json", "/m/b/c/d")),
+            (in_file("sops", "a.yaml", "/m"), in_file("yaml", "a.yaml", "/m/0")),
+            (in_file("json", "x#/m.json", "/m"), in_file("json", "x#/m.json", "/m/b")),
+            (in_file("json", "a.json", "/m#"), in_file("json", "a.json", "/m#/b")),
+            (in_file("json", "a.json", "/m"), in_file("json", "a.json", "/m/")),
+        ] {
+            assert!(is_nested(&one, &other) && is_nested(&other, &one), "{one} {other}");
+        }
+        for (one, other) in [
+            (in_file("json", "a.json", "/m"), in_file("json", "a.json", "/m")),
+            (in_file("json", "a.json", "/m"), in_file("json", "a.json", "/mail/b")),
+            (in_file("json", "a.json", "/m/a"), in_file("json", "a.json", "/m/b")),
+            (in_file("json", "a.json", "/m"), in_file("json", "b.json", "/m/b")),
+            (in_file("json", "a.json", "/m"), in_file("json", "a.json", "/m~1b")),
+            (in_file("json", "a", "/m"), in_file("json", "a#/m", "/b")),
+            (in_file("sops", "a.env", "/M"), location(r#"{"dotenv": {"path": "a.env", "variable": "M"}}"#)),
+        ] {
+            assert!(!is_nested(&one, &other) && !is_nested(&other, &one), "{one} {other}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod age;
 mod aws;
 mod azure;
+mod bech32;
 mod command;
 mod describe;
 mod file;
@@ -29,6 +30,7 @@ pub use gcp::GcpSecretManagerSettings;
 pub use github::{API as GITHUB_API, GithubActionsSettings, GithubAppSettings, GithubAuthSettings};
 pub use gitlab::{GITLAB, GitlabCiSettings};
 pub use kubernetes::{KubernetesSettings, WORKLOADS};
+pub(crate) use location::nested_in;
 pub use location::{Known, LocationId, Receipt, SharedSettings, SinkLocation};
 pub use settings::{SinkKind, SinkSettings};
 pub use vault::{

@@ -195,6 +195,17 @@ impl SinkSettings {
         self.described().faults()
     }
 
+    /// Where in its file a secret stands, of a kind whose files have values within values: the last part of what these
+    /// settings reach.
+    pub(super) fn pointer(&self) -> Option<&str> {
+        self.described().pointer()
+    }
+
+    /// Which item of a list has the fault that is told of its field, counted from 0.
+    pub(crate) fn faulty_item(&self, field: &str) -> Option<usize> {
+        self.described().faulty_item(field)
+    }
+
     /// Variables of gridkey's environment that a program of these settings gets.
     pub(crate) fn environment(&self) -> &[String] {
         self.described().environment()

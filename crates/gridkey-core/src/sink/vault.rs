@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Described, Fault, Reached, address, path as file_path, programs, server, unless};
+use super::describe::{
+    Described, Fault, Reached, address, path as file_path, path_parts, programs, server, unless, unless_any,
+};
 use crate::credential::Credential;
 
 /// A field of a secret in Vault's KV version 2.
@@ -103,6 +105,24 @@ pub struct VaultJwtSettings {
     pub jwt: Credential,
 }
 
+/// What stands between a mount and a path in the addresses and policies of KV version 2.
+const ENDPOINTS: [&str; 2] = ["data", "metadata"];
+
+/// What an address has that was taken from a request or from a browser.
+fn is_of_a_page(address: &str) -> bool {
+    let parts = path_parts(address);
+    let is_end = |end: Option<&&str>| matches!(end, Some(&("v1" | "ui")));
+    is_end(parts.first()) || is_end(parts.last()) || parts.windows(2).any(|two| two == ["ui", "vault"])
+}
+
+/// A mount can have slashes, and could be called so; of the names that Vault's own documentation has for mounts it is surely the
+/// path of a policy.
+fn is_endpoint(mount: &str) -> bool {
+    mount
+        .split_once('/')
+        .is_some_and(|(name, rest)| ["secret", "kv"].contains(&name) && ENDPOINTS.contains(&rest))
+}
+
 impl VaultSettings {
     /// Namespace, mount and path, without slashes at their ends.
     fn parts(&self) -> [&str; 3] {
@@ -148,8 +168,11 @@ impl Described for VaultSettings {
             client_key: _,
             custom_metadata: _,
         } = self;
-        let address = address.as_deref().unwrap_or("$VAULT_ADDR").trim_end_matches('/');
-        format!("{address}/{}/{mount}/{path}#{field}", namespace.as_deref().unwrap_or_default())
+        let address = address.as_deref().unwrap_or("$VAULT_ADDR");
+        let namespace = namespace.as_deref().unwrap_or_default();
+        let parts = [address, namespace, mount, path].map(|part| part.trim_matches('/'));
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("{}#{field}", parts.join("/"))
     }
 
     fn reached(&self) -> Option<String> {
@@ -162,17 +185,47 @@ impl Described for VaultSettings {
 
     fn faults(&self) -> Vec<Fault> {
         let [_, mount, path] = self.parts();
-        let is_api_path = ["data/", "metadata/"].iter().any(|prefix| path.starts_with(prefix));
+        let is_below_endpoint = |path: &str| {
+            ENDPOINTS.iter().any(|name| path.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')))
+        };
+        let behind_mount = path.strip_prefix(mount).and_then(|rest| rest.strip_prefix('/'));
         let has_parts =
             |text: &str| !text.is_empty() && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let namespace = self.namespace.as_deref().unwrap_or("none").trim_matches('/');
         vec![
             ("address", self.address.as_deref().map_or("", address)),
+            (
+                "address",
+                unless_any(
+                    self.address.as_ref(),
+                    |address| !is_of_a_page(address),
+                    "write the server's own address, such as `https://vault.internal:8200`: gridkey adds `/v1`, and `/ui` is \
+                     for browsers",
+                ),
+            ),
+            (
+                "mount",
+                unless(
+                    !is_endpoint(mount),
+                    "`data` and `metadata` are no part of a mount, and are put in front of the path by gridkey: write the \
+                     mount alone, such as `secret`",
+                ),
+            ),
             ("mount", unless(has_parts(mount), "it names a mount, such as `secret`")),
             ("path", unless(has_parts(path), "it names a secret in the mount, such as `mail/sendgrid`")),
             (
                 "path",
-                unless(!is_api_path, "`data/` and `metadata/` are put in front by gridkey; leave them out"),
+                unless(
+                    !is_below_endpoint(path),
+                    "`data/` and `metadata/` are put in front by gridkey; leave them out",
+                ),
+            ),
+            (
+                "path",
+                unless(
+                    !behind_mount.is_some_and(is_below_endpoint),
+                    "it begins behind the mount, without `data/` or `metadata/`: `mail/sendgrid`",
+                ),
             ),
             ("field", unless(!self.field.is_empty(), "it names a field of the secret, such as `api_key`")),
             (
@@ -234,6 +287,40 @@ mod tests {
         for path in ["/mail/sendgrid/", "database/mail", "mail/data/x"] {
             assert_eq!(faulty(|settings| settings.path = path.to_string()), Vec::<&str>::new(), "{path:?}");
         }
+        for path in ["secret/data/mail", "secret/metadata/mail/sendgrid"] {
+            assert_eq!(faulty(|settings| settings.path = path.to_string()), ["path"], "{path:?}");
+        }
+        for path in ["secret/mail", "secrets/data/mail", "secret/database/mail", "data"] {
+            assert_eq!(faulty(|settings| settings.path = path.to_string()), Vec::<&str>::new(), "{path:?}");
+        }
+        for mount in ["secret/data", "kv/metadata/", "/kv/data"] {
+            assert_eq!(faulty(|settings| settings.mount = mount.to_string()), ["mount"], "{mount:?}");
+        }
+        for mount in ["teams/data", "secret/mail", "data", "secret/data/eu"] {
+            assert_eq!(
+                faulty(|settings| settings.mount = mount.to_string()),
+                Vec::<&str>::new(),
+                "{mount:?}"
+            );
+        }
+        for address in [
+            "https://vault.internal:8200/v1",
+            "https://vault.internal:8200/v1/",
+            "https://vault.internal:8200/v1/secret/data/mail",
+            "https://vault.internal:8200/ui",
+            "https://vault.internal:8200/ui/vault/secrets",
+            "https://proxy.internal/vault/v1",
+            "https://proxy.internal/vault/ui/vault/auth",
+        ] {
+            let set = |settings: &mut VaultSettings| settings.address = Some(address.to_string());
+            assert_eq!(faulty(set), ["address"], "{address}");
+        }
+        for address in
+            ["https://v1", "https://ui/", "https://proxy.internal/vault", "https://vault.internal/v1beta"]
+        {
+            let set = |settings: &mut VaultSettings| settings.address = Some(address.to_string());
+            assert_eq!(faulty(set), Vec::<&str>::new(), "{address}");
+        }
         for mount in ["", "/", "a//b", ".."] {
             assert_eq!(faulty(|settings| settings.mount = mount.to_string()), ["mount"], "{mount:?}");
         }
@@ -253,6 +340,23 @@ mod tests {
         {
             assert_eq!(marked(name, value), ["custom_metadata"]);
         }
+    }
+
+    #[test]
+    fn a_place_has_no_doubled_slashes() {
+        let place = |namespace: Option<&str>, mount: &str| {
+            VaultSettings {
+                address: Some("https://vault.internal:8200/".to_string()),
+                namespace: namespace.map(ToString::to_string),
+                mount: mount.to_string(),
+                path: "/mail".to_string(),
+                field: "key".to_string(),
+                ..VaultSettings::default()
+            }
+            .place()
+        };
+        assert_eq!(place(None, "kv/"), "https://vault.internal:8200/kv/mail#key");
+        assert_eq!(place(Some("team/a/"), "kv"), "https://vault.internal:8200/team/a/kv/mail#key");
     }
 
     #[test]

@@ -354,8 +354,12 @@ pub enum StateError {
     Newer { found: u64 },
     #[error("the state has no `format_version` that a gridkey has written")]
     NoVersion,
-    #[error("the state does not have the shape of format version {FORMAT_VERSION}")]
-    Shape(#[source] serde_json::Error),
+    #[error("the state does not have the shape of format version {found}")]
+    Shape {
+        found: u64,
+        #[source]
+        error: serde_json::Error,
+    },
 }
 
 impl AccountState {
@@ -428,7 +432,8 @@ impl AccountState {
         if found == 0 {
             return Err(StateError::NoVersion);
         }
-        let state: Self = serde_json::from_value(value).map_err(StateError::Shape)?;
+        let state: Self =
+            serde_json::from_value(value).map_err(|error| StateError::Shape { found, error })?;
         // What older documents lack may be lacking, so they are of this version once they are read.
         Ok(Self { format_version: FORMAT_VERSION, ..state })
     }
@@ -488,6 +493,9 @@ mod tests {
         assert!(matches!(AccountState::parse(oldest.as_bytes()), Err(StateError::NoVersion)));
         let newer = br#"{"format_version": 3, "anything": []}"#;
         assert!(matches!(AccountState::parse(newer), Err(StateError::Newer { found: 3 })));
-        assert!(matches!(AccountState::parse(br#"{"format_version": 1}"#), Err(StateError::Shape(_))));
+        assert!(matches!(
+            AccountState::parse(br#"{"format_version": 1}"#),
+            Err(StateError::Shape { found: 1, .. })
+        ));
     }
 }

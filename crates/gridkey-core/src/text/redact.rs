@@ -140,6 +140,15 @@ fn is_word(text: &str, known: &str) -> bool {
     (cased && has_vowel && text.len() <= 16 && !known.contains(&lower)) || is_naming(text, known)
 }
 
+/// What the private keys of PEM begin with, behind their kind.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+
+/// Whether a text is a private key: of age, of one of its plug-ins, or in PEM.
+pub(crate) fn is_private_key(text: &str) -> bool {
+    let upper = text.trim_start().to_ascii_uppercase();
+    upper.starts_with("AGE-SECRET-KEY-") || upper.starts_with("AGE-PLUGIN-") || upper.contains(PRIVATE_KEY)
+}
+
 /// What looks like a secret in a text, each by itself.
 pub(crate) fn found(text: &str) -> impl Iterator<Item = &str> {
     secrets(text).into_iter().map(|secret| &text[secret])
@@ -289,6 +298,7 @@ fn secrets(text: &str) -> Vec<Range<usize>> {
     of_addresses(text, &mut found);
     of_words(text, &mut found);
     of_prefixes(text, &mut found);
+    of_private_keys(text, &mut found);
     found.retain(|range| !range.is_empty());
     found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     let mut apart: Vec<Range<usize>> = Vec::new();
@@ -362,11 +372,23 @@ fn of_words(text: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
+/// What stands between the first line of a private key in PEM and its last, or the end of the text.
+fn of_private_keys(text: &str, found: &mut Vec<Range<usize>>) {
+    for (at, _) in text.match_indices(PRIVATE_KEY) {
+        let is_first = text[..at].rsplit("-----").next().is_some_and(|kind| kind.starts_with("BEGIN"));
+        if is_first {
+            let from = at + PRIVATE_KEY.len();
+            let length = text[from..].find("-----END").unwrap_or(text.len() - from);
+            found.push(from..from + length);
+        }
+    }
+}
+
 /// What follows the words and prefixes that stand before credentials.
 fn of_prefixes(text: &str, found: &mut Vec<Range<usize>>) {
     /// The tokens of Vault, GitHub, GitLab, Slack, Stripe and age; each is longer than this.
     const SHORTEST: usize = 8;
-    const TOKENS: [&str; 12] = [
+    const TOKENS: [&str; 16] = [
         "hvs.",
         "hvb.",
         "ghp_",
@@ -379,6 +401,10 @@ fn of_prefixes(text: &str, found: &mut Vec<Range<usize>>) {
         "xoxb-",
         "sk_live_",
         "AGE-SECRET-KEY-1",
+        "AGE-SECRET-KEY-PQ-1",
+        "AGE-PLUGIN-",
+        "age-secret-key-1",
+        "age-secret-key-pq-1",
     ];
     const SETTINGS: [&str; 7] = ["password=", "passwd=", "pwd=", "token=", "secret=", "api_key=", "apikey="];
     let lower = text.to_ascii_lowercase();
@@ -432,6 +458,10 @@ mod tests {
             ("host=db password=hunter2 user=me".to_string(), "hunter2"),
             ("https://x.example/?token=abc&x=1".to_string(), "abc"),
             ("hvs.CAESIJ1234567".to_string(), "CAESIJ1234567"),
+            ("AGE-SECRET-KEY-PQ-1GFPYYSJZ".to_string(), "GFPYYSJZ"),
+            ("age-secret-key-1gfpyysjz, say".to_string(), "gfpyysjz"),
+            ("-----BEGIN PRIVATE KEY-----\nab+/cd\n-----END PRIVATE KEY-----".to_string(), "ab+/cd"),
+            ("[\"-----BEGIN RSA PRIVATE KEY-----\\nab+/cd\"]".to_string(), "ab+/cd"),
         ] {
             let shown = redact(&text);
             assert_eq!(shown.len(), text.len());
@@ -504,6 +534,7 @@ mod tests {
             "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
             "SENDGRID_PRODUCTION_API_KEY_OF_THE_SHOP_2",
             "a bearer certificate, and basic knowledge",
+            "-----END PRIVATE KEY-----\n and what follows",
             "me@example.com",
             "https://me@example.com",
             "https://vault.internal@evil.example",

@@ -11,6 +11,7 @@ mod corpus;
 mod folder;
 mod format;
 mod manifest;
+mod pages;
 mod policy;
 mod schema;
 mod secrets;

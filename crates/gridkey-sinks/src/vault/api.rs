@@ -188,8 +188,17 @@ impl<'a> Api<'a> {
             self.success::<Enveloped<Mount>>(&answer, "asking for the mount of")?;
         let version = mount.options.as_ref().and_then(|options| options.get("version"));
         if mount.path.trim_matches('/') != self.mount {
-            let message = format!("there is no mount `{}`, but `{}`", self.mount, mount.path);
-            let help = format!("set `mount: {}`, and begin the path with what is behind it", mount.path);
+            let found = mount.path.trim_matches('/');
+            let message = format!("there is no mount `{}`, but `{found}`", self.mount);
+            let behind = self.mount.strip_prefix(found).map(|rest| rest.trim_matches('/'));
+            let help = match behind {
+                Some("data" | "metadata") => {
+                    format!(
+                        "set `mount: {found}`: `data/` and `metadata/` are put in front of the path by gridkey"
+                    )
+                }
+                Some(_) | None => format!("set `mount: {found}`, and begin the path with what is behind it"),
+            };
             return Err(SinkError::new(SinkFault::ContainerMissing, message).help(help));
         }
         match (mount.kind.as_str(), version.map(String::as_str)) {

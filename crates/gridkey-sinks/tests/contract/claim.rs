@@ -41,7 +41,11 @@ impl Claim {
             "put",
             "a put arrives, as the service's own clients see it, and a second one of the same secret changes nothing",
         ),
-        (Self::OwnId, "own id", "after a put, the location is seen to hold that very key"),
+        (
+            Self::OwnId,
+            "own id",
+            "after a put, the location is seen to hold that very key, or the kind says that nothing is ever seen there",
+        ),
         (
             Self::ReadBack,
             "read back",
@@ -50,7 +54,7 @@ impl Claim {
         (
             Self::ForeignValue,
             "foreign value",
-            "what another program wrote is seen as such, and is not overwritten unexpectedly",
+            "what another program wrote is seen as such where anything is, and is not overwritten unexpectedly",
         ),
         (
             Self::Conflict,

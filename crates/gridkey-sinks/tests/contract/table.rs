@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use gridkey_core::SinkKind;
+
 use crate::claim::Claim;
 use crate::service::{Checked, Conflicts, Listed, Removal};
 
@@ -21,6 +23,22 @@ pub fn check(services: &[Listed]) -> Result<(), String> {
     }
 }
 
+/// The words of `gridkey sinks check`.
+const CHECKS: &str = "
+## What a check says
+
+`gridkey sinks check` asks each location of the manifest whether it would take a key, and writes nothing. `gridkey apply` asks those that a new key goes to before it makes one.
+
+| it says | as JSON | what is known | what an apply does |
+|---|---|---|---|
+| `ready` | `proven` | the service tried a write out without keeping it, or says itself that this login may write there | goes on |
+| `seems ready` | `plausible` | all that can be asked is as it should be, and nothing proves that a write succeeds; the line below says why | goes on: the first write is the proof |
+| `not ready` | `refused` | a write would fail; the lines below say why, and what helps | stops before it makes any key |
+
+A check is of its moment: a login that ends or a permission that is taken away between check and write is told by the write. The exit code is 0 where no location is `not ready`, 1 where one is or the
+manifest cannot be used, 3 where a policy does not allow what a sink reaches for, and 64 for wrong arguments.
+";
+
 fn page(services: &[Listed]) -> String {
     let mut page = String::from(
         "# Sinks, and what is proven of each\n\n\
@@ -28,6 +46,7 @@ fn page(services: &[Listed]) -> String {
          code. A claim that a kind of sink cannot be asked has its reason below.\n\n",
     );
     page.push_str(&behaviour(services));
+    page.push_str(CHECKS);
     page.push_str("\n## Claims\n\n");
     page.push_str(&claims(services));
     let reasons = reasons(services);
@@ -47,7 +66,12 @@ fn behaviour(services: &[Listed]) -> String {
             Conflicts::Refuses => "is refused",
             Conflicts::Detects => "is detected",
         };
-        let told = if traits.is_told_by_receipt { "by the version" } else { "no" };
+        let is_write_only = matches!(kind, SinkKind::Age | SinkKind::GithubActions);
+        let told = match (is_write_only, traits.is_told_by_receipt) {
+            (true, _) => "no: a plan sees nothing there",
+            (false, true) => "by the version",
+            (false, false) => "no",
+        };
         let check = match traits.check {
             Checked::Proven => "proves",
             Checked::Plausible => "is plausible",

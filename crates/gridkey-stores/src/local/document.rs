@@ -170,7 +170,7 @@ impl Documents {
             StateError::Newer { found: _ } => {
                 message.push_str("; use the gridkey that wrote it, or a newer one")
             }
-            StateError::Syntax(_) | StateError::NoVersion | StateError::Shape(_) if backup.exists() => {
+            StateError::Syntax(_) | StateError::NoVersion | StateError::Shape { .. } if backup.exists() => {
                 write!(
                     message,
                     "; the version before it is `{}`: copy it to its place, and plan to see what it missed",
@@ -178,7 +178,7 @@ impl Documents {
                 )
                 .expect("text takes every write");
             }
-            StateError::Syntax(_) | StateError::NoVersion | StateError::Shape(_) => {
+            StateError::Syntax(_) | StateError::NoVersion | StateError::Shape { .. } => {
                 message.push_str("; put back a copy of it");
             }
         }

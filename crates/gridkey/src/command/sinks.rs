@@ -18,7 +18,7 @@ use crate::print;
 use crate::project::Project;
 use crate::view::Tone;
 use crate::view::table::{Cell, Table};
-use crate::view::words::{count, safe};
+use crate::view::words::{count, on_one_line, safe};
 
 /// The version of the documents; a field that is added does not raise it.
 const FORMAT_VERSION: u32 = 1;
@@ -295,8 +295,8 @@ fn table(checked: &[CheckedSink]) -> Table {
             Verdict::Plausible => Cell::toned(Tone::Changed, "seems ready"),
             Verdict::Refused => Cell::toned(Tone::Bad, "not ready"),
         };
-        let below = why.iter().map(|why| Cell::new(safe(why)));
-        let help = help.iter().map(|help| Cell::new(format!("help: {}", safe(help))));
+        let below = why.iter().map(|why| Cell::new(on_one_line(why)));
+        let help = help.iter().map(|help| Cell::new(format!("help: {}", on_one_line(help))));
         table.row(
             vec![verdict, Cell::new(safe(location.to_string())), Cell::new(count(keys.len(), "key"))],
             below.chain(help).collect(),

@@ -5,7 +5,7 @@ use gridkey_engine::{Event, Failure, LessThanFull};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::words::{count, doing, done, duration, safe};
+use super::words::{count, doing, done, duration, on_one_line, safe};
 
 /// An event as one line; `None` for those that only a machine cares about.
 pub fn line(event: &Event) -> Option<String> {
@@ -27,7 +27,7 @@ pub fn line(event: &Event) -> Option<String> {
             format!(
                 "{}{more}: seems ready, which the first write will prove: {}",
                 safe(location.to_string()),
-                safe(why)
+                on_one_line(why)
             )
         }
         Event::Started { account, address, action } => {
@@ -68,7 +68,7 @@ pub fn line(event: &Event) -> Option<String> {
             format!("{address}: cleared {}", safe(location.to_string()))
         }
         Event::NotCleared { address, location, reason } => {
-            format!("{address}: left the value in {}: {}", safe(location.to_string()), safe(reason))
+            format!("{address}: left the value in {}: {}", safe(location.to_string()), on_one_line(reason))
         }
         Event::HookStarted { account, address, hook } => {
             format!("{account}: {address}: {}", safe(hook.does.to_string()))
@@ -83,11 +83,12 @@ pub fn line(event: &Event) -> Option<String> {
         ),
         Event::Done { account, address, action } => format!("{account}: {address}: {}", done(*action)),
         Event::Failed(Failure { account, address, action, message, help }) => {
-            let help = help.as_ref().map(|help| format!(" (help: {})", safe(help))).unwrap_or_default();
-            format!("{account}: {address}: failed to {action}: {}{help}", safe(message))
+            let help =
+                help.as_ref().map(|help| format!(" (help: {})", on_one_line(help))).unwrap_or_default();
+            format!("{account}: {address}: failed to {action}: {}{help}", on_one_line(message))
         }
         Event::AccountStopped { account, reason } => {
-            format!("{account}: nothing more is done here: {}", safe(reason))
+            format!("{account}: nothing more is done here: {}", on_one_line(reason))
         }
         Event::Interrupted => {
             "interrupted: what is under way is finished, nothing new is started".to_string()

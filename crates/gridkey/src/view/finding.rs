@@ -6,7 +6,7 @@ use gridkey_core::plan::{Code, Finding, Severity};
 
 use super::fold::{STAND_IN, left_open};
 use super::style::{Style, Tone};
-use super::words::{count, safe};
+use super::words::{count, on_one_line, safe};
 
 /// A finding as lines, each ended by a line break.
 pub(crate) fn text(finding: &Finding, style: Style) -> String {
@@ -18,12 +18,12 @@ pub(crate) fn text(finding: &Finding, style: Style) -> String {
         (None, Some(address)) => format!(" {address}:"),
         (None, None) => ":".to_string(),
     };
-    let mut text = format!("{head}{about} {}\n", safe(message));
+    let mut text = format!("{head}{about} {}\n", on_one_line(message));
     if let Some(position) = position {
         text.push_str(&format!("    at {}\n", safe(position.to_string())));
     }
     if let Some(help) = help {
-        text.push_str(&format!("    help: {}\n", safe(help)));
+        text.push_str(&format!("    help: {}\n", on_one_line(help)));
     }
     text
 }
@@ -90,7 +90,7 @@ fn together(members: &[&Finding], style: Style) -> String {
     let head = style.paint(tone(first.severity), format!("{} [{}]", word(first.severity), first.code));
     let account = first.account.as_ref().map(|account| format!(" {account}")).unwrap_or_default();
     let mut text =
-        format!("{head}{account} {}: {}\n", count(members.len(), "key"), safe(of_any(&first.message)));
+        format!("{head}{account} {}: {}\n", count(members.len(), "key"), on_one_line(of_any(&first.message)));
     let names: Vec<String> = members
         .iter()
         .take(NAMED)
@@ -103,7 +103,7 @@ fn together(members: &[&Finding], style: Style) -> String {
     };
     text.push_str(&format!("    of {}{more}\n", names.join(", ")));
     if let Some(help) = &first.help {
-        text.push_str(&format!("    help: {}\n", safe(of_any(help))));
+        text.push_str(&format!("    help: {}\n", on_one_line(of_any(help))));
     }
     text
 }

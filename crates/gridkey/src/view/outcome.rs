@@ -8,7 +8,7 @@ use gridkey_engine::{Failure, LessThanFull, Outcome};
 
 use super::style::{Style, Tone};
 use super::table::{Cell, Table};
-use super::words::{COUNTED, count, done as done_word, safe};
+use super::words::{COUNTED, count, done as done_word, on_one_line, safe};
 
 /// Failures, what was not started, and one sentence that sums up.
 pub fn text(outcome: &Outcome, style: Style) -> String {
@@ -17,8 +17,8 @@ pub fn text(outcome: &Outcome, style: Style) -> String {
     if !failed.is_empty() {
         let mut table = Table::new();
         for Failure { account, address, action, message, help } in failed {
-            let mut below = vec![Cell::new(safe(message))];
-            below.extend(help.as_ref().map(|help| Cell::new(format!("help: {}", safe(help)))));
+            let mut below = vec![Cell::new(on_one_line(message))];
+            below.extend(help.as_ref().map(|help| Cell::new(format!("help: {}", on_one_line(help)))));
             table.row(cells(account, address, *action, Tone::Bad), below);
         }
         text.push_str(&section(style, Tone::Bad, "Failed:", &table));

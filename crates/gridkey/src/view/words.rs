@@ -121,6 +121,12 @@ pub fn safe(text: impl AsRef<str>) -> String {
     safe
 }
 
+/// A message that others had a part in, on one line: where it had several, a blank stands between them.
+pub fn on_one_line(text: impl AsRef<str>) -> String {
+    let lines = text.as_ref().split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    safe(lines.collect::<Vec<_>>().join(" ").replace('\t', " "))
+}
+
 /// Whether a character is seen, and moves no other.
 fn is_shown(c: char) -> bool {
     !c.is_control()
@@ -165,6 +171,16 @@ mod tests {
     fn times_are_whole_seconds_in_utc() {
         let at: Timestamp = "2026-03-01T12:00:00.987+01:00".parse().expect("a time");
         assert_eq!(time(at), "2026-03-01T11:00:00Z");
+    }
+
+    #[test]
+    fn a_message_of_several_lines_is_read_as_one() {
+        assert_eq!(
+            on_one_line("refused:\r\n  Action: get\tset\n\nCaller: me\n"),
+            "refused: Action: get set Caller: me"
+        );
+        assert_eq!(on_one_line("a\u{1b}[2J"), "a\\u{1b}[2J");
+        assert_eq!(on_one_line(""), "");
     }
 
     #[test]

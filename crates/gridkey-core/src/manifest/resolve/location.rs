@@ -1,6 +1,6 @@
 //! Locations in sinks: whether each can exist, and whether each belongs to one key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::credential::Credential;
 use crate::hook::HookSettings;
@@ -9,12 +9,16 @@ use crate::manifest::model::WantedKey;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Site};
 use crate::manifest::resolve::place::Place;
-use crate::sink::{LocationId, SinkSettings, unless};
+use crate::sink::{LocationId, SinkLocation, SinkSettings, nested_in, unless};
 use crate::text::is_variable;
 
 /// Which key writes where.
 #[derive(Default)]
-pub(crate) struct Locations(BTreeMap<LocationId, Owner>);
+pub(crate) struct Locations {
+    owners: BTreeMap<LocationId, Owner>,
+    /// Labels of keys of which one was told to write into a value of the other: samples of a pattern say it once.
+    nested: BTreeSet<(String, String)>,
+}
 
 struct Owner {
     /// The address, by pattern where it is a sample's.
@@ -43,38 +47,59 @@ impl Locations {
             let label = parts.into_iter().flatten().collect::<Vec<_>>().join("/");
             let site = document.keys.get(&address.key).map_or(place.site, |key| key.site);
             for location in &key.sinks {
-                let Some(first) = self.0.get(&location.id()) else {
-                    let owner = Owner { label: label.clone(), place: location.at.place(), site };
-                    self.0.insert(location.id(), owner);
-                    continue;
-                };
-                let keys = match (first.label == label, place.origin.pattern()) {
-                    (true, Some(pattern)) => {
-                        format!("the keys `{label}` of all environments that come from `{pattern}`")
-                    }
-                    (true, None) => format!("two sinks of key `{label}`"),
-                    (false, _) => format!("keys `{}` and `{label}`", first.label),
-                };
-                let report = problems.error(
-                    "shared_location",
-                    site,
-                    match first.place == location.at.place() {
-                        true => format!("{keys} would write to one place: {location}"),
-                        false => {
-                            format!("{keys} would write to one place: {location} is {}", first.place)
+                let owner = Owner { label: label.clone(), place: location.at.place(), site };
+                match self.owners.get(&location.id()) {
+                    Some(first) => shared(first, &owner, place, location, problems),
+                    None => {
+                        if let Some((_, other)) = nested_in(&self.owners, location)
+                            && self.nested.insert((other.label.clone(), label.clone()))
+                        {
+                            nested(other, &owner, location, problems);
                         }
-                    },
-                );
-                let report =
-                    if first.site == site { report } else { report.also(first.site, "the other key") };
-                report.help(
-                    "tell the places apart with `{environment}`, `{account}` or `{key}` in the sink's \
-                        settings, or with \
-                     what differs for one key: `sinks: [{ NAME: { path: … } }]`",
-                );
+                        self.owners.insert(location.id(), owner);
+                    }
+                }
             }
         }
     }
+}
+
+fn shared(
+    first: &Owner,
+    second: &Owner,
+    place: &Place<'_>,
+    location: &SinkLocation,
+    problems: &mut Problems,
+) {
+    let label = &second.label;
+    let keys = match (first.label == *label, place.origin.pattern()) {
+        (true, Some(pattern)) => {
+            format!("the keys `{label}` of all environments that come from `{pattern}`")
+        }
+        (true, None) => format!("two sinks of key `{label}`"),
+        (false, _) => format!("keys `{}` and `{label}`", first.label),
+    };
+    let message = match first.place == second.place {
+        true => format!("{keys} would write to one place: {location}"),
+        false => format!("{keys} would write to one place: {location} is {}", first.place),
+    };
+    let report = problems.error("shared_location", second.site, message);
+    let report = if first.site == second.site { report } else { report.also(first.site, "the other key") };
+    report.help(
+        "tell the places apart with `{environment}`, `{account}` or `{key}` in the sink's settings, or with \
+         what differs for one key: `sinks: [{ NAME: { path: … } }]`",
+    );
+}
+
+fn nested(first: &Owner, second: &Owner, location: &SinkLocation, problems: &mut Problems) {
+    let keys = match first.label == second.label {
+        true => format!("two sinks of key `{}`", second.label),
+        false => format!("keys `{}` and `{}`", first.label, second.label),
+    };
+    let message = format!("{keys} would write one value into another: {location} and {}", first.place);
+    let report = problems.error("nested_location", second.site, message);
+    let report = if first.site == second.site { report } else { report.also(first.site, "the other key") };
+    report.help("a secret has no values in it: give each a `pointer` that does not begin with the other's");
 }
 
 /// Whether a location can exist, by the grammar of its kind.
@@ -87,7 +112,7 @@ pub(crate) fn check(
 ) -> bool {
     let environment = ("env", environment(document, at.environment()));
     let faults = at.faults().into_iter().chain([environment]);
-    report(faults, "invalid_location", &filled.fields, what, problems)
+    report(faults, |field| at.faulty_item(field), "invalid_location", &filled.fields, what, problems)
 }
 
 /// Whether a hook can be what it is.
@@ -100,12 +125,13 @@ pub(crate) fn check_hook(
 ) -> bool {
     let environment = ("env", environment(document, does.environment()));
     let faults = does.faults().into_iter().chain([environment]);
-    report(faults, "invalid_hook", &filled.fields, what, problems)
+    report(faults, |_| None, "invalid_hook", &filled.fields, what, problems)
 }
 
 /// Reports what settings cannot be; `true` where nothing is wrong.
 fn report(
     faults: impl Iterator<Item = (&'static str, &'static str)>,
+    faulty_item: impl Fn(&str) -> Option<usize>,
     code: &'static str,
     filled: &BTreeMap<String, At<Setting>>,
     what: &str,
@@ -114,9 +140,12 @@ fn report(
     let mut good = true;
     for (field, help) in faults.filter(|(_, help)| !help.is_empty()) {
         let site = filled.get(field).map(|setting| setting.site).unwrap_or_default();
-        problems
-            .error(code, site, format!("`{field}` of {what} cannot be {}", value(filled, field)))
-            .help(help);
+        let value = value(filled, field);
+        let message = match faulty_item(field) {
+            Some(index) => format!("item {} of `{field}` of {what} cannot be {value}", index + 1),
+            None => format!("`{field}` of {what} cannot be {value}"),
+        };
+        problems.error(code, site, message).help(help);
         good = false;
     }
     good

@@ -95,8 +95,10 @@ async fn account(bench: &Bench, name: &str, rules: &Json) -> Credential {
 
 async fn the_role_of_the_page_is_enough(bench: &Bench) {
     let page = include_str!("../../../../../docs/sinks/kubernetes.md");
-    let role = page.split("```yaml\n").find(|block| block.contains("kind: Role")).unwrap();
-    let role: Json = serde_yaml::from_str(role.split("```").next().unwrap()).unwrap();
+    let page = page.split("```yaml\n").find(|block| block.contains("kind: Role\n")).unwrap();
+    let mut documents = page.split("```").next().unwrap().split("---\n");
+    let role = documents.find(|document| document.contains("kind: Role\n")).unwrap();
+    let role: Json = serde_yaml::from_str(role).unwrap();
     assert_eq!(role["metadata"]["namespace"], NAMESPACE);
     let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments");
     admin(bench).call(Method::POST, &path, deployment("mailer")).await;

@@ -124,6 +124,7 @@ fn mint(after: &KeyValues, purpose: Purpose, retire: Option<RetiringReason>) -> 
             on_delete: after.on_delete,
             patterns: BTreeSet::new(),
             locations: after.sinks.clone(),
+            left_alone: BTreeSet::new(),
             overlap: Duration::from_secs(DAY),
             lifecycle: Lifecycle::default(),
             hooks: Vec::new(),

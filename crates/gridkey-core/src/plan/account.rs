@@ -141,6 +141,7 @@ impl<'a> Account<'a> {
             on_delete: wanted.on_delete,
             patterns: scopes.map(|scopes| scopes.expanded.values().cloned().collect()).unwrap_or_default(),
             locations: wanted.sinks.clone(),
+            left_alone: std::collections::BTreeSet::new(),
             overlap: wanted.overlap(),
             lifecycle: wanted.lifecycle(),
             hooks: wanted.hooks.clone(),
@@ -185,8 +186,17 @@ pub(crate) fn values_with(
     access: crate::access::Access,
     settings: &Settings,
 ) -> KeyValues {
-    let Settings { owner, protect, on_delete, patterns: _, locations, overlap: _, lifecycle, hooks: _ } =
-        settings;
+    let Settings {
+        owner,
+        protect,
+        on_delete,
+        patterns: _,
+        locations,
+        left_alone: _,
+        overlap: _,
+        lifecycle,
+        hooks: _,
+    } = settings;
     KeyValues {
         address: wanted.address.clone(),
         account: wanted.account.clone(),

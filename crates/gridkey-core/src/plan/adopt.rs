@@ -319,8 +319,17 @@ impl Adopt {
     /// The key as state owns it from then on.
     pub fn owned(self, by: String, at: jiff::Timestamp) -> OwnedKey {
         let Self { id, name, access, secret, settings } = self;
-        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle, hooks: _ } =
-            settings;
+        let Settings {
+            owner,
+            protect,
+            on_delete,
+            patterns,
+            locations,
+            left_alone: _,
+            overlap: _,
+            lifecycle,
+            hooks: _,
+        } = settings;
         OwnedKey {
             id,
             name,

@@ -313,6 +313,9 @@ pub struct Settings {
     pub patterns: BTreeSet<String>,
     /// Where the secret is, once the change is done.
     pub locations: Vec<SinkLocation>,
+    /// Locations that are no longer wanted, and that may be wanted ones by another name: they are not cleared.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_alone: BTreeSet<LocationId>,
     /// How long locations that are no longer wanted keep the value.
     pub overlap: Duration,
     #[serde(default)]

@@ -207,8 +207,17 @@ impl AccountState {
             }
         };
         self.taken(&settings);
-        let Settings { owner, protect, on_delete, patterns, locations: sinks, overlap: _, lifecycle, hooks } =
-            settings;
+        let Settings {
+            owner,
+            protect,
+            on_delete,
+            patterns,
+            locations: sinks,
+            left_alone: _,
+            overlap: _,
+            lifecycle,
+            hooks,
+        } = settings;
         let hooks_due = due(hooks, &sinks);
         let delivery = |location: SinkLocation| {
             let receipt = receipt(&receipts, &location.id(), &id);
@@ -287,8 +296,17 @@ impl AccountState {
         let ids = key.ids().cloned().collect();
         let already = std::mem::take(&mut key.retiring_locations);
         key.retiring_locations = leaving(&id, sinks, &ids, already, &settings, at);
-        let Settings { owner, protect, on_delete, patterns, locations, overlap: _, lifecycle, hooks } =
-            settings;
+        let Settings {
+            owner,
+            protect,
+            on_delete,
+            patterns,
+            locations,
+            left_alone: _,
+            overlap: _,
+            lifecycle,
+            hooks,
+        } = settings;
         // Nobody waits to be told of a place that is no longer used, or for what is no longer to be done.
         let wanted = due(hooks, &locations);
         for hook in &mut key.hooks_due {
@@ -448,7 +466,10 @@ fn leaving(
     let mut all: Vec<RetiringLocation> = Vec::new();
     for retiring in already.into_iter().chain(leaving) {
         let id = retiring.location.id();
-        if !wanted.contains(&id) && !all.iter().any(|known| known.location.id() == id) {
+        if !wanted.contains(&id)
+            && !settings.left_alone.contains(&id)
+            && !all.iter().any(|known| known.location.id() == id)
+        {
             all.push(retiring);
         }
     }

@@ -36,6 +36,7 @@ fn settings(variables: &[&str]) -> Settings {
         on_delete: OnDelete::Clear,
         patterns: BTreeSet::new(),
         locations: variables.iter().map(|variable| location(variable)).collect(),
+        left_alone: BTreeSet::new(),
         overlap: OVERLAP,
         lifecycle: Lifecycle::default(),
         hooks: Vec::new(),

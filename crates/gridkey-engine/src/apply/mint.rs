@@ -260,6 +260,12 @@ impl AccountRun {
                 undelivered.message.push_str(&format!("{location}: {reason}; "));
             }
         }
+        // Something between gridkey and the service may say no to what has come about.
+        if !complete && !undelivered.safe && !undelivered.perhaps {
+            for put in puts.iter().filter(|put| put.location.at.is_readable()) {
+                undelivered.safe |= self.observes(&put.location, id).await;
+            }
+        }
         Ok(if complete { Ok(()) } else { Err(undelivered) })
     }
 

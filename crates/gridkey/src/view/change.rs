@@ -273,6 +273,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
             on_delete: _,
             patterns: _,
             locations: _,
+            left_alone: _,
             overlap: _,
             lifecycle: _,
             hooks: _,
@@ -399,6 +400,10 @@ fn note(note: &Note) -> String {
             Some(sink) => format!("once delivered to {sink}, {}", safe(hook.does.to_string())),
             None => format!("once delivered, {}", safe(hook.does.to_string())),
         },
+        Note::LeftAlone(location) => format!(
+            "{} is not cleared: the key was in the new place before it was delivered there, so the two may be one",
+            place(location)
+        ),
         Note::NameNotHeld(name) => {
             format!("SendGrid does not hold the name, and has {} instead", quoted(name))
         }

@@ -19,7 +19,7 @@ use crate::plan::decide::{handover, hooks};
 use crate::plan::document::change::{Action, Cause, KeyValues, Note, Reason};
 use crate::plan::document::step::{Put, Step};
 use crate::plan::findings::{Findings, about};
-use crate::sink::{LocationId, SinkLocation};
+use crate::sink::{LocationId, SinkKind, SinkLocation};
 use crate::state::{OwnedKey, RevokeOld, SecretStatus, Settings};
 
 /// What may be done for a key that is there.
@@ -418,12 +418,36 @@ impl<'a> Comparison<'a> {
         before
     }
 
+    /// Locations that are left, and that may be a wanted one by another name: gridkey never wrote the key there, and it is there
+    /// all the same. To clear them would take the key from its programs.
+    fn perhaps_the_same(&self) -> Vec<SinkLocation> {
+        let given: BTreeSet<LocationId> =
+            self.owned.sinks.iter().map(|delivery| delivery.location.id()).collect();
+        let left: BTreeSet<LocationId> =
+            self.owned.retiring_locations.iter().map(|leaving| leaving.location.id()).collect();
+        let found = self.wanted.sinks.iter().filter(|location| {
+            let id = location.id();
+            !given.contains(&id) && !left.contains(&id) && self.account.holds(location, &self.owned.id)
+        });
+        let kinds: BTreeSet<SinkKind> = found.map(|location| location.at.kind()).collect();
+        let wanted: BTreeSet<LocationId> = self.wanted.sinks.iter().map(SinkLocation::id).collect();
+        let leaving = self.owned.sinks.iter().map(|delivery| &delivery.location);
+        leaving
+            .filter(|location| kinds.contains(&location.at.kind()) && !wanted.contains(&location.id()))
+            .cloned()
+            .collect()
+    }
+
     fn in_place(mut self, retirement: &Retirement) -> Part {
         let mut settings = self.account.settings(self.wanted);
         let found = self.said.iter().any(|(_, reason)| *reason == Reason::SecretFound);
         if self.owned.secret == SecretStatus::Unknown && !found {
             // Nothing was delivered, so state says of no location that it has the secret.
             settings.locations = self.owned.sinks.iter().map(|delivery| delivery.location.clone()).collect();
+        }
+        for location in self.perhaps_the_same() {
+            settings.left_alone.insert(location.id());
+            self.notes.push(Note::LeftAlone(location));
         }
         let index = self.account.index;
         let reached_otherwise: Vec<Note> = settings
@@ -467,8 +491,17 @@ impl<'a> Comparison<'a> {
 /// Whether state would say something else of the key's settings than it does, locations aside.
 fn differs(settings: &Settings, owned: &OwnedKey) -> bool {
     // What is done about deliveries is done about the next one, and state need not know of it before.
-    let Settings { owner, protect, on_delete, patterns: _, locations: _, overlap: _, lifecycle, hooks: _ } =
-        settings;
+    let Settings {
+        owner,
+        protect,
+        on_delete,
+        patterns: _,
+        locations: _,
+        left_alone: _,
+        overlap: _,
+        lifecycle,
+        hooks: _,
+    } = settings;
     *owner != owned.owner
         || *protect != owned.protect
         || *on_delete != owned.on_delete

@@ -182,7 +182,11 @@ impl Older<'_> {
             // It is left to its next user once that one has it.
             return;
         }
-        let holding = self.owned.ids().chain(&leaving.given).cloned().collect();
+        // The current key was never given to it where it left before that was made: what is seen there may be a wanted location by
+        // another name. Older documents do not say what was given.
+        let current = Some(&self.owned.id).filter(|_| leaving.given.is_empty());
+        let older = self.owned.retiring.iter().map(|retiring| &retiring.id);
+        let holding = older.chain(current).chain(&leaving.given).cloned().collect();
         retirement.steps.push(Step::RetireLocation { location: location.clone(), holding, kept_for });
     }
 

@@ -462,6 +462,9 @@ pub enum Note {
     NameNotHeld(String),
     /// What is done once the delivery is recorded.
     RunsHook(Hook),
+    /// A location that is no longer wanted is not cleared: a wanted one of its kind had the key before it was written to, so the two may
+    /// be one place.
+    LeftAlone(SinkLocation),
 }
 
 impl Plan {

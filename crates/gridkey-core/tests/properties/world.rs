@@ -37,7 +37,6 @@ pub const HISTORY: &[Event] = &[
     World::scopes_drifted,
     World::name_drifted,
     World::name_unfinished,
-    World::hook_not_run,
     World::vanished,
     World::not_listed,
     World::revocation_unfinished,

@@ -1,6 +1,5 @@
 //! What happens to keys, state and sinks without the manifest.
 
-use gridkey_core::hook::DueHook;
 use gridkey_core::inventory::{
     AccountInventory, KeyDetail, ReadAccount, SinkContent, SinkObservation, Unreadable, UnreadableReason,
 };
@@ -108,18 +107,6 @@ impl World {
             *name = "renamed by hand".to_string();
             self.tell(format!("`{address}` was renamed by hand"));
         }
-    }
-
-    /// An earlier run delivered the key, and what it was to do about it did not end well.
-    pub fn hook_not_run(&mut self, random: &mut Random) {
-        let Some((account, address)) = self.some_owned(random) else { return };
-        let Some(wanted) = self.manifest.keys.get(&address).cloned() else { return };
-        let Some(key) = self.owned_mut(&account, &address) else { return };
-        for hook in wanted.hooks {
-            let locations = key.sinks.iter().map(|delivery| delivery.location.id()).collect();
-            key.hooks_due.push(DueHook { hook, locations });
-        }
-        self.tell(format!("`after_delivery` of `{address}` did not end well"));
     }
 
     /// An earlier run recorded the key and could not give it its final name.

@@ -421,21 +421,22 @@ impl<'a> Comparison<'a> {
     /// Locations that are left, and that may be a wanted one by another name: gridkey never wrote the key there, and it is there
     /// all the same. To clear them would take the key from its programs.
     fn perhaps_the_same(&self) -> Vec<SinkLocation> {
-        let given: BTreeSet<LocationId> =
-            self.owned.sinks.iter().map(|delivery| delivery.location.id()).collect();
-        let left: BTreeSet<LocationId> =
-            self.owned.retiring_locations.iter().map(|leaving| leaving.location.id()).collect();
+        let given = || self.owned.sinks.iter().map(|delivery| &delivery.location);
+        let is_wanted =
+            |location: &SinkLocation| self.wanted.sinks.iter().any(|wanted| wanted.id() == location.id());
+        let mut leaving: Vec<SinkLocation> =
+            given().filter(|location| !is_wanted(location)).cloned().collect();
+        if leaving.is_empty() {
+            return leaving;
+        }
+        let left = self.owned.retiring_locations.iter().map(|leaving| &leaving.location);
+        let written: BTreeSet<LocationId> = given().chain(left).map(SinkLocation::id).collect();
         let found = self.wanted.sinks.iter().filter(|location| {
-            let id = location.id();
-            !given.contains(&id) && !left.contains(&id) && self.account.holds(location, &self.owned.id)
+            !written.contains(&location.id()) && self.account.holds(location, &self.owned.id)
         });
         let kinds: BTreeSet<SinkKind> = found.map(|location| location.at.kind()).collect();
-        let wanted: BTreeSet<LocationId> = self.wanted.sinks.iter().map(SinkLocation::id).collect();
-        let leaving = self.owned.sinks.iter().map(|delivery| &delivery.location);
+        leaving.retain(|location| kinds.contains(&location.at.kind()));
         leaving
-            .filter(|location| kinds.contains(&location.at.kind()) && !wanted.contains(&location.id()))
-            .cloned()
-            .collect()
     }
 
     fn in_place(mut self, retirement: &Retirement) -> Part {

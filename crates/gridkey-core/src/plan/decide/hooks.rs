@@ -1,12 +1,9 @@
 //! Hooks: what is done about deliveries, with the delivery itself, or later where it has not been seen to end well.
 
-use crate::address::Address;
 use crate::finding::{Code, Finding};
 use crate::hook::{DueHook, Hook};
 use crate::manifest::WantedKey;
-use crate::plan::account::Account;
-use crate::plan::decide::decision::{Decision, Part};
-use crate::plan::document::change::{Action, Cause, Note, Reason};
+use crate::plan::document::change::Note;
 use crate::plan::document::step::{Put, Step};
 use crate::plan::findings::{Findings, about};
 use crate::state::OwnedKey;
@@ -26,15 +23,13 @@ pub(crate) fn run(hooks: Vec<Hook>, steps: &mut Vec<Step>, notes: &mut Vec<Note>
     steps.push(Step::RunHooks { hooks, begun: false });
 }
 
-/// What an earlier run was to do about deliveries of a key, and did not, or not with success. Any run does it, as the
-/// manifest says by now.
+/// What an earlier run was to do about deliveries of a key, and did not, or not with success: as the manifest says by now,
+/// with notes of it.
 pub(crate) fn due(
-    account: &Account<'_>,
-    address: &Address,
+    wanted: &WantedKey,
     owned: &OwnedKey,
     findings: &mut Findings<'_>,
-) -> Option<Decision> {
-    let wanted = account.wanted_to_recover(address)?;
+) -> Option<(Vec<Note>, Step)> {
     let of_now = |due: &DueHook| wanted.hooks.iter().find(|hook| hook.sink == due.hook.sink);
     let due: Vec<(&Hook, &DueHook)> =
         owned.hooks_due.iter().filter_map(|due| Some((of_now(due)?, due))).collect();
@@ -43,9 +38,10 @@ pub(crate) fn due(
     }
     for (hook, _) in &due {
         let message = format!(
-            "{} of `{address}` has not ended well since the key {} was delivered: programs that wait for it may use an older \
+            "{} of `{}` has not ended well since the key {} was delivered: programs that wait for it may use an older \
              one",
             hook.whose(),
+            wanted.address,
             owned.id
         );
         let help = "the next apply runs it again; see what it says, and mend it";
@@ -54,17 +50,5 @@ pub(crate) fn due(
     // What was to be run when it was delivered needs no further approval.
     let begun = due.iter().all(|(hook, due)| **hook == due.hook);
     let hooks: Vec<Hook> = due.into_iter().map(|(hook, _)| hook.clone()).collect();
-    let values = account.values_of(address, owned);
-    let edit = Part {
-        cause: Cause::Recovery,
-        said: vec![(Action::Recover, Reason::HookDue)],
-        notes: hooks.iter().cloned().map(Note::RunsHook).collect(),
-        steps: vec![Step::RunHooks { hooks, begun }],
-        ..Part::nothing(Some(values.clone()))
-    };
-    Some(Decision {
-        settles: true,
-        position: Some(wanted.position.clone()),
-        ..Decision::new(address, account.name(), Some(values), edit)
-    })
+    Some((hooks.iter().cloned().map(Note::RunsHook).collect(), Step::RunHooks { hooks, begun }))
 }

@@ -20,7 +20,7 @@ use crate::plan::document::change::{Action, Cause, Note, Reason};
 use crate::plan::document::step::{FinishPending, Put, Step};
 use crate::plan::findings::{Findings, about};
 use crate::sink::SinkLocation;
-use crate::state::{PendingKey, PendingPhase, RevokeOld, UncertainKey};
+use crate::state::{OwnedKey, PendingKey, PendingPhase, RevokeOld, UncertainKey};
 
 /// What recovery came to, for the decisions about the same addresses that follow.
 #[derive(Default)]
@@ -67,7 +67,7 @@ pub(crate) fn recover(account: &Account<'_>, findings: &mut Findings<'_>) -> Rec
         }
     }
     for (address, owned) in account.keys().filter(|(address, _)| account.index.is_recovered(address)) {
-        recovered.decisions.extend(hooks::due(account, address, owned, findings));
+        recovered.decisions.extend(untold(account, address, owned, findings));
     }
     // What was given up in an environment that is gone is no other run's business than one about everything.
     let everything = account.input.selection.environments.is_none();
@@ -233,6 +233,23 @@ fn as_applied_before(account: &Account<'_>, wanted: &WantedKey, key: &Seen<'_>) 
     }
     let applied = as_applied(account.input.manifest, account.declared, address, account.owned(address)?);
     Some(WantedKey { sinks: key.pending.locations.clone(), ..applied })
+}
+
+/// A key of whose delivery not everybody was told. It stays what it is.
+fn untold(
+    account: &Account<'_>,
+    address: &Address,
+    owned: &OwnedKey,
+    findings: &mut Findings<'_>,
+) -> Option<Decision> {
+    let wanted = account.wanted_to_recover(address)?;
+    let (notes, step) = hooks::due(wanted, owned, findings)?;
+    let values = account.values_of(address, owned);
+    let mut decision = decision(account, address, Reason::HookDue, notes, vec![step]);
+    decision.before = Some(values.clone());
+    decision.edit.after = Some(values);
+    decision.position = Some(wanted.position.clone());
+    Some(decision)
 }
 
 fn finish(

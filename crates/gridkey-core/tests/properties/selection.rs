@@ -261,6 +261,14 @@ fn not_recovered(world: &World, narrow: &Plan, whole: &Plan, tally: &mut Tally) 
         if outside || !is_in_environments(world, &change.address) || is_selected(world, &change.address) {
             continue;
         }
+        // Whose deliveries they are is known once the key has moved, which a run about other keys leaves.
+        let tells = change.steps.iter().all(|step| matches!(step, Step::RunHooks { .. }));
+        let of_address = whole.changes.iter().filter(|other| other.address == change.address);
+        let moves = of_address.flat_map(|other| &other.steps).any(|step| matches!(step, Step::Move { .. }));
+        if tells && moves {
+            tally.count("a hook of a key that moves, beside `--only`");
+            continue;
+        }
         tally.count("a recovery beside `--only`");
         let same = |other: &&Change| {
             // What was given up is known by the address that its key had, or has after a move.

@@ -1,11 +1,14 @@
 //! What happens to keys, state and sinks without the manifest.
 
+use std::collections::BTreeSet;
+
+use gridkey_core::hook::DueHook;
 use gridkey_core::inventory::{
     AccountInventory, KeyDetail, ReadAccount, SinkContent, SinkObservation, Unreadable, UnreadableReason,
 };
 use gridkey_core::plan::RevokeOld;
 use gridkey_core::state::{AbandonedMarker, Born, OwnedKey, PendingPhase, Purpose, SecretStatus};
-use gridkey_core::{Address, KeyId, Marker, Name, Scope, SinkLocation};
+use gridkey_core::{Address, KeyId, LocationId, Marker, Name, Scope, SinkLocation};
 
 use super::build::{
     SCOPES, ago, granted, location, owned_key, pending_key, random_access, retiring_key, retiring_location,
@@ -109,9 +112,16 @@ impl World {
         }
     }
 
-    /// An earlier run recorded the key and could not give it its final name.
+    /// An earlier run recorded the key, and broke off before it gave it its final name and told anybody.
     pub fn name_unfinished(&mut self, random: &mut Random) {
         let Some((account, address)) = self.some_owned(random) else { return };
+        let hooks = self.manifest.keys.get(&address).map(|wanted| wanted.hooks.clone()).unwrap_or_default();
+        if let Some(key) = self.owned_mut(&account, &address) {
+            let locations: BTreeSet<LocationId> =
+                key.sinks.iter().map(|delivery| delivery.location.id()).collect();
+            let due = hooks.into_iter().map(|hook| DueHook { hook, locations: locations.clone() });
+            key.hooks_due.extend(due);
+        }
         let Some(id) = self.owned_mut(&account, &address).map(|key| key.id.clone()) else { return };
         let marker = Marker::new(format!("m{id}"));
         let Some(read) = self.read_mut(&account) else { return };

@@ -18,6 +18,7 @@ mod file;
 mod gcp;
 mod github;
 mod gitlab;
+mod hooks;
 mod judge;
 mod programs;
 #[cfg(unix)]

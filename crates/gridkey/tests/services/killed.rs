@@ -167,8 +167,9 @@ impl Life {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut child =
             self.place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // More than half of what a run asks is before it makes a key, and little of what can go wrong.
-        let since_made = self.random.random_bool(0.6);
+        // More than half of what a run asks is before it makes a key, where little can go wrong.
+        let makes = self.wishes.len() > self.place.live().len() || arguments[0] == "rotate";
+        let since_made = makes && self.random.random_bool(0.8);
         let most = if since_made { AFTER_A_KEY } else { self.requests };
         let moment = self.random.random_range(0..=most);
         let a_bit_later = Duration::from_micros(self.random.random_range(0..20_000));

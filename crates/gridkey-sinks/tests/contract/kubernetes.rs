@@ -26,6 +26,17 @@ const ADMIN: &str = "admin-of-the-test";
 const NAMESPACE: &str = "mail";
 const FIELD: &str = "api-key";
 
+/// What tests of the whole program call their locations.
+const OF_THE_WHOLE_PROGRAM: [&str; 7] = [
+    "fields-everywhere",
+    "fields-killed",
+    "fields-read",
+    "fields-blocked-kubernetes",
+    "fields-refused-kubernetes",
+    "fields-dies-kubernetes",
+    "fields-alone-kubernetes",
+];
+
 pub const LISTED: Listed = Listed {
     kind: SinkKind::Kubernetes,
     server: "kube-apiserver 1.37.2",
@@ -169,9 +180,10 @@ impl Kubernetes {
         let names: Vec<String> = Claim::ALL
             .iter()
             .flat_map(|(_, name, _)| ["one", "two"].map(|end| format!("{name} {end}")))
+            .chain(OF_THE_WHOLE_PROGRAM.map(ToString::to_string))
             .map(|name| name.replace(' ', "-").replace(',', "").to_lowercase())
             .collect();
-        // As the page has it, for the names of all claims.
+        // As the page has it, for the names of all tests.
         for (account, verbs) in [
             ("gridkey", &["get", "patch", "create"][..]),
             ("may-not-write", &["get"]),
@@ -344,7 +356,11 @@ impl Service for Kubernetes {
     fn nowhere(&self, location: &SinkLocation) -> Vec<(SinkLocation, String)> {
         let narrow = changed(location, |settings| settings.namespace = "nowhere".to_string());
         let wide = changed(&narrow, |settings| settings.kubeconfig = Some("wide.kubeconfig".to_string()));
-        let never_made = changed(location, |settings| settings.create = Some(false));
+        let never_made = changed(location, |settings| {
+            settings.create = Some(false);
+            // Those are for Secrets that gridkey makes.
+            settings.labels.clear();
+        });
         vec![
             (narrow, "nowhere".to_string()),
             (wide, "nowhere".to_string()),

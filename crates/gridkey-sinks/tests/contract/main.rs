@@ -25,6 +25,7 @@ mod programs;
 mod proxy;
 mod server;
 mod service;
+mod services;
 mod sops;
 mod table;
 mod vault;
@@ -36,42 +37,20 @@ use std::sync::Arc;
 use gridkey_core::SinkKind;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
-use tokio::sync::OnceCell;
 
 use crate::bench::Bench;
 use crate::claim::Claim;
 use crate::own::Own;
-use crate::service::{Listed, Service};
-
-/// Every service of the suite: a kind of sink is a module and a line here.
-const SERVICES: &[Listed] = &[
-    github::LISTED,
-    gitlab::LISTED,
-    kubernetes::LISTED,
-    vault::LISTED,
-    aws::SECRETS,
-    aws::PARAMETERS,
-    azure::LISTED,
-    gcp::LISTED,
-    age::LISTED,
-    sops::LISTED,
-];
+use crate::services::{Lazy, SERVICES};
 
 /// What is true of one kind alone, by kind.
 const OWN: &[(SinkKind, &[Own])] = &[(SinkKind::Kubernetes, kubernetes::OWN), (SinkKind::Vault, vault::OWN)];
-
-/// A service that is started for the first claim that needs it.
-struct Lazy {
-    listed: Listed,
-    started: OnceCell<Result<Arc<dyn Service>, String>>,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime =
         Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
-    let services: Vec<Arc<Lazy>> =
-        SERVICES.iter().map(|listed| Arc::new(Lazy { listed: *listed, started: OnceCell::new() })).collect();
+    let services = Lazy::all();
     let mut trials = vec![Trial::test("table", || table::check(SERVICES).map_err(Failed::from))];
     for service in &services {
         trials.extend(trials_of(service, &runtime));
@@ -121,29 +100,4 @@ fn trials_of(service: &Arc<Lazy>, runtime: &Arc<Runtime>) -> Vec<Trial> {
         })
     };
     claims.map(of_claim).chain([is_as_listed]).chain(own.map(of_own)).collect()
-}
-
-impl Lazy {
-    /// The service, which is started where it is not; nothing where this machine cannot.
-    async fn get(&self) -> Option<Arc<dyn Service>> {
-        if !gridkey_sinks::supports(self.listed.kind) {
-            println!("skipped {}: it is a feature that this build is without", self.listed.kind);
-            return None;
-        }
-        let started = self.started.get_or_init(async || {
-            let started = (self.listed.start)().await.map(Arc::from);
-            if let Err(reason) = &started {
-                println!("skipped {}: {reason}", self.listed.kind);
-            }
-            started
-        });
-        match started.await {
-            Ok(service) => Some(service.clone()),
-            Err(reason) => {
-                let required = std::env::var_os(format!("GRIDKEY_REQUIRE_{}", self.listed.required));
-                assert!(required.is_none(), "{reason}");
-                None
-            }
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! A proxy in front of a service: it writes down what is asked, and goes wrong where it is told to.
 
+#![allow(dead_code, reason = "two suites use it, and each of them a part")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -73,8 +75,10 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     Any,
-    /// Those that carry a secret.
+    /// Those that write, as the service has them.
     Write,
+    /// Those that carry a secret.
+    Secret,
     /// Those whose path has this in it.
     Path(&'static str),
 }
@@ -86,6 +90,8 @@ pub enum Then {
     Answer(Reply),
     /// The request waits on its way to the service.
     Hold(Arc<Gate>),
+    /// The service is not asked, and from then on every connection breaks, until the proxy heals.
+    Die,
     /// The service works, and something else is answered.
     Replace(Reply),
     /// The service works, and its answer is lost.
@@ -154,6 +160,7 @@ impl Proxy {
 
     /// Everything goes right again.
     pub fn heals(&self) {
+        self.front.is_down.store(false, Ordering::SeqCst);
         self.front.faults.lock().unwrap().clear();
     }
 
@@ -174,6 +181,11 @@ impl Proxy {
     /// Looks that were remembered are answered as they were then, for a while.
     pub fn is_stale_for(&self, time: Duration) {
         *self.front.stale_until.lock().unwrap() = Some(Instant::now() + time);
+    }
+
+    /// How much was asked.
+    pub fn count(&self) -> usize {
+        self.front.seen.lock().unwrap().len()
     }
 
     /// What was asked.
@@ -201,6 +213,11 @@ async fn pass(
             gate.reached.notify_one();
             gate.open.notified().await;
         }
+        Some(Then::Die) => {
+            front.is_down.store(true, Ordering::SeqCst);
+            wire.cut();
+            return Response::default();
+        }
         Some(Then::Replace(_) | Then::Lose | Then::CutAnswer | Then::Delay(_)) | None => {}
     }
     if let Some(reply) = front.stale(&seen) {
@@ -217,7 +234,7 @@ async fn pass(
         Some(Then::Lose) => wire.cut(),
         Some(Then::CutAnswer) => wire.cut_in_the_middle(),
         Some(Then::Delay(time)) => tokio::time::sleep(time).await,
-        Some(Then::Answer(_) | Then::Hold(_)) | None => {}
+        Some(Then::Answer(_) | Then::Hold(_) | Then::Die) | None => {}
     }
     reply.into_response()
 }
@@ -228,6 +245,7 @@ impl Front {
         let is_for = |on: On| match on {
             On::Any => true,
             On::Write => self.service.is_write(seen),
+            On::Secret => seen.carries_secret(),
             On::Path(part) => seen.uri.contains(part),
         };
         let mut faults = self.faults.lock().unwrap();
@@ -271,7 +289,7 @@ impl Front {
 impl Then {
     fn is_before(&self) -> bool {
         match self {
-            Self::Answer(_) | Self::Hold(_) => true,
+            Self::Answer(_) | Self::Hold(_) | Self::Die => true,
             Self::Replace(_) | Self::Lose | Self::CutAnswer | Self::Delay(_) => false,
         }
     }
@@ -297,6 +315,11 @@ impl Seen {
     /// Whether the body has a text in it.
     pub fn carries(&self, text: &str) -> bool {
         self.body.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    /// Whether it carries a secret: plainly, in base64, or sealed as GitHub's.
+    pub fn carries_secret(&self) -> bool {
+        ["SG.", "U0cu", "encrypted_value"].iter().any(|text| self.carries(text))
     }
 
     /// What tells one look from another.

@@ -77,9 +77,9 @@ pub trait Service: Send + Sync {
         matches!(request.method.as_str(), "GET" | "HEAD")
     }
 
-    /// Whether a request carries a secret: plainly, in base64, or sealed as GitHub's.
+    /// Whether a request writes a secret.
     fn is_write(&self, request: &Seen) -> bool {
-        !self.is_read(request) && ["SG.", "U0cu", "encrypted_value"].iter().any(|text| request.carries(text))
+        !self.is_read(request) && request.carries_secret()
     }
 
     /// Answers that ask for patience, and not for long: with and without a time.

@@ -29,8 +29,15 @@ const FIELD: &str = "api_key";
 const BESIDE: &str = "their/other.field~é";
 
 /// Claims that are tried out with a member of a JSON value; the others are with a whole one.
-const WITH_FIELD: [&str; 6] =
-    ["neighbours", "two-keys-one-container", "metadata-stays", "cut", "conflict-grade", "older-kept"];
+const WITH_FIELD: [&str; 7] = [
+    "neighbours",
+    "two-keys-one-container",
+    "metadata-stays",
+    "cut",
+    "conflict-grade",
+    "older-kept",
+    "fields",
+];
 
 /// Both services of one moto.
 pub struct Cloud {
@@ -95,7 +102,7 @@ impl Cloud {
 
 impl Boto {
     fn start(python: &std::path::Path, address: &str) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/aws/boto.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../gridkey-sinks/tests/contract/aws/boto.py");
         let mut command = Command::new(python);
         command.arg(script).args([address, REGION]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();

@@ -113,6 +113,14 @@ pub struct OwnedKey {
 }
 
 impl OwnedKey {
+    /// The deliveries whose service gave a version of its own for what was written.
+    pub fn known(&self) -> impl Iterator<Item = (&Delivery, Known)> {
+        self.sinks.iter().filter_map(|delivery| {
+            let receipt = delivery.receipt.clone()?;
+            Some((delivery, Known { id: self.id.clone(), receipt }))
+        })
+    }
+
     /// The key's id, and those of the keys it replaced.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         std::iter::once(&self.id).chain(self.retiring.iter().map(|retiring| &retiring.id))
@@ -375,16 +383,16 @@ impl AccountState {
         owned.chain(self.pending.values_mut().flat_map(|begun| &mut begun.locations))
     }
 
-    /// What was written to locations last, where the service gave a version of its own for it.
+    /// What was written to locations last, where the service gave a version of its own for it. What a location was given comes before
+    /// what another address left there.
     pub fn known(&self) -> impl Iterator<Item = (LocationId, Known)> {
-        self.keys.values().flat_map(|key| {
-            let given = key.sinks.iter().filter_map(|delivery| {
-                let receipt = delivery.receipt.clone()?;
-                Some((delivery.location.id(), Known { id: key.id.clone(), receipt }))
-            });
-            let leaving = key.retiring_locations.iter();
-            given.chain(leaving.filter_map(|leaving| Some((leaving.location.id(), leaving.known.clone()?))))
-        })
+        let given = self
+            .keys
+            .values()
+            .flat_map(OwnedKey::known)
+            .map(|(delivery, known)| (delivery.location.id(), known));
+        let leaving = self.keys.values().flat_map(|key| &key.retiring_locations);
+        given.chain(leaving.filter_map(|leaving| Some((leaving.location.id(), leaving.known.clone()?))))
     }
 
     /// A document for an account that has none yet.

@@ -307,6 +307,18 @@ impl AccountState {
         key.makes_room = false;
     }
 
+    /// A location that never tells its value lost it, and is about to be given it again. Until that is recorded it may have the secret,
+    /// and what it shows is no sign of somebody else: so it is no longer one that was given it, and one that is cleared with the key.
+    pub fn delivering_again(&mut self, address: &Address, location: &LocationId, at: Timestamp) {
+        let Some(key) = self.keys.get_mut(address) else { return };
+        let is_given = |delivery: &Delivery| delivery.location.id() == *location;
+        let Some(index) = key.sinks.iter().position(is_given) else { return };
+        let lost = key.sinks.remove(index).location;
+        let given = [key.id.clone()].into();
+        key.retiring_locations.retain(|leaving| leaving.location.id() != *location);
+        key.retiring_locations.push(RetiringLocation { location: lost, after: at, given, known: None });
+    }
+
     /// What other keys have left long ago is another's by now, and not cleared for their sake.
     fn taken(&mut self, settings: &Settings) {
         let taken: BTreeSet<_> = settings.locations.iter().map(SinkLocation::id).collect();

@@ -274,7 +274,9 @@ impl AccountRun {
             self.may_start(self.sinks.deadline(location)).await?;
             match self.sinks.put(location, secret, &put.replaces, known.as_ref()).await {
                 Ok(receipt) => {
-                    self.received(location, id, receipt);
+                    // One whose answer was lost may land after this one, and has another version then.
+                    let is_last = took == PutResult::No || location.at.is_readable();
+                    self.received(location, id, receipt.filter(|_| is_last));
                     return Ok((PutResult::Yes, String::new()));
                 }
                 Err(PutError::Refused(error)) => {

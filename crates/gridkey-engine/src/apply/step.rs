@@ -173,6 +173,10 @@ impl AccountRun {
         for Put { location, replaces, foreign: _ } in to {
             // It may wait for a write of state, and the lease is looked at last.
             let known = self.known(location).await;
+            if known.is_some() && !location.at.is_readable() {
+                let (address, location) = (address.clone(), location.id());
+                self.commit(move |state, at| state.delivering_again(&address, &location, at)).await?;
+            }
             self.may_start(self.sinks.deadline(location)).await?;
             match self.sinks.put(location, &secret, replaces, known.as_ref()).await {
                 Ok(receipt) => {

@@ -45,7 +45,17 @@ impl Account<'_> {
             findings.raise(finding(Code::LocationTaken, message, help));
         });
         let mut foreign = false;
-        let replaces = match self.observed(location) {
+        let left = leaving.map(|(other, _)| self.index.own_ids(other, self.name())).unwrap_or_default();
+        let seen = match self.observed(location) {
+            SinkObservation::WriteOnly => {
+                // What its service confirms of another address's key is still that key.
+                let theirs = owner.map(|other| self.index.own_ids(other, self.name())).unwrap_or_default();
+                let known = ours.iter().chain(&left).chain(&theirs).copied();
+                self.denied(location, known).map_or(SinkObservation::WriteOnly, SinkObservation::Holds)
+            }
+            seen @ (SinkObservation::Holds(_) | SinkObservation::Unreadable(_)) => seen,
+        };
+        let replaces = match seen {
             SinkObservation::WriteOnly => SinkContent::Empty,
             SinkObservation::Unreadable(_) if self.is_not_asked(location) => SinkContent::Empty,
             SinkObservation::Unreadable(reason) => {
@@ -57,8 +67,6 @@ impl Account<'_> {
                 SinkContent::Empty
             }
             SinkObservation::Holds(content) => {
-                let left =
-                    leaving.map(|(other, _)| self.index.own_ids(other, self.name())).unwrap_or_default();
                 let is_foreign = match &content {
                     SinkContent::Empty => false,
                     SinkContent::Key(id) => !ours.contains(id) && !left.contains(id),
@@ -191,6 +199,10 @@ impl Account<'_> {
                     format!("it may belong to another account; {allow}"),
                 ),
             },
+            SinkContent::Empty | SinkContent::Other if !location.at.is_readable() => (
+                format!("{location} was written by another than gridkey, and what it holds cannot be read"),
+                format!("it may belong to another program; {allow}"),
+            ),
             SinkContent::Empty | SinkContent::Other => (
                 format!("{location} holds a value that is not a SendGrid key"),
                 format!("it may belong to another program; {allow}"),

@@ -12,7 +12,7 @@ use gridkey_core::inventory::{
 };
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{Requests, Selection, adoptable, gives_scopes, unknown_keys, with_moves};
-use gridkey_core::state::{AccountState, OwnedKey, PendingKey, PendingPhase};
+use gridkey_core::state::{AccountState, PendingKey, PendingPhase};
 use gridkey_core::{Address, KeyId, Known, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 
@@ -240,23 +240,28 @@ impl Refresh<'_> {
         (observed, caveats)
     }
 
-    /// What was written to locations last, where the service gave a version of its own for it. A key that took another's place in another
-    /// account was written last.
+    /// What was written to locations last, where the service gave a version of its own for it. Where an address has keys in two
+    /// accounts, the newer one was written last.
     fn known(&self) -> BTreeMap<LocationId, Written<'_>> {
-        let mut all: BTreeMap<LocationId, Written<'_>> = BTreeMap::new();
+        let mut given: BTreeMap<LocationId, (u32, Option<Written<'_>>)> = BTreeMap::new();
         for (account, state) in self.states {
-            let leaving = state.known().map(|(id, known)| (id, Written { known, account, at: None }));
-            let given = state.keys.values().flat_map(OwnedKey::known);
-            let given = given.map(|(delivery, known)| {
-                (delivery.location.id(), Written { known, account, at: Some(delivery.at) })
-            });
-            for (id, written) in given.chain(leaving) {
-                if all.get(&id).is_none_or(|other| other.at < written.at) {
-                    all.insert(id, written);
+            for key in state.keys.values() {
+                for delivery in &key.sinks {
+                    let at = Some(delivery.at);
+                    let written = key.known(delivery).map(|known| Written { known, account, at });
+                    let before = given.get(&delivery.location.id()).map(|(generation, _)| *generation);
+                    if before.is_none_or(|before| before < key.generation) {
+                        given.insert(delivery.location.id(), (key.generation, written));
+                    }
                 }
             }
         }
-        all
+        let left =
+            self.states.iter().flat_map(|(account, state)| state.known().map(move |known| (account, known)));
+        let left: Vec<_> = left.filter(|(_, (id, _))| !given.contains_key(id)).collect();
+        let left = left.into_iter().map(|(account, (id, known))| (id, Written { known, account, at: None }));
+        let given = given.into_iter().filter_map(|(id, (_, written))| Some((id, written?)));
+        given.chain(left).collect()
     }
 
     /// What is there, as far as it is sure. That a location which never tells its value was written since is so only where the look
@@ -280,13 +285,15 @@ impl Refresh<'_> {
             Some(AccountInventory::Unreadable(_)) | None => None,
         };
         let lag = sinks.lag(location);
-        let may_trail = |at: Timestamp| now.is_none_or(|now| remaining(at, now, lag).is_some());
-        let begun = self.states.values().flat_map(|state| state.pending.values());
+        // SendGrid's clock tells whole seconds, so where nothing trails it is not asked.
+        let may_trail =
+            |at: Timestamp| !lag.is_zero() && now.is_none_or(|now| remaining(at, now, lag).is_some());
+        let mut begun = self.states.values().flat_map(|state| state.pending.values());
         let may_have = |begun: &PendingKey| {
             begun.phase == PendingPhase::Delivering
                 && begun.locations.iter().any(|other| other.id() == location.id())
         };
-        match written.at.is_some_and(may_trail) || begun.into_iter().any(may_have) {
+        match written.at.is_some_and(may_trail) || begun.any(may_have) {
             true => SinkObservation::WriteOnly,
             false => seen,
         }

@@ -307,16 +307,24 @@ impl AccountState {
         key.makes_room = false;
     }
 
-    /// A location that never tells its value lost it, and is about to be given it again. Until that is recorded it may have the secret,
-    /// and what it shows is no sign of somebody else: so it is no longer one that was given it, and one that is cleared with the key.
-    pub fn delivering_again(&mut self, address: &Address, location: &LocationId, at: Timestamp) {
+    /// A location that never tells its value is about to be given the key again, or may have been given it by a write whose answer
+    /// was lost. Until that is recorded what it shows is no sign of somebody else: so it is not one that has the secret, and one that is
+    /// cleared with the key.
+    pub fn may_be_given(&mut self, address: &Address, location: &SinkLocation, at: Timestamp) {
         let Some(key) = self.keys.get_mut(address) else { return };
-        let is_given = |delivery: &Delivery| delivery.location.id() == *location;
-        let Some(index) = key.sinks.iter().position(is_given) else { return };
-        let lost = key.sinks.remove(index).location;
-        let given = [key.id.clone()].into();
-        key.retiring_locations.retain(|leaving| leaving.location.id() != *location);
-        key.retiring_locations.push(RetiringLocation { location: lost, after: at, given, known: None });
+        let id = location.id();
+        key.sinks.retain(|delivery| delivery.location.id() != id);
+        let before = key.retiring_locations.iter().position(|leaving| leaving.location.id() == id);
+        let before = before.map(|index| key.retiring_locations.remove(index));
+        let (after, mut given) =
+            before.map_or((at, BTreeSet::new()), |before| (before.after.max(at), before.given));
+        given.insert(key.id.clone());
+        key.retiring_locations.push(RetiringLocation {
+            location: location.clone(),
+            after,
+            given,
+            known: None,
+        });
     }
 
     /// What other keys have left long ago is another's by now, and not cleared for their sake.

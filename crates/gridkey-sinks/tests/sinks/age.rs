@@ -12,7 +12,7 @@ use gridkey_sinks::Sinks;
 use tempfile::TempDir;
 
 use super::programs::{identity, program, run};
-use super::{at, key, secret};
+use super::{at, holds, key, secret};
 
 /// Public keys whose private halves are gone.
 const RECIPIENT: &str = "age1ax239zkefzhcejp764afzphn4rq5qr9jcspk5ztkedwhwvksvc8s679k8e";

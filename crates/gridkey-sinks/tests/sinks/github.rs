@@ -334,8 +334,7 @@ async fn the_time_of_the_last_write_tells_whether_another_program_was_there() {
     github.world().stores.get_mut(store).unwrap().secrets.clear();
     assert_eq!(sinks.observe(&at, Some(&known)).await, SinkObservation::Holds(SinkContent::Empty));
     // A repository that is not there, or not to be seen, says nothing of its secrets.
-    let nowhere =
-        GithubActionsSettings { repository: Some("acme/nowhere".to_string()), ..settings(&github) };
+    let nowhere = GithubActionsSettings { repository: Some("acme/nowhere".to_string()), ..settings(&github) };
     assert_eq!(sinks.observe(&location(nowhere), Some(&known)).await, SinkObservation::WriteOnly);
 }
 

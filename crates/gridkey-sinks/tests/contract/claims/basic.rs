@@ -101,7 +101,11 @@ pub async fn foreign_value(bench: &Bench) {
     for (text, content) in [("changed by hand", SinkContent::Other), (foreign.text(), foreign.content())] {
         bench.service.overwrite(&at, text).await;
         assert_holds(&look(bench, &at).await, &content, &at);
-        assert_told(&bench.sinks().observe(&at, known.as_ref()).await, &content, &at, known.as_ref());
+        // GitHub's times have seconds, and two writes of one second have the same.
+        if sees {
+            let seen = bench.sinks().observe(&at, known.as_ref()).await;
+            assert_told(&seen, &content, &at, known.as_ref());
+        }
         if sees {
             let next = put(&bench.sinks(), &at, &bench.key(3), Some((&key, &receipt))).await;
             assert_eq!(refused(next).fault, SinkFault::Conflict);

@@ -127,6 +127,7 @@ pub enum Standing {
     /// It holds another key, or something else.
     Other,
     Unreadable,
+    /// It never tells its value, and nothing says that it was written since gridkey did.
     WriteOnly,
     NotLookedAt,
 }
@@ -649,7 +650,11 @@ impl Look<'_> {
 
     fn sink(&self, location: &SinkLocation, id: &KeyId) -> AuditedSink {
         let standing = if !location.at.is_readable() {
-            Standing::WriteOnly
+            match self.input.inventory.denied(location, [id]).filter(|_| self.input.sinks) {
+                Some(SinkContent::Empty) => Standing::Empty,
+                Some(SinkContent::Key(_) | SinkContent::Other) => Standing::Other,
+                None => Standing::WriteOnly,
+            }
         } else if !self.input.sinks {
             Standing::NotLookedAt
         } else {

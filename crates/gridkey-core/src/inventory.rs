@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Access, Scope};
 use crate::key::KeyId;
 use crate::name::Name;
-use crate::sink::{FileMode, LocationId};
+use crate::sink::{FileMode, LocationId, SinkLocation};
 
 /// What was observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inventory {
     pub accounts: BTreeMap<Name, AccountInventory>,
-    /// The locations that were looked at, of every account.
+    /// The locations that were looked at, of every account. What stands here of one that never tells its value is its service's word on
+    /// whether it was written since gridkey did, and only where that is sure.
     pub sinks: BTreeMap<LocationId, SinkObservation>,
     /// What a write to a location would bring with it, where there is something to say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -186,8 +187,25 @@ impl Inventory {
         }
     }
 
-    /// Whether the location was seen to hold the key.
-    pub fn holds(&self, location: &LocationId, id: &KeyId) -> bool {
-        matches!(self.sinks.get(location), Some(SinkObservation::Holds(SinkContent::Key(held))) if held == id)
+    /// Whether the location was seen to hold the key. One that never tells its value was not: its service only says whether it was
+    /// written since, and nothing can be copied from it.
+    pub fn holds(&self, location: &SinkLocation, id: &KeyId) -> bool {
+        let seen = self.sinks.get(&location.id()).filter(|_| location.at.is_readable());
+        matches!(seen, Some(SinkObservation::Holds(SinkContent::Key(held))) if held == id)
+    }
+
+    /// What a location that never tells its value has instead of one of these keys, by its service's own version of what was written
+    /// there; `None` where that is unchanged, or where nothing is known of it.
+    pub fn denied<'k>(
+        &self,
+        location: &SinkLocation,
+        keys: impl IntoIterator<Item = &'k KeyId>,
+    ) -> Option<&SinkContent> {
+        let seen = self.sinks.get(&location.id()).filter(|_| !location.at.is_readable());
+        match seen? {
+            SinkObservation::Holds(SinkContent::Key(held)) if keys.into_iter().any(|id| id == held) => None,
+            SinkObservation::Holds(content) => Some(content),
+            SinkObservation::Unreadable(_) | SinkObservation::WriteOnly => None,
+        }
     }
 }

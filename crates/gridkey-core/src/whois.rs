@@ -289,6 +289,6 @@ fn gone(key: &AuditedKey) -> &'static str {
 fn held_by(input: &AuditInput<'_>, id: &KeyId) -> Vec<SinkLocation> {
     let all: BTreeMap<LocationId, &SinkLocation> =
         locations(input.manifest, input.states).map(|(_, location)| (location.id(), location)).collect();
-    let held = all.into_iter().filter(|(location, _)| input.inventory.holds(location, id));
-    held.map(|(_, location)| location.clone()).collect()
+    let held = all.into_values().filter(|location| input.inventory.holds(location, id));
+    held.cloned().collect()
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 use gridkey_core::inventory::{
-    AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkCaveat, SinkObservation, Unreadable,
+    AccountInventory, Grantable, Inventory, KeyDetail, ReadAccount, SinkCaveat, SinkContent, SinkObservation,
+    Unreadable,
 };
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{Requests, Selection, adoptable, gives_scopes, unknown_keys, with_moves};
-use gridkey_core::state::AccountState;
+use gridkey_core::state::{AccountState, PendingKey, PendingPhase};
 use gridkey_core::{Address, KeyId, Known, LocationId, Marker, Name, SinkLocation};
 use jiff::{SignedDuration, Timestamp};
 
@@ -47,6 +48,14 @@ pub enum Depth {
     Drift,
     /// Every key of every account, foreign ones too, and every location.
     Everything,
+}
+
+/// What gridkey wrote to a location last.
+struct Written<'a> {
+    known: Known,
+    account: &'a Name,
+    /// When that was recorded; `None` where the location is one that its key has left.
+    at: Option<Timestamp>,
 }
 
 /// Wait until reads are sure to show what earlier runs did. An apply does; a plan shows what it sees.
@@ -201,21 +210,21 @@ impl Refresh<'_> {
     }
 
     /// One look at each location, and what a write would bring with it there. One that never tells what it holds may still tell
-    /// what stands against a write.
+    /// whether it was written since gridkey did, and what stands against a write.
     async fn sinks(
         &self,
         accounts: &BTreeMap<Name, AccountInventory>,
     ) -> (BTreeMap<LocationId, SinkObservation>, BTreeMap<LocationId, Vec<SinkCaveat>>) {
         let Some(sinks) = self.sinks else { return Default::default() };
         let locations = self.locations(accounts);
-        let known: BTreeMap<LocationId, Known> = self.states.values().flat_map(AccountState::known).collect();
-        let observe = |id: LocationId, location| {
-            let known = known.get(&id);
-            async move { (id, sinks.observe(location, known).await) }
-        };
-        let readable = locations.iter().filter(|(_, location)| location.at.is_readable());
-        let mut observed: BTreeMap<_, _> = stream::iter(readable)
-            .map(|(id, location)| observe(id.clone(), location))
+        let known = self.known();
+        // One that never tells its value, and was given none that its service has a version of, has nothing to say.
+        let telling =
+            locations.iter().filter(|(id, location)| location.at.is_readable() || known.contains_key(*id));
+        let mut observed: BTreeMap<_, _> = stream::iter(telling)
+            .map(|(id, location)| async {
+                (id.clone(), self.look_in(sinks, location, known.get(id), accounts).await)
+            })
             .buffer_unordered(self.concurrency.accounts.get())
             .collect()
             .await;
@@ -229,6 +238,65 @@ impl Refresh<'_> {
             .collect()
             .await;
         (observed, caveats)
+    }
+
+    /// What was written to locations last, where the service gave a version of its own for it. Where an address has keys in two
+    /// accounts, the newer one was written last.
+    fn known(&self) -> BTreeMap<LocationId, Written<'_>> {
+        let mut given: BTreeMap<LocationId, (u32, Option<Written<'_>>)> = BTreeMap::new();
+        for (account, state) in self.states {
+            for key in state.keys.values() {
+                for delivery in &key.sinks {
+                    let at = Some(delivery.at);
+                    let written = key.known(delivery).map(|known| Written { known, account, at });
+                    let before = given.get(&delivery.location.id()).map(|(generation, _)| *generation);
+                    if before.is_none_or(|before| before < key.generation) {
+                        given.insert(delivery.location.id(), (key.generation, written));
+                    }
+                }
+            }
+        }
+        let left =
+            self.states.iter().flat_map(|(account, state)| state.known().map(move |known| (account, known)));
+        let left: Vec<_> = left.filter(|(_, (id, _))| !given.contains_key(id)).collect();
+        let left = left.into_iter().map(|(account, (id, known))| (id, Written { known, account, at: None }));
+        let given = given.into_iter().filter_map(|(id, (_, written))| Some((id, written?)));
+        given.chain(left).collect()
+    }
+
+    /// What is there, as far as it is sure. That a location which never tells its value was written since is so only where the look
+    /// cannot trail gridkey's own write, and where no creation that broke off may have written there.
+    async fn look_in(
+        &self,
+        sinks: &dyn SinkReader,
+        location: &SinkLocation,
+        written: Option<&Written<'_>>,
+        accounts: &BTreeMap<Name, AccountInventory>,
+    ) -> SinkObservation {
+        let seen = sinks.observe(location, written.map(|written| &written.known)).await;
+        let (Some(written), false) = (written, location.at.is_readable()) else { return seen };
+        match &seen {
+            SinkObservation::Holds(SinkContent::Key(id)) if *id == written.known.id => return seen,
+            SinkObservation::Holds(_) => {}
+            SinkObservation::Unreadable(_) | SinkObservation::WriteOnly => return seen,
+        }
+        let now = match accounts.get(written.account) {
+            Some(AccountInventory::Read(read)) => Some(read.at),
+            Some(AccountInventory::Unreadable(_)) | None => None,
+        };
+        let lag = sinks.lag(location);
+        // SendGrid's clock tells whole seconds, so where nothing trails it is not asked.
+        let may_trail =
+            |at: Timestamp| !lag.is_zero() && now.is_none_or(|now| remaining(at, now, lag).is_some());
+        let mut begun = self.states.values().flat_map(|state| state.pending.values());
+        let may_have = |begun: &PendingKey| {
+            begun.phase == PendingPhase::Delivering
+                && begun.locations.iter().any(|other| other.id() == location.id())
+        };
+        match written.at.is_some_and(may_trail) || begun.any(may_have) {
+            true => SinkObservation::WriteOnly,
+            false => seen,
+        }
     }
 
     /// Looks again at sinks whose reads may trail a write of a creation that broke off.

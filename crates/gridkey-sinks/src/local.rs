@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gridkey_core::Receipt;
 use gridkey_core::inventory::{SinkCaveat, SinkContent};
 use gridkey_core::sink::CommandSettings;
+use gridkey_core::{Known, Receipt};
 use gridkey_engine::ports::{PutError, Readiness, SinkError};
 use zeroize::Zeroizing;
 
@@ -20,6 +20,8 @@ pub(crate) struct FileAdapter<'a> {
     pub place: FilePlace,
     /// Whether what it holds may be looked at: the double of a sink that never tells does not.
     pub is_readable: bool,
+    /// Whether it tells by its version that it was written since: the double of a sink whose service does.
+    pub has_versions: bool,
     /// Whether a value can be taken away again: the double of a sink that cannot does not.
     pub can_remove: Result<(), SinkError>,
 }
@@ -41,8 +43,14 @@ impl Adapter for FileAdapter<'_> {
         Ok(self.files.get(self.place.clone()).await?)
     }
 
-    async fn observe(&self, _: Option<&gridkey_core::Known>) -> Result<SinkContent, SinkError> {
-        Ok(self.files.observe(self.place.clone()).await?.content())
+    async fn observe(&self, known: Option<&Known>) -> Result<SinkContent, SinkError> {
+        let content = self.files.observe(self.place.clone()).await?.content();
+        Ok(match content {
+            SinkContent::Key(id) if !self.is_readable && known.is_none_or(|known| known.id != id) => {
+                SinkContent::Other
+            }
+            content @ (SinkContent::Empty | SinkContent::Key(_) | SinkContent::Other) => content,
+        })
     }
 
     async fn caveats(&self) -> Vec<SinkCaveat> {
@@ -55,9 +63,10 @@ impl Adapter for FileAdapter<'_> {
     async fn put(&self, put: adapter::Put<'_>) -> Result<Option<Receipt>, PutError> {
         // A double that never tells what it holds cannot compare either.
         let replaces = self.is_readable.then(|| put.replaces.clone());
+        let id = put.secret.key_id().filter(|_| self.has_versions);
         let put = file::Put { secret: Zeroizing::new(put.secret.expose().to_string()), replaces };
         self.files.put(self.place.clone(), put).await?;
-        Ok(None)
+        Ok(id.map(|id| Receipt::new(id.as_str())))
     }
 
     async fn remove(&self) -> Result<(), SinkError> {

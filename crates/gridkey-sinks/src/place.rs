@@ -62,6 +62,25 @@ pub(crate) fn is_file(kind: SinkKind) -> bool {
     }
 }
 
+/// Whether a kind that may never tell its value tells whether that was written since.
+pub(crate) fn has_versions(kind: SinkKind) -> bool {
+    match kind {
+        SinkKind::Age | SinkKind::GithubActions => true,
+        SinkKind::Dotenv
+        | SinkKind::Json
+        | SinkKind::Yaml
+        | SinkKind::Sops
+        | SinkKind::Command
+        | SinkKind::Vault
+        | SinkKind::AwsSecretsManager
+        | SinkKind::AwsSsm
+        | SinkKind::GcpSecretManager
+        | SinkKind::AzureKeyVault
+        | SinkKind::Kubernetes
+        | SinkKind::GitlabCi => false,
+    }
+}
+
 /// The path without `.` and `..`; `None` where it is absolute, climbs out, or names nothing.
 fn inside(path: &str) -> Option<PathBuf> {
     let mut inside = PathBuf::new();

@@ -147,7 +147,14 @@ impl Sinks {
                 _ => Ok(()),
             };
             let is_readable = location.at.is_readable();
-            return Ok(Box::new(FileAdapter { files: &self.files, place, is_readable, can_remove }));
+            let has_versions = !is_readable && place::has_versions(location.at.kind());
+            return Ok(Box::new(FileAdapter {
+                files: &self.files,
+                place,
+                is_readable,
+                has_versions,
+                can_remove,
+            }));
         }
         if let SinkSettings::Command(settings) = &*location.at {
             return Ok(Box::new(CommandAdapter { commands: &self.commands, settings }));
@@ -236,13 +243,18 @@ fn not_readable(location: &SinkLocation) -> SinkError {
 #[async_trait]
 impl SinkReader for Sinks {
     async fn observe(&self, location: &SinkLocation, known: Option<&Known>) -> SinkObservation {
+        let is_readable = location.at.is_readable();
         let adapter = match self.adapter(location) {
-            Ok(_) if !location.at.is_readable() => return SinkObservation::WriteOnly,
+            Ok(_) if !is_readable && known.is_none() => return SinkObservation::WriteOnly,
             Ok(adapter) => adapter,
             Err(error) => return SinkObservation::Unreadable(error.message),
         };
         match within(self.bound(&*adapter), identity, adapter.observe(known)).await {
             Ok(content) => SinkObservation::Holds(content),
+            Err(error) if !is_readable => {
+                tracing::debug!(%location, %error, "whether it was written since is not known");
+                SinkObservation::WriteOnly
+            }
             Err(error) => SinkObservation::Unreadable(error.with_help()),
         }
     }

@@ -79,13 +79,17 @@ fn receipt(version: u64) -> Receipt {
 impl SinkReader for Process {
     async fn observe(&self, location: &SinkLocation, known: Option<&Known>) -> SinkObservation {
         let mut inner = self.live().await;
-        if !location.at.is_readable() {
+        let is_readable = location.at.is_readable();
+        if !is_readable && known.is_none() {
             return SinkObservation::WriteOnly;
         }
         let answered = inner.is_answered(|| format!("a look at {location}"));
         if inner.unreadable > 0 || !answered {
             inner.unreadable = inner.unreadable.saturating_sub(1);
             inner.log(|| format!("{location} cannot be read"));
+            if !is_readable {
+                return SinkObservation::WriteOnly;
+            }
             return SinkObservation::Unreadable("connection refused".to_string());
         }
         let id = location.id();
@@ -96,6 +100,8 @@ impl SinkReader for Process {
         }
         SinkObservation::Holds(match value {
             None => SinkContent::Empty,
+            // That it is another version is all that there is to know.
+            Some(_) if !is_readable => SinkContent::Other,
             Some(value) => KeyId::of_secret(&value).map_or(SinkContent::Other, SinkContent::Key),
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::address::Address;
-use crate::inventory::{KeyDetail, ReadAccount, SinkObservation};
+use crate::inventory::{KeyDetail, ReadAccount, SinkContent, SinkObservation};
 use crate::key::KeyId;
 use crate::manifest::{self, DEFAULT_OVERLAP, Manifest, WantedKey};
 use crate::name::Name;
@@ -108,6 +108,7 @@ impl<'a> Account<'a> {
         }
     }
 
+    /// What a look at a location found. Of one that never tells its value [`denied`](Self::denied) says what else there is to know.
     pub fn observed(&self, location: &SinkLocation) -> SinkObservation {
         if !location.at.is_readable() {
             return SinkObservation::WriteOnly;
@@ -124,7 +125,16 @@ impl<'a> Account<'a> {
     }
 
     pub fn holds(&self, location: &SinkLocation, id: &KeyId) -> bool {
-        self.input.inventory.holds(&location.id(), id)
+        self.input.inventory.holds(location, id)
+    }
+
+    /// What a location that never tells its value has instead of one of these keys, where its service knows that it was written since.
+    pub fn denied<'k>(
+        &self,
+        location: &SinkLocation,
+        keys: impl IntoIterator<Item = &'k KeyId>,
+    ) -> Option<SinkContent> {
+        self.input.inventory.denied(location, keys).filter(|_| self.input.options.sinks).cloned()
     }
 
     /// The wanted address that uses a location, if it is another than this.

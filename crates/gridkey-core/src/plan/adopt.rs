@@ -116,7 +116,8 @@ impl<'a> Lookup<'a, '_> {
 
     /// The first live key without an owner that a location of the address holds.
     fn held_live(&self, wanted: &WantedKey) -> Option<&KeyId> {
-        wanted.sinks.iter().find_map(|location| match self.sinks.get(&location.id())? {
+        let mut readable = wanted.sinks.iter().filter(|location| location.at.is_readable());
+        readable.find_map(|location| match self.sinks.get(&location.id())? {
             SinkObservation::Holds(SinkContent::Key(id)) => {
                 (self.read.live.contains_key(id) && !(self.has_owner)(id)).then_some(id)
             }

@@ -18,6 +18,7 @@ use crate::key::{KeyId, Marker};
 use crate::manifest::{Lifecycle, OnDelete};
 use crate::name::Name;
 use crate::sink::{Known, LocationId, Receipt, SinkLocation};
+use crate::time::later;
 
 /// The version that this gridkey writes; older ones are upgraded when they are read.
 pub const FORMAT_VERSION: u32 = 2;
@@ -117,6 +118,11 @@ pub struct OwnedKey {
 }
 
 impl OwnedKey {
+    /// What was written to a location of its own, where the service gave a version of its own for it.
+    pub fn known(&self, delivery: &Delivery) -> Option<Known> {
+        Some(Known { id: self.id.clone(), receipt: delivery.receipt.clone()? })
+    }
+
     /// The key's id, and those of the keys it replaced.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         std::iter::once(&self.id).chain(self.retiring.iter().map(|retiring| &retiring.id))
@@ -389,16 +395,29 @@ impl AccountState {
         owned.chain(self.pending.values_mut().flat_map(|begun| &mut begun.locations))
     }
 
-    /// What was written to locations last, where the service gave a version of its own for it.
+    /// What was written to locations last, where the service gave a version of its own for it. Where a location was given to a key, what
+    /// another left there is over.
     pub fn known(&self) -> impl Iterator<Item = (LocationId, Known)> {
-        self.keys.values().flat_map(|key| {
-            let given = key.sinks.iter().filter_map(|delivery| {
-                let receipt = delivery.receipt.clone()?;
-                Some((delivery.location.id(), Known { id: key.id.clone(), receipt }))
-            });
-            let leaving = key.retiring_locations.iter();
-            given.chain(leaving.filter_map(|leaving| Some((leaving.location.id(), leaving.known.clone()?))))
-        })
+        let deliveries =
+            || self.keys.values().flat_map(|key| key.sinks.iter().map(move |given| (key, given)));
+        let given: BTreeSet<LocationId> = deliveries().map(|(_, delivery)| delivery.location.id()).collect();
+        let known =
+            deliveries().filter_map(|(key, delivery)| Some((delivery.location.id(), key.known(delivery)?)));
+        let leaving = self.keys.values().flat_map(|key| &key.retiring_locations);
+        let leaving = leaving.filter_map(|leaving| Some((leaving.location.id(), leaving.known.clone()?)));
+        known.chain(leaving.filter(move |(id, _)| !given.contains(id)))
+    }
+
+    /// Until when a location of an address may still get its key by a write whose answer was lost; each write ends within `deadline`.
+    pub fn may_be_given_until(
+        &self,
+        address: &Address,
+        location: &LocationId,
+        deadline: Duration,
+    ) -> Option<Timestamp> {
+        let key = self.keys.get(address)?;
+        let leaving = key.retiring_locations.iter().find(|leaving| leaving.location.id() == *location)?;
+        (leaving.known.is_none() && leaving.given.contains(&key.id)).then(|| later(leaving.after, deadline))
     }
 
     /// A document for an account that has none yet.

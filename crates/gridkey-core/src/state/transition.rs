@@ -360,6 +360,26 @@ impl AccountState {
         key.hooks_due.retain(|known| !known.locations.is_empty());
     }
 
+    /// A location that never tells its value is about to be given the key again, or may have been given it by a write whose answer
+    /// was lost. Until that is recorded what it shows is no sign of somebody else: so it is not one that has the secret, and one that is
+    /// cleared with the key.
+    pub fn may_be_given(&mut self, address: &Address, location: &SinkLocation, at: Timestamp) {
+        let Some(key) = self.keys.get_mut(address) else { return };
+        let id = location.id();
+        key.sinks.retain(|delivery| delivery.location.id() != id);
+        let before = key.retiring_locations.iter().position(|leaving| leaving.location.id() == id);
+        let before = before.map(|index| key.retiring_locations.remove(index));
+        let (after, mut given) =
+            before.map_or((at, BTreeSet::new()), |before| (before.after.max(at), before.given));
+        given.insert(key.id.clone());
+        key.retiring_locations.push(RetiringLocation {
+            location: location.clone(),
+            after,
+            given,
+            known: None,
+        });
+    }
+
     /// What other keys have left long ago is another's by now, and not cleared for their sake.
     fn taken(&mut self, settings: &Settings) {
         let taken: BTreeSet<_> = settings.locations.iter().map(SinkLocation::id).collect();

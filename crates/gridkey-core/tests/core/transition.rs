@@ -10,7 +10,7 @@ use gridkey_core::state::{
     ABANDONED_KEPT, AccountState, PendingKey, PendingPhase, Purpose, RetiringReason, RevokeOld, Settings,
 };
 use gridkey_core::{
-    Access, AccountIdentity, Address, KeyId, Marker, Name, Region, SinkLocation, SinkSettings,
+    Access, AccountIdentity, Address, KeyId, Known, Marker, Name, Receipt, Region, SinkLocation, SinkSettings,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -168,4 +168,40 @@ fn a_location_leaves_once_and_comes_back() {
     state.settle(&mailer(), settings(&["A"]), &Receipts::new(), hour(8));
     let again = (location("B"), hour(9), of(&["first", "second"]));
     assert_eq!(cleared(&state), [gone[1].clone(), again]);
+}
+
+#[test]
+fn a_location_that_may_be_given_the_key_is_kept_in_mind_until_that_is_recorded() {
+    let mut state = empty();
+    mint(&mut state, "one", &["A", "B"], hour(0));
+    let (at, id) = (location("B"), location("B").id());
+    let receipt = |text: &str| Known { id: KeyId::new("one"), receipt: Receipt::new(text) };
+    let receipts = Receipts::from([(id.clone(), receipt("1"))]);
+    state.settle(&mailer(), settings(&["A", "B"]), &receipts, hour(1));
+    assert_eq!(state.known().collect::<Vec<_>>(), [(id.clone(), receipt("1"))]);
+    assert_eq!(state.may_be_given_until(&mailer(), &id, OVERLAP), None);
+
+    state.may_be_given(&mailer(), &at, hour(2));
+    let key = &state.keys[&mailer()];
+    assert_eq!(key.sinks.iter().map(|delivery| &delivery.location).collect::<Vec<_>>(), [&location("A")]);
+    assert_eq!(cleared(&state), [(at.clone(), hour(2), vec!["one".to_string()])]);
+    assert_eq!(state.known().count(), 0, "what it shows says nothing");
+    assert_eq!(state.may_be_given_until(&mailer(), &id, OVERLAP), Some(hour(3)));
+
+    // Once it is recorded without a receipt, what was there before is over.
+    state.settle(&mailer(), settings(&["A", "B"]), &Receipts::new(), hour(4));
+    assert_eq!((cleared(&state).len(), state.known().count()), (0, 0));
+    assert_eq!(state.keys[&mailer()].sinks[1].at, hour(4));
+}
+
+/// What it was given before counts, too: it may still have that.
+#[test]
+fn a_location_that_was_left_keeps_all_that_it_may_have() {
+    let mut state = empty();
+    mint(&mut state, "first", &["A", "B"], hour(0));
+    state.settle(&mailer(), settings(&["A"]), &Receipts::new(), hour(1));
+    mint(&mut state, "second", &["A"], hour(5));
+    state.may_be_given(&mailer(), &location("B"), hour(50));
+    let both = ["first", "second"].map(ToString::to_string).to_vec();
+    assert_eq!(cleared(&state), [(location("B"), hour(50), both)]);
 }

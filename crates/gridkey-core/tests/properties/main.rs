@@ -22,4 +22,5 @@ mod policy;
 mod protection;
 mod selection;
 mod shown;
+mod told;
 mod world;

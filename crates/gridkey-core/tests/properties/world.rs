@@ -42,6 +42,8 @@ pub const HISTORY: &[Event] = &[
     World::revocation_unfinished,
     World::sink_changed,
     World::sink_changed,
+    World::version_told,
+    World::version_told,
     World::secret_unknown,
     World::pending,
     World::pending,

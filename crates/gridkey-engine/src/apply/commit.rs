@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gridkey_core::state::{AccountState, OwnedKey, PendingKey};
 use gridkey_core::{Address, Known, LocationId, Marker, Name};
+use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::ports::{StateWriter, StoreWriteError, Timer, Version};
@@ -95,6 +96,16 @@ impl Committer {
     pub async fn known(&self, location: &LocationId) -> Option<Known> {
         let current = self.current.lock().await;
         current.state.known().find(|(id, _)| id == location).map(|(_, known)| known)
+    }
+
+    /// Until when a write whose answer was lost may still reach a location.
+    pub async fn may_be_given_until(
+        &self,
+        address: &Address,
+        location: &LocationId,
+        deadline: Duration,
+    ) -> Option<Timestamp> {
+        self.current.lock().await.state.may_be_given_until(address, location, deadline)
     }
 
     fn queue(&self) -> MutexGuard<'_, Vec<Waiting>> {

@@ -237,9 +237,13 @@ impl AccountRun {
         let mut undelivered = Undelivered { safe: false, perhaps: false, message: String::new() };
         let mut complete = true;
         let mut announced = false;
+        // An earlier run may have begun with these locations, and what it wrote there may land after what this one does.
+        let mut was_begun = false;
         for put in puts {
             let location = &put.location;
             if !location.at.is_readable() && !announced {
+                let begun = self.committer.pending(marker).await.map(|pending| pending.phase);
+                was_begun = begun == Some(PendingPhase::Delivering);
                 let marker = marker.clone();
                 self.commit(move |state, _| state.delivering(&marker)).await?;
                 announced = true;
@@ -247,6 +251,9 @@ impl AccountRun {
             let (took, reason) = self.put(id, secret, put).await?;
             match took {
                 PutResult::Yes => {
+                    if was_begun && !location.at.is_readable() {
+                        self.received(location, id, None);
+                    }
                     let (address, id) = (address.clone(), id.clone());
                     self.events.event(Event::Delivered { address, id, location: location.clone() });
                     undelivered.safe |= location.at.is_readable();
@@ -280,7 +287,9 @@ impl AccountRun {
             self.may_start(self.sinks.deadline(location)).await?;
             match self.sinks.put(location, secret, &put.replaces, known.as_ref()).await {
                 Ok(receipt) => {
-                    self.received(location, id, receipt);
+                    // One whose answer was lost may land after this one, and has another version then.
+                    let is_last = took == PutResult::No || location.at.is_readable();
+                    self.received(location, id, receipt.filter(|_| is_last));
                     return Ok((PutResult::Yes, String::new()));
                 }
                 Err(PutError::Refused(error)) => {

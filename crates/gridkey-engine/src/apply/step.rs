@@ -177,14 +177,23 @@ impl AccountRun {
         for Put { location, replaces, foreign: _ } in to {
             // It may wait for a write of state, and the lease is looked at last.
             let known = self.known(location).await;
+            let is_readable = location.at.is_readable();
+            let is_last = is_readable || self.is_last(address, location).await;
+            if known.is_some() && !is_readable {
+                self.may_be_given(address, location).await?;
+            }
             self.may_start(self.sinks.deadline(location)).await?;
             match self.sinks.put(location, &secret, replaces, known.as_ref()).await {
                 Ok(receipt) => {
-                    self.received(location, id, receipt);
+                    self.received(location, id, receipt.filter(|_| is_last));
                     let (address, id) = (address.clone(), id.clone());
                     self.events.event(Event::Delivered { address, id, location: location.clone() });
                 }
                 Err(PutError::Unclear(_)) if self.observes(location, id).await => {}
+                Err(error @ PutError::Unclear(_)) if !is_readable => {
+                    self.may_be_given(address, location).await?;
+                    failed.push(format!("{location}: {error}"));
+                }
                 Err(error) => failed.push(format!("{location}: {error}")),
             }
         }
@@ -193,6 +202,20 @@ impl AccountRun {
         }
         let message = format!("the secret was not delivered everywhere: {}", failed.join("; "));
         Err(StepError::with_help(message, "the next run tries again"))
+    }
+
+    /// State no longer says of a location that never tells its value that it has the secret, and goes on to know of it.
+    async fn may_be_given(&self, address: &Address, location: &SinkLocation) -> Result<(), StepError> {
+        let (address, location) = (address.clone(), location.clone());
+        self.commit(move |state, at| state.may_be_given(&address, &location, at)).await
+    }
+
+    /// Whether a write to a location is the last: one of before, whose answer was lost, could land after it and would have another
+    /// version.
+    async fn is_last(&self, address: &Address, location: &SinkLocation) -> bool {
+        let deadline = self.sinks.deadline(location);
+        let until = self.committer.may_be_given_until(address, &location.id(), deadline).await;
+        until.is_none_or(|until| until <= self.now())
     }
 
     /// Retirement looks first: a sink that still has the older key would stop working.

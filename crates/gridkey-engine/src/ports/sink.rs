@@ -14,7 +14,8 @@ pub trait SinkReader: Send + Sync {
     /// Which key the location holds; the secret itself does not leave the adapter.
     ///
     /// `known` is what gridkey wrote there last. Where the service still shows that version, it tells which key is there
-    /// without a right to read secrets.
+    /// without a right to read secrets. A location that never tells its value is `WriteOnly`, unless the service is sure that
+    /// this version is there, or that another is.
     async fn observe(&self, location: &SinkLocation, known: Option<&Known>) -> SinkObservation;
 
     /// What a write would bring with it there, as far as it can be told without one.

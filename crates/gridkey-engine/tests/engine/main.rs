@@ -21,4 +21,5 @@ mod recovery;
 mod room;
 mod stage;
 mod unclear;
+mod write_only;
 mod year;

@@ -358,11 +358,14 @@ impl Walk {
                 inner.keys.get_mut(&id).expect("it was made").access = restricted(&["stats.read"]);
                 "scopes by hand"
             }
-            _ if location.at.is_readable() => {
+            _ => {
                 inner.place(location.id(), None);
-                "wiped by hand"
+                if location.at.is_readable() {
+                    "wiped by hand"
+                } else {
+                    "wiped by hand where nobody can read"
+                }
             }
-            _ => return,
         };
         drop(inner);
         self.count(what);

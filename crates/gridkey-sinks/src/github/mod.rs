@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use gridkey_core::inventory::SinkContent;
 use gridkey_core::sink::{GithubActionsSettings, GithubAuthSettings};
 use gridkey_core::{Known, Receipt};
 use gridkey_engine::ports::{PutError, Readiness, SinkError, SinkFault};
@@ -306,6 +307,24 @@ impl Adapter for GithubAdapter<'_> {
 
     async fn held(&self) -> Result<Held, SinkError> {
         Err(SinkError::unsupported("GitHub never shows a secret"))
+    }
+
+    /// By the time of the last write, which is all that GitHub shows.
+    async fn observe(&self, known: Option<&Known>) -> Result<SinkContent, SinkError> {
+        let Some(known) = known else { return self.held().await.map(|held| held.content()) };
+        match self.shown().await? {
+            // There is none, if its owner is there.
+            None => self.store_key().await.map(|_| SinkContent::Empty),
+            Some(shown) if shown.updated_at == known.receipt.as_str() => {
+                Ok(SinkContent::Key(known.id.clone()))
+            }
+            Some(shown) if is_later_than(&shown.updated_at, known.receipt.as_str()) => Ok(SinkContent::Other),
+            Some(shown) => Err(SinkError::failed(format!(
+                "GitHub shows the time {} for the write of {}, which may trail",
+                shown.updated_at,
+                known.receipt.as_str()
+            ))),
+        }
     }
 
     async fn put(&self, put: Put<'_>) -> Result<Option<Receipt>, PutError> {

@@ -144,6 +144,21 @@ pub fn assert_holds(seen: &SinkObservation, content: &SinkContent, at: &SinkLoca
     }
 }
 
+/// The same of a look with what state knows. A sink that nobody can look into says whether that is still there, and no more.
+#[track_caller]
+pub fn assert_told(seen: &SinkObservation, content: &SinkContent, at: &SinkLocation, known: Option<&Known>) {
+    let Some(known) = known.filter(|_| !at.at.is_readable()) else {
+        return assert_holds(seen, content, at);
+    };
+    let ours = SinkContent::Key(known.id.clone());
+    if *content == SinkContent::Empty || *content == ours {
+        return assert_eq!(*seen, SinkObservation::Holds(content.clone()), "{at}");
+    }
+    for wrong in [SinkContent::Empty, ours] {
+        assert_ne!(*seen, SinkObservation::Holds(wrong), "{at}: another program was there");
+    }
+}
+
 /// That a location cannot be looked into, and why; nothing where it never can.
 #[track_caller]
 pub fn unreadable(seen: SinkObservation, at: &SinkLocation) -> String {

@@ -12,7 +12,7 @@ use gridkey_sinks::Sinks;
 use tempfile::TempDir;
 
 use super::programs::{identity, program, run};
-use super::{at, key, secret};
+use super::{at, holds, key, secret};
 
 /// Public keys whose private halves are gone.
 const RECIPIENT: &str = "age1ax239zkefzhcejp764afzphn4rq5qr9jcspk5ztkedwhwvksvc8s679k8e";
@@ -95,11 +95,37 @@ async fn nobody_is_told_what_the_file_holds() {
     let folder = tempfile::tempdir().unwrap();
     let (sinks, location) = (sinks(&folder), age(&[RECIPIENT]));
     let receipt = put(&sinks, &location, 'a', None).await.unwrap();
-    let observed = sinks.observe(&location, Some(&known('a', &receipt))).await;
-    assert_eq!(observed, SinkObservation::WriteOnly);
+    assert_eq!(sinks.observe(&location, None).await, SinkObservation::WriteOnly);
     assert!(matches!(sinks.read(&location).await, Err(SinkError { fault: SinkFault::Unsupported, .. })));
     let text = fs::read_to_string(folder.path().join("key.age")).unwrap();
     assert!(!text.contains("SG.") && !receipt.as_str().contains("SG."));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_the_one_that_was_written_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sinks, location) = (sinks(&folder), age(&[RECIPIENT]));
+    let path = folder.path().join("key.age");
+    let first = put(&sinks, &location, 'a', None).await.unwrap();
+    let (mine, older) = (known('a', &first), fs::read(&path).unwrap());
+    let seen = async |location: &SinkLocation, known: &Known| sinks.observe(location, Some(known)).await;
+    assert_eq!(seen(&location, &mine).await, SinkObservation::Holds(holds('a')));
+    // The file is no other one because the next is for others.
+    assert_eq!(seen(&age(&[OTHER]), &mine).await, SinkObservation::Holds(holds('a')));
+    let second = known('b', &put(&sinks, &location, 'b', Some(&mine)).await.unwrap());
+    assert_eq!(seen(&location, &second).await, SinkObservation::Holds(holds('b')));
+    // Git went back to the file before: it says itself which key it has.
+    fs::write(&path, &older).unwrap();
+    assert_eq!(seen(&location, &second).await, SinkObservation::Holds(holds('a')));
+    // That it has the right key is not believed of a file that says so.
+    let same = Known { id: mine.id.clone(), receipt: second.receipt.clone() };
+    assert_eq!(seen(&location, &same).await, SinkObservation::Holds(SinkContent::Other));
+    fs::write(&path, "hello\n").unwrap();
+    assert_eq!(seen(&location, &mine).await, SinkObservation::Holds(SinkContent::Other));
+    fs::write(&path, "").unwrap();
+    assert_eq!(seen(&location, &mine).await, SinkObservation::Holds(SinkContent::Empty));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(seen(&location, &mine).await, SinkObservation::Holds(SinkContent::Empty));
 }
 
 #[tokio::test]

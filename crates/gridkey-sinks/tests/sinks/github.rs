@@ -308,6 +308,37 @@ async fn an_answer_that_is_not_githubs_leaves_the_outcome_unclear() {
 }
 
 #[tokio::test]
+async fn the_time_of_the_last_write_tells_whether_another_program_was_there() {
+    let github = Github::start().await;
+    let sinks = sinks(CLASSIC);
+    let at = location(settings(&github));
+    let store = "repos/acme/shop/actions";
+    let receipt = put(&sinks, &at, 'a').await.unwrap().unwrap();
+    let ours: jiff::Timestamp = receipt.as_str().parse().unwrap();
+    let known = Known { id: KeyId::new("a".repeat(22)), receipt };
+    let is_ours = SinkObservation::Holds(SinkContent::Key(known.id.clone()));
+    assert_eq!(sinks.observe(&at, Some(&known)).await, is_ours);
+    let second = jiff::SignedDuration::from_secs(1);
+    for (later, seen) in [
+        // What GitHub shows may trail, and be ahead of what it showed before.
+        (-3600, SinkObservation::WriteOnly),
+        (-1, SinkObservation::WriteOnly),
+        (60, SinkObservation::WriteOnly),
+        (61, SinkObservation::Holds(SinkContent::Other)),
+    ] {
+        let time = (ours + second * later).to_string();
+        github.world().overwrite(store, "SENDGRID_KEY", "other", &time);
+        assert_eq!(sinks.observe(&at, Some(&known)).await, seen, "{later} s later");
+    }
+    instead(&github, "GET /repos", 500, &[], json!({ "message": "Server Error" }));
+    github.world().stores.get_mut(store).unwrap().secrets.clear();
+    assert_eq!(sinks.observe(&at, Some(&known)).await, SinkObservation::Holds(SinkContent::Empty));
+    // A repository that is not there, or not to be seen, says nothing of its secrets.
+    let nowhere = GithubActionsSettings { repository: Some("acme/nowhere".to_string()), ..settings(&github) };
+    assert_eq!(sinks.observe(&location(nowhere), Some(&known)).await, SinkObservation::WriteOnly);
+}
+
+#[tokio::test]
 async fn a_write_of_another_program_never_stands_in_the_way_and_a_time_that_trails_is_no_receipt() {
     let github = Github::start().await;
     let sinks = sinks(CLASSIC);

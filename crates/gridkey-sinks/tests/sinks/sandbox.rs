@@ -3,7 +3,7 @@
 use std::fs;
 
 use gridkey_core::inventory::{SinkContent, SinkObservation};
-use gridkey_core::{SinkKind, SinkLocation, SinkSettings};
+use gridkey_core::{Known, SinkKind, SinkLocation, SinkSettings};
 use gridkey_engine::ports::{PutError, SinkError, SinkFault, SinkReader, SinkWriter};
 use gridkey_sinks::Sinks;
 
@@ -52,6 +52,19 @@ async fn every_kind_keeps_its_value_inside_and_is_as_readable_as_it_says() {
         assert!(fs::read_to_string(&path).unwrap().contains(&key('a')), "{location}");
         if !location.at.is_readable() {
             assert_eq!(sinks.observe(location, None).await, SinkObservation::WriteOnly, "{location}");
+            let receipt = sinks.put(location, &secret('a'), &SinkContent::Empty, None).await.unwrap();
+            // As age files and GitHub do: that it was written since, and nothing of what is there.
+            if let Some(receipt) = receipt {
+                let known = Known { id: secret('a').key_id().unwrap(), receipt };
+                let seen = sinks.observe(location, Some(&known)).await;
+                assert_eq!(seen, SinkObservation::Holds(holds('a')), "{location}");
+                sinks.put(location, &secret('c'), &SinkContent::Empty, None).await.unwrap();
+                let seen = sinks.observe(location, Some(&known)).await;
+                assert_eq!(seen, SinkObservation::Holds(SinkContent::Other), "{location}");
+                fs::remove_file(&path).unwrap();
+                let seen = sinks.observe(location, Some(&known)).await;
+                assert_eq!(seen, SinkObservation::Holds(SinkContent::Empty), "{location}");
+            }
             assert!(
                 matches!(sinks.read(location).await, Err(SinkError { fault: SinkFault::Unsupported, .. })),
                 "{location}"

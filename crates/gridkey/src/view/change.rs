@@ -372,6 +372,9 @@ fn note(note: &Note) -> String {
         Note::Overwrites { location, holder: Some(id) } => {
             format!("overwrites key {id} in {}", place(location))
         }
+        Note::Overwrites { location, holder: None } if !location.at.is_readable() => {
+            format!("overwrites what another program wrote to {}", place(location))
+        }
         Note::Overwrites { location, holder: None } => {
             format!("overwrites a value that is not a SendGrid key in {}", place(location))
         }

@@ -32,3 +32,4 @@ mod summary;
 mod support;
 mod tutorial;
 mod whois;
+mod write_only;

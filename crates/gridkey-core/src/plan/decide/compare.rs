@@ -60,6 +60,8 @@ struct Comparison<'a> {
     drifted: Option<Access>,
     /// Why only a new key will do.
     replaced: Option<(Cause, Reason)>,
+    /// Whether a location that never tells its value is written again: state is told its service's new version.
+    is_written_again: bool,
 }
 
 impl<'a> Comparison<'a> {
@@ -83,6 +85,7 @@ impl<'a> Comparison<'a> {
             left_out: BTreeSet::new(),
             drifted: None,
             replaced: None,
+            is_written_again: false,
         }
     }
 
@@ -266,7 +269,14 @@ impl<'a> Comparison<'a> {
             }
             SinkObservation::Holds(_) if known => (true, Some((Cause::Drifted, Reason::LocationLost))),
             SinkObservation::Holds(_) => (true, Some(added)),
-            SinkObservation::WriteOnly => (!known, (!known).then_some(added)),
+            SinkObservation::WriteOnly if known => match self.account.denied(location, [&self.owned.id]) {
+                Some(_) => {
+                    self.is_written_again = true;
+                    (true, Some((Cause::Drifted, Reason::LocationLost)))
+                }
+                None => (false, None),
+            },
+            SinkObservation::WriteOnly => (true, Some(added)),
             SinkObservation::Unreadable(reason) if known => {
                 self.not_readable(location, &reason);
                 (false, None)
@@ -322,7 +332,7 @@ impl<'a> Comparison<'a> {
         let mut given = self.owned.sinks.iter().map(|delivery| &delivery.location);
         let unreadable = given.clone().find(|location| is_unreadable(&self.account.observed(location)));
         let Some(unreadable) = unreadable else {
-            if given.any(|location| location.at.is_readable()) {
+            if self.has_lost() || given.any(|location| location.at.is_readable()) {
                 self.replace(Cause::SecretLost, Reason::SecretGone);
             } else {
                 self.replace(Cause::Edited, Reason::LocationAdded);
@@ -337,6 +347,11 @@ impl<'a> Comparison<'a> {
         );
         let help = "make that sink readable and run again";
         self.findings.raise(about(Finding::blocks(Code::SinkUnreadable, message, help), self.wanted));
+    }
+
+    /// Whether a location has not the secret that it was given.
+    fn has_lost(&self) -> bool {
+        self.said.iter().any(|(_, reason)| *reason == Reason::LocationLost)
     }
 
     /// A rotation that a person asked for; once the key is another, it is done.
@@ -466,7 +481,7 @@ impl<'a> Comparison<'a> {
             self.because(Action::Update, cause, Reason::SettingsEdited);
         }
         self.notes.extend(reached_otherwise);
-        if changed || differs_in_locations(&settings, self.owned) {
+        if changed || differs_in_locations(&settings, self.owned) || self.is_written_again {
             self.steps.push(Step::Record(settings.clone()));
         }
         let name = match self.account.presence(self.owned) {

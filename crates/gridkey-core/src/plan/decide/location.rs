@@ -45,7 +45,8 @@ impl Account<'_> {
             findings.raise(finding(Code::LocationTaken, message, help));
         });
         let mut foreign = false;
-        let replaces = match self.observed(location) {
+        let left = leaving.map(|(other, _)| self.index.own_ids(other, self.name())).unwrap_or_default();
+        let replaces = match self.overwritten(location, owner, ours.iter().chain(&left).copied()) {
             SinkObservation::WriteOnly => SinkContent::Empty,
             SinkObservation::Unreadable(_) if self.is_not_asked(location) => SinkContent::Empty,
             SinkObservation::Unreadable(reason) => {
@@ -57,8 +58,6 @@ impl Account<'_> {
                 SinkContent::Empty
             }
             SinkObservation::Holds(content) => {
-                let left =
-                    leaving.map(|(other, _)| self.index.own_ids(other, self.name())).unwrap_or_default();
                 let is_foreign = match &content {
                     SinkContent::Empty => false,
                     SinkContent::Key(id) => !ours.contains(id) && !left.contains(id),
@@ -79,6 +78,24 @@ impl Account<'_> {
         };
         self.tell_caveats(wanted, location, findings);
         Put { location: location.clone(), replaces, foreign }
+    }
+
+    /// What a write to a location would overwrite. One that never tells its value has none of these keys, and not its owner's, where its
+    /// service denies them all.
+    fn overwritten<'k>(
+        &'k self,
+        location: &SinkLocation,
+        owner: Option<&Address>,
+        known: impl Iterator<Item = &'k KeyId>,
+    ) -> SinkObservation {
+        match self.observed(location) {
+            SinkObservation::WriteOnly => {
+                let theirs = owner.map(|other| self.index.own_ids(other, self.name())).unwrap_or_default();
+                let denied = self.denied(location, known.chain(theirs));
+                denied.map_or(SinkObservation::WriteOnly, SinkObservation::Holds)
+            }
+            seen @ (SinkObservation::Holds(_) | SinkObservation::Unreadable(_)) => seen,
+        }
     }
 
     /// Whether a location is not looked at: no sinks are, or this build has none of its kind, which is a finding of its own.
@@ -191,6 +208,12 @@ impl Account<'_> {
                     format!("it may belong to another account; {allow}"),
                 ),
             },
+            SinkContent::Empty | SinkContent::Other if !location.at.is_readable() => (
+                format!(
+                    "{location} was written by another program since gridkey did, and what it holds cannot be read"
+                ),
+                format!("find out what needs that value; {allow}"),
+            ),
             SinkContent::Empty | SinkContent::Other => (
                 format!("{location} holds a value that is not a SendGrid key"),
                 format!("it may belong to another program; {allow}"),

@@ -115,7 +115,9 @@ pub(crate) fn to_clear(
         .filter(|location| match account.observed(location) {
             SinkObservation::Holds(SinkContent::Key(id)) => ids.contains(&id),
             SinkObservation::Holds(SinkContent::Empty | SinkContent::Other) => false,
-            SinkObservation::Unreadable(_) | SinkObservation::WriteOnly => true,
+            // Nothing there is gridkey's any more.
+            SinkObservation::WriteOnly => account.denied(location, ids).is_none(),
+            SinkObservation::Unreadable(_) => true,
         })
         .collect()
 }

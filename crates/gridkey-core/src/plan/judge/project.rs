@@ -135,14 +135,14 @@ pub(crate) fn unmatched_entries(
     }
 }
 
-/// Sinks whose every location is empty: more likely the wrong folder, mount or namespace than a loss.
+/// Sinks whose every location that tells is empty: more likely the wrong folder, mount or namespace than a loss.
 fn emptied_sinks(input: &PlanInput<'_>, findings: &mut Findings<'_>) {
     let mut by_sink: BTreeMap<&Name, (u32, u32)> = BTreeMap::new();
     for (address, key) in input.states.values().flat_map(|state| &state.keys) {
         if !input.selection.has_environment(input.manifest, address.environment.as_ref()) {
             continue;
         }
-        for delivery in key.sinks.iter().filter(|delivery| delivery.location.at.is_readable()) {
+        for delivery in &key.sinks {
             let (given, empty) = by_sink.entry(&delivery.location.sink).or_default();
             match input.inventory.sinks.get(&delivery.location.id()) {
                 Some(SinkObservation::Holds(SinkContent::Empty)) => {

@@ -8,7 +8,7 @@ use gridkey_core::inventory::{
 };
 use gridkey_core::plan::RevokeOld;
 use gridkey_core::state::{AbandonedMarker, Born, OwnedKey, PendingPhase, Purpose, SecretStatus};
-use gridkey_core::{Address, KeyId, LocationId, Marker, Name, Scope, SinkLocation};
+use gridkey_core::{Address, KeyId, LocationId, Marker, Name, Receipt, Scope, SinkLocation};
 
 use super::build::{
     SCOPES, ago, granted, location, owned_key, pending_key, random_access, retiring_key, retiring_location,
@@ -200,6 +200,35 @@ impl World {
             _ => SinkObservation::Unreadable("permission denied".to_string()),
         };
         self.tell(format!("{location}: {now:?}"));
+        self.inventory.sinks.insert(location.id(), now);
+    }
+
+    /// The service of a sink that never tells its value says what became of what was written there.
+    pub fn version_told(&mut self, random: &mut Random) {
+        let keys = self.states.values_mut().flat_map(|state| state.keys.values_mut());
+        let given = keys.flat_map(|key| {
+            let id = key.id.clone();
+            key.sinks
+                .iter_mut()
+                .filter(|delivery| !delivery.location.at.is_readable())
+                .map(move |delivery| (id.clone(), delivery))
+        });
+        let mut given: Vec<_> = given.collect();
+        if given.is_empty() {
+            return;
+        }
+        let at = random.below(given.len());
+        let (id, delivery) = &mut given[at];
+        delivery.receipt = Some(Receipt::new("1"));
+        let now = match random.below(8) {
+            0 | 1 => SinkObservation::Holds(SinkContent::Empty),
+            2 => SinkObservation::Holds(SinkContent::Other),
+            3 => SinkObservation::Holds(SinkContent::Key(KeyId::new("not ours"))),
+            4 => SinkObservation::Unreadable("forbidden".to_string()),
+            _ => SinkObservation::Holds(SinkContent::Key(id.clone())),
+        };
+        let location = delivery.location.clone();
+        self.tell(format!("{location} says: {now:?}"));
         self.inventory.sinks.insert(location.id(), now);
     }
 

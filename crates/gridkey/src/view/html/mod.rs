@@ -105,6 +105,7 @@ fn risk_words(risk: &Risk) -> Markup {
             "overwrites "
             @match holder {
                 Some(id) => { "the key " code { (id) } }
+                None if !location.at.is_readable() => "what another program wrote",
                 None => "a value that is not a SendGrid key",
             }
             " in " code { (safe(location.to_string())) }

@@ -9,7 +9,7 @@ use crate::access::{Access, AccessKind, Scope, Scopes};
 use crate::address::Address;
 use crate::finding::{Code, Finding};
 use crate::inventory::{Grantable, KeyDetail, ReadAccount, SinkContent, SinkObservation, may_be_full};
-use crate::key::KeyId;
+use crate::key::{KeyId, Marker};
 use crate::manifest::{ImportKey, Manifest, WantedKey, WantedScopes};
 use crate::name::Name;
 use crate::plan::account::Account;
@@ -49,6 +49,7 @@ struct Lookup<'a, 'f> {
     is_owned: &'f dyn Fn(&Address) -> bool,
     /// Whether some state owns an id.
     has_owner: &'f dyn Fn(&KeyId) -> bool,
+    states: &'f BTreeMap<Name, AccountState>,
 }
 
 /// The keys of an account that may be adopted, and whose scopes have to be looked at for that.
@@ -71,7 +72,7 @@ pub fn adoptable(
     };
     let has_owner = |id: &KeyId| owned.contains(id);
     let (is_owned, has_owner) = (&is_owned, &has_owner);
-    let lookup = Lookup { manifest, selection, requests, account, read, sinks, is_owned, has_owner };
+    let lookup = Lookup { manifest, selection, requests, account, read, sinks, is_owned, has_owner, states };
     lookup.candidates().into_iter().flat_map(|candidate| live(&candidate.key, read)).collect()
 }
 
@@ -114,18 +115,26 @@ impl<'a> Lookup<'a, '_> {
         candidates.into_values().collect()
     }
 
-    /// The first live key without an owner that a location of the address holds.
+    /// The first live key that a location of the address holds, without an owner and not of a creation that broke off: that one is
+    /// settled, and may be taken back.
     fn held_live(&self, wanted: &WantedKey) -> Option<&KeyId> {
         let mut readable = wanted.sinks.iter().filter(|location| location.at.is_readable());
         readable.find_map(|location| match self.sinks.get(&location.id())? {
             SinkObservation::Holds(SinkContent::Key(id)) => {
-                (self.read.live.contains_key(id) && !(self.has_owner)(id)).then_some(id)
+                let name = self.read.live.get(id)?;
+                (!(self.has_owner)(id) && begun_for(self.states, name).is_none()).then_some(id)
             }
             SinkObservation::Holds(SinkContent::Empty | SinkContent::Other)
             | SinkObservation::Unreadable(_)
             | SinkObservation::WriteOnly => None,
         })
     }
+}
+
+/// The address whose creation broke off and left the key of this name.
+fn begun_for<'s>(states: &'s BTreeMap<Name, AccountState>, name: &str) -> Option<&'s Address> {
+    let marker = Marker::in_name(name)?;
+    states.values().find_map(|state| state.pending.get(&marker)).map(|pending| &pending.address)
 }
 
 /// The live keys that an import names: one, or several of the same name.
@@ -156,6 +165,7 @@ pub(crate) fn adoptions(account: &Account<'_>, findings: &mut Findings<'_>) -> B
         sinks: &input.inventory.sinks,
         is_owned: &is_owned,
         has_owner: &has_owner,
+        states: input.states,
     };
     let mut taken = BTreeSet::new();
     let mut adoptions = BTreeMap::new();
@@ -195,6 +205,14 @@ fn adoption(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<Adoption
             format!("to give it another address, say `moved: [{{ from: {owner}, to: {} }}]`", wanted.address),
         )));
     }
+    let name = account.read.live.get(&id).cloned().unwrap_or_default();
+    if let Some(begun) = begun_for(account.input.states, &name).filter(|begun| **begun != wanted.address) {
+        return Err(Box::new(candidate.refused(
+            Code::ImportOwned,
+            format!("the key {id} is of a creation for `{begun}` that broke off, and may be taken back"),
+            format!("to make it the key of `{}`, finish it first: apply while `{begun}` is in the manifest, and then rename it with `moved`", wanted.address),
+        )));
+    }
     let Some(KeyDetail::Scopes(scopes)) = account.read.details.get(&id) else {
         return Err(Box::new(candidate.refused(
             Code::ImportNotFound,
@@ -212,7 +230,6 @@ fn adoption(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<Adoption
         true => (SecretStatus::Unknown, vec![unknown_secret(candidate, &id)]),
         false => (SecretStatus::Delivered, Vec::new()),
     };
-    let name = account.read.live.get(&id).cloned().unwrap_or_default();
     let adopt = Adopt { id, name, access, secret, settings };
     Ok(Adoption { adopt, reason: candidate.reason, findings })
 }

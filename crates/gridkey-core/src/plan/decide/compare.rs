@@ -269,12 +269,9 @@ impl<'a> Comparison<'a> {
             }
             SinkObservation::Holds(_) if known => (true, Some((Cause::Drifted, Reason::LocationLost))),
             SinkObservation::Holds(_) => (true, Some(added)),
-            SinkObservation::WriteOnly if known => match self.account.denied(location, [&self.owned.id]) {
-                Some(_) => {
-                    self.is_written_again = true;
-                    (true, Some((Cause::Drifted, Reason::LocationLost)))
-                }
-                None => (false, None),
+            SinkObservation::WriteOnly if known => match self.is_denied(location) {
+                true => (true, Some((Cause::Drifted, Reason::LocationLost))),
+                false => (false, None),
             },
             SinkObservation::WriteOnly => (true, Some(added)),
             SinkObservation::Unreadable(reason) if known => {
@@ -308,6 +305,12 @@ impl<'a> Comparison<'a> {
         ));
     }
 
+    /// Whether a location that never tells its value is sure to have lost the key that it was given.
+    fn is_denied(&self, location: &SinkLocation) -> bool {
+        let is_given = self.owned.sinks.iter().any(|delivery| delivery.location.id() == location.id());
+        is_given && self.account.denied(location, [&self.owned.id]).is_some()
+    }
+
     fn deliver(&mut self, missing: &[&SinkLocation]) {
         let ours = self.account.index.own_ids(&self.wanted.address, self.account.name());
         let mut puts: Vec<Put> = Vec::new();
@@ -317,6 +320,7 @@ impl<'a> Comparison<'a> {
         readable_first(&mut puts);
         match self.source.clone() {
             Some(source) => {
+                self.is_written_again = puts.iter().any(|put| self.is_denied(&put.location));
                 let hooks = hooks::following(self.wanted, &puts);
                 let id = self.owned.id.clone();
                 self.steps.push(Step::Deliver { id, source, to: puts, hooks: hooks.clone() });

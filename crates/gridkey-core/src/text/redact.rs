@@ -362,7 +362,7 @@ fn of_words(text: &str, found: &mut Vec<Range<usize>>) {
             let of_id = before.as_ref().is_some_and(|id| {
                 (20..=24).contains(&id.len()) && id.end + 1 == at && text.as_bytes()[id.end] == b'.'
             });
-            if random || (of_id && length >= LONG) {
+            if random || (of_id && length >= LONG) || is_key_in_digits(word) {
                 found.push(at..at + length);
             }
             before = Some(at..at + length);
@@ -370,6 +370,18 @@ fn of_words(text: &str, found: &mut Vec<Range<usize>>) {
         let other = &text[at + length..];
         at += length + run(other, |c| !is_token(c));
     }
+}
+
+/// Whether a word is a key, or the secret of one, in hexadecimal digits: it begins with those of `SG.`, or is longer than a digest that is
+/// shown often, and as long as none.
+fn is_key_in_digits(word: &str) -> bool {
+    /// 43 bytes, in two digits each.
+    const SECRET: usize = 86;
+    let is_digest = matches!(word.len(), 96 | 128);
+    let is_key =
+        word.len() >= SECRET / 2 && word.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("53472e"));
+    let is_long = word.len() >= SECRET && !is_digest;
+    (is_key || is_long) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// What stands between the first line of a private key in PEM and its last, or the end of the text.
@@ -458,6 +470,8 @@ mod tests {
             ("host=db password=hunter2 user=me".to_string(), "hunter2"),
             ("https://x.example/?token=abc&x=1".to_string(), "abc"),
             ("hvs.CAESIJ1234567".to_string(), "CAESIJ1234567"),
+            (format!("the body 53472e{}", "4f".repeat(30)), "4f4f"),
+            (format!("{}, say", "6a".repeat(43)), "6a6a"),
             ("AGE-SECRET-KEY-PQ-1GFPYYSJZ".to_string(), "GFPYYSJZ"),
             ("age-secret-key-1gfpyysjz, say".to_string(), "gfpyysjz"),
             ("-----BEGIN PRIVATE KEY-----\nab+/cd\n-----END PRIVATE KEY-----".to_string(), "ab+/cd"),

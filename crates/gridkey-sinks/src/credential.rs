@@ -1,14 +1,20 @@
 //! Credentials: found where a manifest says, held in memory, never shown.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use gridkey_core::KeyId;
 use gridkey_core::credential::Credential;
+use gridkey_core::text::redact::quote;
 use zeroize::Zeroizing;
 
 /// How long a command that prints a credential may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many characters of what a command said go into an error.
+const MAX_QUOTED: usize = 400;
 
 /// A credential, and where it was found, in words.
 pub struct Found {
@@ -64,6 +70,8 @@ async fn run(argv: &[String], base: &Path) -> Result<Zeroizing<String>, String> 
     let path = if program.contains('/') { base.join(program) } else { program.into() };
     let running = tokio::process::Command::new(path)
         .args(arguments)
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(_, value)| !holds_key(value)))
         .current_dir(if base.as_os_str().is_empty() { Path::new(".") } else { base })
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -75,7 +83,20 @@ async fn run(argv: &[String], base: &Path) -> Result<Zeroizing<String>, String> 
     };
     let text = Zeroizing::new(String::from_utf8_lossy(&output.stdout).into_owned());
     drop(Zeroizing::new(output.stdout));
-    if output.status.success() { Ok(text) } else { Err(format!("`{program}` ended with {}", output.status)) }
+    let errors = Zeroizing::new(output.stderr);
+    if output.status.success() {
+        return Ok(text);
+    }
+    // It may have said the credential there.
+    let said = quote(&String::from_utf8_lossy(&errors), None);
+    let said: String = said.chars().take(MAX_QUOTED).collect();
+    let said = if said.is_empty() { "it said nothing".to_string() } else { said };
+    Err(format!("`{program}`, which is to print a credential, ended with {}: {said}", output.status))
+}
+
+/// Whether a variable holds a SendGrid key: a command that prints another credential has no use for the one that manages them all.
+fn holds_key(value: &OsStr) -> bool {
+    value.to_str().is_some_and(|value| value.split_whitespace().any(|word| KeyId::of_secret(word).is_some()))
 }
 
 #[cfg(all(test, unix))]

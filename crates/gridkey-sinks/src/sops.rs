@@ -169,8 +169,8 @@ impl SopsAdapter<'_> {
     async fn seen(&self) -> Result<Seen, SinkError> {
         let missing = || {
             SinkError::new(SinkFault::ContainerMissing, self.file.says("there is no such file")).help(
-                "make it first: a file that holds `{}`, or nothing for `.env`, and `sops encrypt --in-place` with the keys of \
-                 those who are to read it",
+                "make it first: a file that holds `{}`, or nothing for `.env`, and then `sops encrypt --in-place FILE`; \
+                 `.sops.yaml` or `--age RECIPIENT` says who is to read it",
             )
         };
         self.look().await?.ok_or_else(missing)
@@ -281,7 +281,9 @@ impl SopsAdapter<'_> {
     async fn set(&self, draft: &Draft, seen: &Seen, value: &str) -> Result<(), SinkError> {
         let input = Secret::from(quoted(value));
         let arguments = ["set", "--value-stdin", &draft.path, &seen.index];
-        let ended = self.sops(&arguments, Task::Put(&input), Some(value)).await?;
+        // The words of the probe are no secret, and those that sops says may be among them.
+        let secret = Some(value).filter(|value| *value != PROBE);
+        let ended = self.sops(&arguments, Task::Put(&input), secret).await?;
         match ended.fed {
             true => Ok(()),
             false => {

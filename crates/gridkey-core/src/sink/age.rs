@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::bech32;
 use super::describe::{
-    Described, Fault, POINTER, Reached, is_pointer, is_variable, normal_path, path, unless,
+    Described, Fault, POINTER, Reached, TOGETHER, is_pointer, is_variable, normal_path, path, unless,
 };
 use super::file::in_file;
 use crate::text::redact::is_private_key;
@@ -99,7 +99,7 @@ impl Described for AgeSettings {
         let any = !self.recipients.is_empty() || self.recipients_file.is_some();
         vec![
             ("recipients", self.unusable_recipient().map_or("", |(_, why)| why)),
-            ("path", unless(any, "add `recipients`, the public keys of those who may read the file")),
+            (TOGETHER, unless(any, "add `recipients`, the public keys of those who may read the file")),
             ("path", path(&self.path)),
             ("recipients_file", self.recipients_file.as_deref().map_or("", path)),
         ]
@@ -111,6 +111,10 @@ impl Described for AgeSettings {
 
     fn manner(&self) -> Option<Value> {
         Some(json!([self.recipients, self.recipients_file]))
+    }
+
+    fn is_whole(&self) -> bool {
+        true
     }
 
     /// A file has one writer at a time, whatever it holds.

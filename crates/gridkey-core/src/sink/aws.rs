@@ -169,6 +169,10 @@ impl Described for AwsSecretsManagerSettings {
         Some(self.document())
     }
 
+    fn is_whole(&self) -> bool {
+        self.field.is_none()
+    }
+
     fn faults(&self) -> Vec<Fault> {
         let name = self.name();
         let is_arn = self.secret.starts_with("arn:");

@@ -9,6 +9,9 @@ use crate::credential::Credential;
 /// A setting that cannot be as it is, by its field, and what it can be; no help where it is good.
 pub(crate) type Fault = (&'static str, &'static str);
 
+/// The field of a fault that is in no one setting: in what they say together, or in what is not said.
+pub(crate) const TOGETHER: &str = "";
+
 /// Something that a sink reaches for, which a policy may forbid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached<'a> {
@@ -40,6 +43,11 @@ pub(crate) trait Described {
     /// at a time.
     fn container(&self) -> Option<String> {
         None
+    }
+
+    /// Whether the secret is the whole of its document, so that no other one can be a part of it.
+    fn is_whole(&self) -> bool {
+        false
     }
 
     /// Where in its file a secret stands, of a kind whose files have values within values.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, PickUp, Reached, address, is_variable, only, path as file_path, programs, server,
-    unless, unless_any,
+    Described, Fault, PickUp, Reached, TOGETHER, address, is_variable, only, path as file_path, programs,
+    server, unless, unless_any,
 };
 use crate::credential::Credential;
 
@@ -176,7 +176,7 @@ impl Described for GithubActionsSettings {
                 ),
             ),
             (
-                "secret",
+                TOGETHER,
                 unless(
                     self.repository.is_some() != is_organization,
                     "say whose secret it is: `repository: owner/name` or `organization: name`, one of them",
@@ -222,8 +222,15 @@ impl Described for GithubActionsSettings {
                 "visibility",
                 unless_any(
                     self.visibility.as_ref(),
-                    |text| is_organization && ["all", "private", "selected"].contains(&text.as_str()),
+                    |text| ["all", "private", "selected"].contains(&text.as_str()),
                     "it is `all`, `private` or `selected`, of an organisation's secret",
+                ),
+            ),
+            (
+                "visibility",
+                unless(
+                    self.visibility.is_none() || is_organization,
+                    "it is for the secret of an organisation; a repository's own has none, so take it out",
                 ),
             ),
             (
@@ -278,8 +285,8 @@ mod tests {
             (r#"{"repository": "acme/shop", "secret": "1KEY"}"#, "secret"),
             (r#"{"repository": "acme/shop", "secret": "MAIL-KEY"}"#, "secret"),
             (r#"{"repository": "acme/shop", "secret": "github_key"}"#, "secret"),
-            (r#"{"secret": "KEY"}"#, "secret"),
-            (r#"{"repository": "acme/shop", "organization": "acme", "secret": "KEY"}"#, "secret"),
+            (r#"{"secret": "KEY"}"#, TOGETHER),
+            (r#"{"repository": "acme/shop", "organization": "acme", "secret": "KEY"}"#, TOGETHER),
             (r#"{"repository": "shop", "secret": "KEY"}"#, "repository"),
             (r#"{"repository": "acme/..", "secret": "KEY"}"#, "repository"),
             (r#"{"repository": "acme/shop?", "secret": "KEY"}"#, "repository"),

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{
-    Described, Fault, Reached, VARIABLE, address, only, path as file_path, path_parts, programs, server,
-    unless, unless_any,
+    Described, Fault, Reached, TOGETHER, VARIABLE, address, only, path as file_path, path_parts, programs,
+    server, unless, unless_any,
 };
 use crate::credential::Credential;
 
@@ -130,7 +130,7 @@ impl Described for GitlabCiSettings {
         vec![
             ("variable", unless(is_variable, VARIABLE)),
             (
-                "variable",
+                TOGETHER,
                 unless(
                     owners.into_iter().filter(|is_there| *is_there).count() == 1,
                     "say whose variable it is: `project: PATH`, `group: PATH` or `instance: true`, one of them",
@@ -209,8 +209,8 @@ mod tests {
         for (text, field) in [
             (r#"{"project": "acme/shop", "variable": "MAIL-KEY"}"#, "variable"),
             (&format!(r#"{{"project": "acme/shop", "variable": "{}"}}"#, "K".repeat(256)), "variable"),
-            (r#"{"variable": "KEY"}"#, "variable"),
-            (r#"{"project": "acme/shop", "group": "acme", "variable": "KEY"}"#, "variable"),
+            (r#"{"variable": "KEY"}"#, TOGETHER),
+            (r#"{"project": "acme/shop", "group": "acme", "variable": "KEY"}"#, TOGETHER),
             (r#"{"project": "acme/shop", "instance": true, "variable": "KEY"}"#, "variable"),
             (r#"{"project": "acme%2Fshop", "variable": "KEY"}"#, "project"),
             (r#"{"project": "acme/../shop", "variable": "KEY"}"#, "project"),

@@ -24,7 +24,7 @@ pub use azure::AzureKeyVaultSettings;
 pub(crate) use command::quoted;
 pub use command::{CommandSettings, is_given_to_every_command};
 pub use describe::{OWN_PREFIX, OWN_SUFFIX, is_own_name};
-pub(crate) use describe::{PickUp, Reached, is_plain_elsewhere, unless};
+pub(crate) use describe::{PickUp, Reached, TOGETHER, is_plain_elsewhere, unless};
 pub use file::{DotenvSettings, Encoding, FileMode, FileModeError, FileSettings};
 pub use gcp::GcpSecretManagerSettings;
 pub use github::{API as GITHUB_API, GithubActionsSettings, GithubAppSettings, GithubAuthSettings};

@@ -185,6 +185,11 @@ impl SinkSettings {
         self.described().container().unwrap_or_else(|| self.reached())
     }
 
+    /// Whether the secret is the whole of that document, so that no other one can be a part of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.described().is_whole()
+    }
+
     /// How long it usually takes until programs have what was written.
     pub(crate) fn pick_up(&self) -> PickUp {
         self.described().pick_up()

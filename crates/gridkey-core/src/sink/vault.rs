@@ -30,8 +30,8 @@ pub struct VaultSettings {
     /// How to log in; the token of `VAULT_TOKEN`, `BAO_TOKEN` or `~/.vault-token` where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<VaultAuthSettings>,
-    /// A file with the certificates of the authority that signed the server's, in PEM; `VAULT_CACERT` where it is not given,
-    /// and those that the system trusts where that is not set.
+    /// A file with the certificates of the authority that signed the server's, in PEM; `VAULT_CACERT` or `BAO_CACERT` where it is not
+    /// given. Those that the system trusts hold besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_cert: Option<String>,
     /// The name that the server's certificate has, where it is not that of the address.

@@ -372,16 +372,16 @@ fn of_words(text: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Whether a word is a key, or the secret of one, in hexadecimal digits: it begins with those of `SG.`, or is longer than a digest that is
-/// shown often, and as long as none.
+/// Whether a word is a key, or the secret of one, in hexadecimal digits: each two of them are a character of one, as those of a digest are
+/// not.
 fn is_key_in_digits(word: &str) -> bool {
     /// 43 bytes, in two digits each.
     const SECRET: usize = 86;
-    let is_digest = matches!(word.len(), 96 | 128);
-    let is_key =
-        word.len() >= SECRET / 2 && word.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("53472e"));
-    let is_long = word.len() >= SECRET && !is_digest;
-    (is_key || is_long) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    let of_key = |two: &[u8]| {
+        let code = std::str::from_utf8(two).ok().and_then(|two| u8::from_str_radix(two, 16).ok());
+        code.is_some_and(|code| matches!(code, b'-' | b'.' | b'_') || code.is_ascii_alphanumeric())
+    };
+    word.len() >= SECRET && word.as_bytes().chunks(2).all(of_key)
 }
 
 /// What stands between the first line of a private key in PEM and its last, or the end of the text.
@@ -470,7 +470,7 @@ mod tests {
             ("host=db password=hunter2 user=me".to_string(), "hunter2"),
             ("https://x.example/?token=abc&x=1".to_string(), "abc"),
             ("hvs.CAESIJ1234567".to_string(), "CAESIJ1234567"),
-            (format!("the body 53472e{}", "4f".repeat(30)), "4f4f"),
+            (format!("the body 53472e{}", "4f".repeat(66)), "4f4f"),
             (format!("{}, say", "6a".repeat(43)), "6a6a"),
             ("AGE-SECRET-KEY-PQ-1GFPYYSJZ".to_string(), "GFPYYSJZ"),
             ("age-secret-key-1gfpyysjz, say".to_string(), "gfpyysjz"),

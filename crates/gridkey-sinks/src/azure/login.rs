@@ -58,6 +58,7 @@ struct Token {
     text: Zeroizing<String>,
     /// When it is asked for anew: after half its life.
     renewed: Instant,
+    ends: Instant,
 }
 
 /// Logins and challenges that are kept between calls.
@@ -156,7 +157,15 @@ impl Logins {
         if let Some(token) = tokens.get(&whose).filter(|token| Instant::now() < token.renewed) {
             return Ok(token.text.clone());
         }
-        let token = Login { machine, whose: &whose }.log_in().await?;
+        let login = Login { machine, whose: &whose };
+        let token = match login.log_in().await {
+            Ok(token) => token,
+            // What it was made from may have ended, and the token is good until its own end.
+            Err(error) => {
+                let older = tokens.get(&whose).filter(|token| Instant::now() < token.ends);
+                return older.map(|token| token.text.clone()).ok_or(error);
+            }
+        };
         let text = token.text.clone();
         tokens.insert(whose, token);
         Ok(text)
@@ -245,7 +254,8 @@ impl Login<'_> {
         let path = self.machine.variable("AZURE_FEDERATED_TOKEN_FILE").ok_or_else(|| {
             let message = "`AZURE_FEDERATED_TOKEN_FILE` names no file with a token of this workload";
             SinkError::new(SinkFault::Unauthenticated, message).help(
-                "Kubernetes sets it where the pod has the label `azure.workload.identity/use: \"true\"`",
+                "Kubernetes sets it where the pod has the label `azure.workload.identity/use: \"true\"`; pipelines of GitHub and \
+                 Azure do not: log in with `azure/login` or `AzureCLI@2` there, and say `credential: cli`",
             )
         })?;
         let token = self.machine.credential(&Credential::File(path)).await?;
@@ -371,7 +381,9 @@ fn form<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Bytes {
 }
 
 fn token(text: String, life: u64) -> Token {
-    Token { text: Zeroizing::new(text), renewed: Instant::now() + Duration::from_secs(life / 2) }
+    let now = Instant::now();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    Token { text: Zeroizing::new(text), renewed: after(life / 2), ends: after(life) }
 }
 
 fn number(value: &Value) -> Option<u64> {

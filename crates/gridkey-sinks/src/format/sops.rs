@@ -61,7 +61,7 @@ impl Dialect {
         };
         if !matches!(self.get(text, mac)?, Held::Text(mac) if is_encrypted(&mac)) {
             return Err(FormatError::new(
-                "sops did not encrypt it, and a secret in it would be plain; run `sops encrypt --in-place` on it first",
+                "sops did not encrypt it, and a secret in it would be plain; run `sops encrypt --in-place` on it first, with a `.sops.yaml` or `--age RECIPIENT` that says who is to read it",
             ));
         }
         Ok(match self.get(text, pointer)? {

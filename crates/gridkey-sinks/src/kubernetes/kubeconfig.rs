@@ -175,7 +175,7 @@ fn look_up(machine: &Machine, settings: &KubernetesSettings) -> Result<Access, S
             SinkFault::Unauthenticated,
             "no cluster is known: there is no kubeconfig, and this is no pod",
         )
-        .help("name one with `kubeconfig`, or with the variable `KUBECONFIG`")
+        .help("name one with `kubeconfig`, or with the variable `KUBECONFIG`; `address` and `token` stand beside one, and not for it")
     })?;
     let port = machine.variable("KUBERNETES_SERVICE_PORT").unwrap_or_else(|| "443".to_string());
     in_pod(Path::new(SERVICE_ACCOUNT), &host, &port, settings.token.is_some())

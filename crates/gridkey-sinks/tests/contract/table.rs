@@ -35,6 +35,9 @@ const CHECKS: &str = "
 | `seems ready` | `plausible` | all that can be asked is as it should be, and nothing proves that a write succeeds; the line below says why | goes on: the first write is the proof |
 | `not ready` | `refused` | a write would fail; the lines below say why, and what helps | stops before it makes any key |
 
+A check asks whether gridkey may write, and not what is there: a place with a value that was put in by hand is `ready` as well, and a plan blocks what would
+replace it (`foreign_value`). Only `age` refuses a file of others in the check, too.
+
 A check is of its moment: a login that ends or a permission that is taken away between check and write is told by the write. The exit code is 0 where no location is `not ready`, 1 where one is or the
 manifest cannot be used, 3 where a policy does not allow what a sink reaches for, and 64 for wrong arguments.
 ";

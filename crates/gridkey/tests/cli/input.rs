@@ -149,6 +149,39 @@ async fn a_credential_that_is_missing_wrong_or_weak_says_so() {
     assert_eq!(place.server.model().keys("acme").len(), 2, "nothing was made");
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_prints_a_credential_gets_no_managing_key_and_is_heard_where_it_fails() {
+    let place = Place::new(Settings::default()).await;
+    let manifest = |command: &str| {
+        format!(
+            "version: 1
+accounts: {{ acme: {{ api_key: {{ env: SENDGRID_API_KEY }} }} }}
+sinks:
+  vault:
+    vault:
+      address: http://127.0.0.1:1
+      mount: secret
+      path: mail
+      field: key
+      auth: {{ token: {{ command: [sh, -c, '{command}'] }} }}
+keys: {{ mailer: {{ scopes: [mail.send], sinks: [vault] }} }}
+"
+        )
+    };
+    let run = || {
+        let mut command = place.command(&["sinks", "check"]);
+        command.env("ROLE", "ci").env("BESIDE", format!("SG.{}.{}", "a".repeat(22), "b".repeat(43)));
+        said(command)
+    };
+    place.write("gridkey.yaml", &manifest("env > seen; echo token"));
+    run().ends(1);
+    let seen = place.read("seen");
+    assert!(seen.contains("ROLE=ci\n") && !seen.contains("SG."), "{seen}");
+    place.write("gridkey.yaml", &manifest("echo not logged in >&2; exit 3"));
+    run().ends(1).says("`sh`, which is to print a credential, ended with exit status: 3: not logged in");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apply_asks_where_somebody_sits_and_needs_yes_elsewhere() {
     let place = Place::new(Settings::default()).await;

@@ -49,7 +49,7 @@ pub const NOT_SHOWN: [Exempt; 147] = [
         SOPS,
     ),
     exempt(
-        "sops did not encrypt it, and a secret in it would be plain; run `sops encrypt --in-place` on it first",
+        "sops did not encrypt it, and a secret in it would be plain; run `sops encrypt --in-place` on it first, with a `.sops.yaml` or `--age RECIPIENT` that says who is to read it",
         SOPS,
     ),
     exempt("`{pointer}` holds an object, a list or a plain number; take it out first", SOPS),

@@ -9,17 +9,21 @@ use crate::manifest::model::WantedKey;
 use crate::manifest::problem::Problems;
 use crate::manifest::read::node::{At, Site};
 use crate::manifest::resolve::place::Place;
-use crate::sink::{LocationId, SinkLocation, SinkSettings, nested_in, unless};
+use crate::sink::{LocationId, SinkLocation, SinkSettings, TOGETHER, nested_in, unless};
 use crate::text::is_variable;
 
 /// Which key writes where.
 #[derive(Default)]
 pub(crate) struct Locations {
     owners: BTreeMap<LocationId, Owner>,
+    /// Who has a part of a document, and who has the whole of one.
+    parts: BTreeMap<String, Owner>,
+    wholes: BTreeMap<String, Owner>,
     /// Labels of keys of which one was told to write into a value of the other: samples of a pattern say it once.
     nested: BTreeSet<(String, String)>,
 }
 
+#[derive(Clone)]
 struct Owner {
     /// The address, by pattern where it is a sample's.
     label: String,
@@ -56,11 +60,29 @@ impl Locations {
                         {
                             nested(other, &owner, location, problems);
                         }
+                        self.in_document(&owner, location, problems);
                         self.owners.insert(location.id(), owner);
                     }
                 }
             }
         }
+    }
+}
+
+impl Locations {
+    /// Reports a document that is the secret of one key and has that of another.
+    fn in_document(&mut self, owner: &Owner, location: &SinkLocation, problems: &mut Problems) {
+        let document = location.at.container();
+        let (same, others) = match location.at.is_whole() {
+            true => (&mut self.wholes, &self.parts),
+            false => (&mut self.parts, &self.wholes),
+        };
+        if let Some(other) = others.get(&document)
+            && self.nested.insert((other.label.clone(), owner.label.clone()))
+        {
+            nested(other, owner, location, problems);
+        }
+        same.entry(document).or_insert_with(|| owner.clone());
     }
 }
 
@@ -99,7 +121,10 @@ fn nested(first: &Owner, second: &Owner, location: &SinkLocation, problems: &mut
     let message = format!("{keys} would write one value into another: {location} and {}", first.place);
     let report = problems.error("nested_location", second.site, message);
     let report = if first.site == second.site { report } else { report.also(first.site, "the other key") };
-    report.help("a secret has no values in it: give each a `pointer` that does not begin with the other's");
+    report.help(
+        "a secret has no values in it: give each a document of its own, or a place beside the other's (a `pointer` that does not begin with it, a \
+         `field` for both)",
+    );
 }
 
 /// Whether a location can exist, by the grammar of its kind.
@@ -139,9 +164,11 @@ fn report(
 ) -> bool {
     let mut good = true;
     for (field, help) in faults.filter(|(_, help)| !help.is_empty()) {
-        let site = filled.get(field).map(|setting| setting.site).unwrap_or_default();
+        let setting = if field == TOGETHER { filled.values().next() } else { filled.get(field) };
+        let site = setting.map(|setting| setting.site).unwrap_or_default();
         let value = value(filled, field);
         let message = match faulty_item(field) {
+            _ if field == TOGETHER => format!("{what} cannot be used as it stands"),
             Some(index) => format!("item {} of `{field}` of {what} cannot be {value}", index + 1),
             None => format!("`{field}` of {what} cannot be {value}"),
         };

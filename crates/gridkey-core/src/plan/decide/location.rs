@@ -64,7 +64,9 @@ impl Account<'_> {
                     SinkContent::Other => true,
                 };
                 foreign = is_foreign && owner.is_none();
-                if foreign {
+                if foreign && let Some((message, help)) = self.held_by_another(wanted, location, &content) {
+                    findings.raise(finding(Code::LocationTaken, message, help));
+                } else if foreign {
                     let (message, help) = self.foreign_value(wanted, location, &content);
                     findings.raise(finding(Code::ForeignValue, message, help));
                     let holder = match &content {
@@ -168,6 +170,25 @@ impl Account<'_> {
         // The one that keeps it longest is the one to wait for.
         let (other, after) = leaving.max_by_key(|(_, after)| *after)?;
         Some((other, Some(after).filter(|after| *after > self.at())))
+    }
+
+    /// A place that has the key of another address, and that nobody knows to be that address's own.
+    fn held_by_another(
+        &self,
+        wanted: &WantedKey,
+        location: &SinkLocation,
+        content: &SinkContent,
+    ) -> Option<(String, String)> {
+        let SinkContent::Key(id) = content else { return None };
+        let owner = self.index.owner_of(id).filter(|owner| **owner != wanted.address)?;
+        Some((
+            format!("{location} holds the key {id}, which is that of `{owner}`"),
+            format!(
+                "it is probably a place of `{owner}` by another name: give `{}` another location; or have the key taken out of \
+                 there first, if nothing needs it",
+                wanted.address
+            ),
+        ))
     }
 
     fn foreign_value(

@@ -194,6 +194,12 @@ impl Inventory {
         matches!(seen, Some(SinkObservation::Holds(SinkContent::Key(held))) if held == id)
     }
 
+    /// Whether programs that read the location get the key, as far as anything tells: also where the value itself is never told.
+    pub fn serves(&self, location: &SinkLocation, id: &KeyId) -> bool {
+        let seen = self.sinks.get(&location.id());
+        matches!(seen, Some(SinkObservation::Holds(SinkContent::Key(held))) if held == id)
+    }
+
     /// What a location that never tells its value has instead of one of these keys, by its service's own version of what was written
     /// there; `None` where that is unchanged, or where nothing is known of it.
     pub fn denied<'k>(

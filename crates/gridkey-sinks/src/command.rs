@@ -91,18 +91,24 @@ impl Commands {
     pub fn check(&self, settings: &CommandSettings) -> Result<(), SinkError> {
         let CommandSettings { put, read, absent_exit: _, remove, env: _ } = settings;
         for argv in [Some(put), read.as_ref(), remove.as_ref()].into_iter().flatten() {
-            let (program, _) = split(argv).map_err(SinkError::failed)?;
-            if !self.candidates(program).iter().any(|path| is_executable(path)) {
-                let where_to = match program.contains('/') {
-                    true => format!("`{}` is not an executable file", self.folder.join(program).display()),
-                    false => format!("`{program}` is in no folder of `PATH`"),
-                };
+            let missing = self.missing(argv).map_err(SinkError::failed)?;
+            if let Some(missing) = missing {
                 return Err(SinkError::failed(format!(
-                    "{where_to}; install it, or correct the sink's command"
+                    "{missing}; install it, or correct the sink's command"
                 )));
             }
         }
         Ok(())
+    }
+
+    /// What is said of a program that is not there.
+    pub fn missing(&self, argv: &[String]) -> Result<Option<String>, String> {
+        let (program, _) = split(argv)?;
+        let is_there = self.candidates(program).iter().any(|path| is_executable(path));
+        Ok((!is_there).then(|| match program.contains('/') {
+            true => format!("`{}` is not an executable file", self.folder.join(program).display()),
+            false => format!("`{program}` is in no folder of `PATH`"),
+        }))
     }
 
     /// What the `read` command prints, without one line end.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gridkey_core::credential::Credential;
 use gridkey_core::hook::{Delivered, HookCommandSettings, HookSettings, WebhookSettings};
 use gridkey_engine::Cancel;
 use gridkey_engine::ports::{HookError, HookRunner};
@@ -75,11 +76,15 @@ impl Hooks {
         }
     }
 
+    async fn signing_key(&self, credential: &Credential) -> Result<hmac::Key, HookError> {
+        let key = self.machine.credential(credential).await?;
+        signing(key.trim())
+    }
+
     async fn webhook(&self, settings: &WebhookSettings, id: &str, told: Vec<u8>) -> Result<(), HookError> {
         let WebhookSettings { url, signing_key } = settings;
         let url = http::url(url)?;
-        let key = self.machine.credential(signing_key).await?;
-        let key = signing(key.trim())?;
+        let key = self.signing_key(signing_key).await?;
         let client = self.machine.http.client(&Tls::default())?;
         let mut last = HookError::new("it was not called");
         for attempt in 0..ATTEMPTS {
@@ -125,6 +130,18 @@ impl HookRunner for Hooks {
         tokio::time::timeout(DEADLINE, run).await.unwrap_or_else(|_| {
             Err(HookError::new(format!("it did not end within {} seconds", DEADLINE.as_secs())))
         })
+    }
+
+    async fn check(&self, does: &HookSettings) -> Result<(), HookError> {
+        match does {
+            HookSettings::Command(HookCommandSettings { run, env: _ }) => {
+                let missing = self.commands.missing(run).map_err(HookError::new)?;
+                missing.map_or(Ok(()), |missing| Err(HookError::new(missing)))
+            }
+            HookSettings::Webhook(WebhookSettings { url: _, signing_key }) => {
+                self.signing_key(signing_key).await.map(drop)
+            }
+        }
     }
 
     fn is_sandboxed(&self) -> bool {

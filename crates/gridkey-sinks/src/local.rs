@@ -22,6 +22,8 @@ pub(crate) struct FileAdapter<'a> {
     pub is_readable: bool,
     /// Whether it tells by its version that it was written since: the double of a sink whose service does.
     pub has_versions: bool,
+    /// Whether it says which key it has, whatever that is.
+    pub tells_key: bool,
     /// Whether a value can be taken away again: the double of a sink that cannot does not.
     pub can_remove: Result<(), SinkError>,
 }
@@ -46,7 +48,7 @@ impl Adapter for FileAdapter<'_> {
     async fn observe(&self, known: Option<&Known>) -> Result<SinkContent, SinkError> {
         let content = self.files.observe(self.place.clone()).await?.content();
         Ok(match content {
-            SinkContent::Key(id) if !self.is_readable && known.is_none_or(|known| known.id != id) => {
+            SinkContent::Key(id) if !self.tells_key && known.is_none_or(|known| known.id != id) => {
                 SinkContent::Other
             }
             content @ (SinkContent::Empty | SinkContent::Key(_) | SinkContent::Other) => content,

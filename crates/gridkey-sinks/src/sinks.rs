@@ -153,6 +153,7 @@ impl Sinks {
                 place,
                 is_readable,
                 has_versions,
+                tells_key: location.at.tells_key(),
                 can_remove,
             }));
         }

@@ -128,6 +128,11 @@ impl<'a> Account<'a> {
         self.input.inventory.holds(location, id)
     }
 
+    /// Whether programs that read a location get a key, so that it cannot be revoked.
+    pub fn serves(&self, location: &SinkLocation, id: &KeyId) -> bool {
+        self.input.options.sinks && self.input.inventory.serves(location, id)
+    }
+
     /// What a location that never tells its value has instead of one of these keys, where its service knows that it was written since.
     pub fn denied<'k>(
         &self,

@@ -17,7 +17,7 @@ use crate::plan::document::change::Reason;
 use crate::plan::document::step::Adopt;
 use crate::plan::findings::{Findings, about};
 use crate::plan::input::{Requests, Selection};
-use crate::sink::LocationId;
+use crate::sink::{LocationId, SinkLocation};
 use crate::state::{AccountState, Born, Delivery, OwnedKey, SecretStatus, Settings};
 use crate::text::source::Position;
 
@@ -35,6 +35,8 @@ struct Candidate<'a> {
     key: ImportKey,
     reason: Reason,
     position: Option<&'a Position>,
+    /// Where it was found: one of several keys is not chosen.
+    held: Vec<(KeyId, &'a SinkLocation)>,
 }
 
 /// What candidates are looked up in.
@@ -87,7 +89,8 @@ impl<'a> Lookup<'a, '_> {
         for (address, id) in &self.requests.import {
             if let Some(wanted) = self.wanted(address) {
                 let key = ImportKey::Id(id.clone());
-                let candidate = Candidate { wanted, key, reason: Reason::Imported, position: None };
+                let candidate =
+                    Candidate { wanted, key, reason: Reason::Imported, position: None, held: Vec::new() };
                 candidates.insert(&wanted.address, candidate);
             }
         }
@@ -95,39 +98,44 @@ impl<'a> Lookup<'a, '_> {
             if let Some(wanted) = self.wanted(&import.to) {
                 // The key of the entry was rotated since, and a sink has the one that is live.
                 let is_gone = live(&import.key, self.read).is_empty();
-                if self.requests.from_sinks && is_gone && self.held_live(wanted).is_some() {
+                if self.requests.from_sinks && is_gone && !self.held_live(wanted).is_empty() {
                     continue;
                 }
                 let (key, position) = (import.key.clone(), Some(&import.position));
-                let candidate = Candidate { wanted, key, reason: Reason::Imported, position };
+                let candidate =
+                    Candidate { wanted, key, reason: Reason::Imported, position, held: Vec::new() };
                 candidates.entry(&wanted.address).or_insert(candidate);
             }
         }
         if self.requests.from_sinks {
             for key in self.manifest.keys.values() {
                 let Some(wanted) = self.wanted(&key.address) else { continue };
-                let Some(id) = self.held_live(wanted) else { continue };
+                let held = self.held_live(wanted);
+                let Some((id, _)) = held.first() else { continue };
                 let key = ImportKey::Id(id.clone());
-                let candidate = Candidate { wanted, key, reason: Reason::FoundInSink, position: None };
+                let candidate = Candidate { wanted, key, reason: Reason::FoundInSink, position: None, held };
                 candidates.entry(&wanted.address).or_insert(candidate);
             }
         }
         candidates.into_values().collect()
     }
 
-    /// The first live key that a location of the address holds, without an owner and not of a creation that broke off: that one is
-    /// settled, and may be taken back.
-    fn held_live(&self, wanted: &WantedKey) -> Option<&KeyId> {
-        let mut readable = wanted.sinks.iter().filter(|location| location.at.is_readable());
-        readable.find_map(|location| match self.sinks.get(&location.id())? {
-            SinkObservation::Holds(SinkContent::Key(id)) => {
-                let name = self.read.live.get(id)?;
-                (!(self.has_owner)(id) && begun_for(self.states, name).is_none()).then_some(id)
+    /// The live keys that locations of the address hold, each with the first of them: without an owner and not of a creation that
+    /// broke off, as that one is settled, and may be taken back.
+    fn held_live(&self, wanted: &'a WantedKey) -> Vec<(KeyId, &'a SinkLocation)> {
+        let mut held: Vec<(KeyId, &SinkLocation)> = Vec::new();
+        for location in wanted.sinks.iter().filter(|location| location.at.is_readable()) {
+            let Some(SinkObservation::Holds(SinkContent::Key(id))) = self.sinks.get(&location.id()) else {
+                continue;
+            };
+            let is_begun = |name: &String| begun_for(self.states, name).is_some();
+            let is_known = held.iter().any(|(known, _)| known == id);
+            let is_free = |name: &String| !(self.has_owner)(id) && !is_begun(name);
+            if !is_known && self.read.live.get(id).is_some_and(is_free) {
+                held.push((id.clone(), location));
             }
-            SinkObservation::Holds(SinkContent::Empty | SinkContent::Other)
-            | SinkObservation::Unreadable(_)
-            | SinkObservation::WriteOnly => None,
-        })
+        }
+        held
     }
 }
 
@@ -197,6 +205,9 @@ impl Candidate<'_> {
 
 fn adoption(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<Adoption, Box<Finding>> {
     let wanted = candidate.wanted;
+    if candidate.held.len() > 1 {
+        return Err(Box::new(several_held(candidate)));
+    }
     let id = the_one(account, candidate)?;
     if let Some(owner) = account.index.owner_of(&id) {
         return Err(Box::new(candidate.refused(
@@ -232,6 +243,18 @@ fn adoption(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<Adoption
     };
     let adopt = Adopt { id, name, access, secret, settings };
     Ok(Adoption { adopt, reason: candidate.reason, findings })
+}
+
+/// Which of them programs should go on with nobody but a person knows: one of them may be an older one.
+fn several_held(candidate: &Candidate<'_>) -> Finding {
+    let address = &candidate.wanted.address;
+    let held: Vec<String> =
+        candidate.held.iter().map(|(id, location)| format!("{id} in {location}")).collect();
+    candidate.refused(
+        Code::ImportAmbiguous,
+        format!("the sinks of `{address}` hold {} live keys: {}", held.len(), held.join(", ")),
+        format!("name the one that its programs should go on with: `gridkey import {address} ID`"),
+    )
 }
 
 fn another_kind(candidate: &Candidate<'_>, id: &KeyId, scopes: usize) -> Finding {

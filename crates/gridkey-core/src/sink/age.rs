@@ -113,6 +113,11 @@ impl Described for AgeSettings {
         Some(json!([self.recipients, self.recipients_file]))
     }
 
+    /// The header names it.
+    fn tells_key(&self) -> bool {
+        true
+    }
+
     fn is_whole(&self) -> bool {
         true
     }

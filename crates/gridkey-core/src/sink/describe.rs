@@ -60,6 +60,16 @@ pub(crate) trait Described {
         true
     }
 
+    /// Whether it can be told which key a location has, though the value itself may never be seen.
+    fn tells_key(&self) -> bool {
+        self.is_readable()
+    }
+
+    /// Whether a put does more than write, which a run that breaks off may have left undone: then the same put does it.
+    fn follows_up(&self) -> bool {
+        false
+    }
+
     /// How long it usually takes until every program that reads a secret there has the newer one.
     fn pick_up(&self) -> PickUp {
         PickUp::Within(Duration::from_secs(15 * 60))

@@ -211,7 +211,7 @@ mod tests {
             (&format!(r#"{{"project": "acme/shop", "variable": "{}"}}"#, "K".repeat(256)), "variable"),
             (r#"{"variable": "KEY"}"#, TOGETHER),
             (r#"{"project": "acme/shop", "group": "acme", "variable": "KEY"}"#, TOGETHER),
-            (r#"{"project": "acme/shop", "instance": true, "variable": "KEY"}"#, "variable"),
+            (r#"{"project": "acme/shop", "instance": true, "variable": "KEY"}"#, TOGETHER),
             (r#"{"project": "acme%2Fshop", "variable": "KEY"}"#, "project"),
             (r#"{"project": "acme/../shop", "variable": "KEY"}"#, "project"),
             (r#"{"project": "acme/shop.git", "variable": "KEY"}"#, "project"),

@@ -160,6 +160,11 @@ impl Described for KubernetesSettings {
         Some(format!("{}#{}", self.secret(), self.field))
     }
 
+    /// Workloads are restarted after the write.
+    fn follows_up(&self) -> bool {
+        !self.restart.is_empty()
+    }
+
     fn container(&self) -> Option<String> {
         Some(self.secret())
     }

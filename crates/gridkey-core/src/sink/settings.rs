@@ -167,6 +167,16 @@ impl SinkSettings {
         self.described().is_readable()
     }
 
+    /// Whether it can be told which key a location has, though the value itself may never be seen.
+    pub fn tells_key(&self) -> bool {
+        self.described().tells_key()
+    }
+
+    /// Whether a put does more than write, which a run that breaks off may have left undone: then the same put does it.
+    pub(crate) fn follows_up(&self) -> bool {
+        self.described().follows_up()
+    }
+
     /// Where these settings point, without what does not tell places apart.
     ///
     /// No two places have the same text: plans that were approved are compared by it.

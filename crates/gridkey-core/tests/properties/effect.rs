@@ -136,7 +136,7 @@ pub fn of_step(change: &Change, step: &Step) -> Vec<Effect> {
         Step::Deliver { id: _, source: _, to, hooks: _ } => {
             puts(&address, to.iter().map(|put| &put.location))
         }
-        Step::RunHooks { hooks, begun } => hooks
+        Step::RunHooks { hooks, begun, due: _ } => hooks
             .iter()
             .map(|hook| Effect::Run { address: address.clone(), does: hook.does.clone(), begun: *begun })
             .collect(),

@@ -6,7 +6,7 @@ use gridkey_core::plan::Plan;
 use gridkey_core::state::SecretStatus;
 use gridkey_core::{Address, KeyId, Name, SinkLocation};
 
-use crate::effect::{Effect, effects, is_blocked, is_told};
+use crate::effect::{Effect, When, effects, is_blocked, is_told};
 use crate::harness::{Broken, Property, Tally, broken};
 use crate::world::{EDITS, HISTORY, REQUESTS, RULES, Recipe, World};
 
@@ -22,6 +22,7 @@ fn what_a_sink_denies_is_put_right_and_what_it_confirms_changes_nothing() {
             ("a denial that is put right in place", 80),
             ("a denial that a new key puts right", 80),
             ("a confirmation", 1500),
+            ("an older key that is served", 10),
         ],
     };
     property.holds(check);
@@ -56,7 +57,8 @@ fn check(recipe: &Recipe, tally: &mut Tally) -> Vec<Broken> {
             Some(SinkObservation::Unreadable(_) | SinkObservation::WriteOnly) | None => {
                 all.extend(says_nothing(&world, &plan, &location));
             }
-            Some(SinkObservation::Holds(_)) => {
+            Some(SinkObservation::Holds(content)) => {
+                all.extend(is_spared(&world, &plan, &address, content, &location, tally));
                 all.extend(is_put_right(&world, &plan, &account, &address, &id, &location, tally));
             }
         }
@@ -71,6 +73,42 @@ fn says_nothing(world: &World, plan: &Plan, location: &SinkLocation) -> Option<B
     (silent.plan().to_json() != plan.to_json()).then(|| {
         let text = format!("the plan is another one where {location} says nothing");
         broken("built on a write-only sink", text)
+    })
+}
+
+/// An older key that the location goes on serving is not revoked, unless a person said so or the key goes.
+fn is_spared(
+    world: &World,
+    plan: &Plan,
+    address: &Address,
+    content: &SinkContent,
+    location: &SinkLocation,
+    tally: &mut Tally,
+) -> Option<Broken> {
+    let SinkContent::Key(held) = content else { return None };
+    let wanted = world.manifest.keys.get(address)?;
+    let is_older = world.states.values().filter_map(|state| state.keys.get(address)).any(|key| {
+        let mut retiring = key.retiring.iter();
+        retiring.any(|retiring| &retiring.id == held)
+    });
+    let is_wanted = wanted.sinks.iter().any(|wanted| wanted.id() == location.id());
+    let requests = &world.options.requests;
+    let is_asked_for = requests.retire.contains_key(address)
+        || requests.rotate.contains_key(address)
+        || world.selection.destroy;
+    if !is_older || !is_wanted || is_asked_for || !world.options.sinks {
+        return None;
+    }
+    tally.count("an older key that is served");
+    let revoked = plan
+        .effective()
+        .flat_map(effects)
+        .any(|effect| matches!(effect, Effect::Revoke { id, when: When::Now } if id == *held));
+    revoked.then(|| {
+        broken(
+            "an older key is revoked that a sink serves",
+            format!("{location} serves {held} of `{address}`"),
+        )
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gridkey_core::hook::{Delivered, DeliveredTo, DueHook, Hook};
 use gridkey_core::plan::Put;
 use gridkey_core::state::OwnedKey;
-use gridkey_core::{Address, SinkLocation};
+use gridkey_core::{Address, LocationId, SinkLocation};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -32,6 +32,27 @@ impl OneByOne {
     }
 }
 
+/// Which of the deliveries that are due a hook is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Those that are recorded already: this run may find others in their sinks yet.
+    Recorded,
+    All,
+}
+
+impl Told {
+    fn of(self, due: &DueHook, owned: &OwnedKey) -> DueHook {
+        let is_recorded =
+            |location: &LocationId| owned.sinks.iter().any(|delivery| delivery.location.id() == *location);
+        let is_told = |location: &&LocationId| match self {
+            Self::Recorded => is_recorded(location),
+            Self::All => true,
+        };
+        let locations = due.locations.iter().filter(is_told).cloned().collect();
+        DueHook { hook: due.hook.clone(), locations }
+    }
+}
+
 impl AccountRun {
     /// Writes down what is to be done about a delivery that is about to be made.
     pub(crate) async fn announcing(
@@ -49,31 +70,40 @@ impl AccountRun {
     }
 
     /// Runs what of these hooks state says is due. All of them are tried.
-    pub(crate) async fn run_hooks(&self, address: &Address, hooks: &[Hook]) -> Result<(), StepError> {
+    pub(crate) async fn run_hooks(
+        &self,
+        address: &Address,
+        hooks: &[Hook],
+        told: Told,
+    ) -> Result<(), StepError> {
         let (_turn, runner) = self.hooks.turn().await;
         // Looked at in turn, as another change of the address may have run them meanwhile.
         let Some(owned) = self.committer.owned(address).await else { return Ok(()) };
         let mut failed = Vec::new();
         let mut help = None;
-        for due in &owned.hooks_due {
+        let due = owned.hooks_due.iter().map(|due| told.of(due, &owned));
+        for due in due.filter(|due| !due.locations.is_empty()) {
             let Some(hook) = hooks.iter().find(|hook| hook.sink == due.hook.sink) else { continue };
             if self.cancel.is_set() {
                 let message = format!("interrupted before {} was run", hook.whose());
                 return Err(StepError::interrupted(message));
             }
             self.may_start(runner.deadline(&hook.does)).await?;
-            if let Err(error) = self.run_hook(runner, address, hook, &owned, due).await {
+            if let Err(error) = self.run_hook(runner, address, hook, &owned, &due).await {
                 failed.push(format!("{} ({}) failed: {}", hook.whose(), hook.does, error.message));
                 help = help.or(error.help);
                 continue;
             }
-            let (key, id, done) = (address.clone(), owned.id.clone(), due.clone());
+            let (key, id, done) = (address.clone(), owned.id.clone(), due);
             self.commit(move |state, _| state.hook_done(&key, &id, &done)).await?;
         }
         if failed.is_empty() {
             return Ok(());
         }
-        let next = "the next run does this again";
+        let next = match owned.retiring.is_empty() {
+            true => "the next run does this again",
+            false => "the next run does this again, and no older key is revoked before",
+        };
         let help = help.map_or(next.to_string(), |help| format!("{help}; {next}"));
         Err(StepError::with_help(format!("the key is delivered, and {}", failed.join("; ")), help))
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
+use gridkey_core::hook::Hook;
 use gridkey_core::plan::{Action, Change, CheckedPlan, Step};
 use gridkey_core::{Address, KeyId, LocationId, Name, Scope, SinkLocation};
 use jiff::Timestamp;
@@ -26,7 +27,9 @@ use tokio::sync::watch;
 
 use crate::concurrency::Concurrency;
 use crate::event::{Event, Failure, Observer};
-use crate::ports::{AccountWriter, HookRunner, Readiness, SinkError, SinkWriter, StateWriter, Timer};
+use crate::ports::{
+    AccountWriter, HookError, HookRunner, Readiness, SinkError, SinkWriter, StateWriter, Timer,
+};
 use crate::session::Session;
 use account::AccountRun;
 use hooks::OneByOne;
@@ -127,6 +130,9 @@ pub enum ApplyError {
     /// Sinks that new keys should go to cannot be written.
     #[error("a sink is not ready, so no key was made")]
     SinksNotReady(Vec<(SinkLocation, SinkError)>),
+    /// What is to be done after deliveries of new keys cannot be done.
+    #[error("what follows a delivery cannot be done, so no key was made")]
+    HooksNotReady(Vec<(Hook, HookError)>),
 }
 
 /// Carries out a plan.
@@ -138,12 +144,13 @@ pub enum ApplyError {
 /// [`ApplyError`], before anything was changed.
 pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     let Apply { plan, session, store, writers, sinks, hooks, timer, events, cancel, options } = apply;
-    let hooks = Arc::new(OneByOne::over(hooks));
     let events = Arc::new(Lasting::over(events));
     let by_account = plan.by_account();
     for unproven in check_sinks(&by_account, sinks.as_ref(), options.concurrency).await? {
         events.event(unproven);
     }
+    check_hooks(&by_account, hooks.as_ref()).await?;
+    let hooks = Arc::new(OneByOne::over(hooks));
     let no_room = Arc::new(AtomicBool::new(false));
     let mut runs = Vec::new();
     let mut locks = Vec::new();
@@ -198,6 +205,29 @@ pub async fn apply(apply: Apply<'_>) -> Result<Outcome, ApplyError> {
     all.less_than_full.sort();
     all.failed.sort_by(|a, b| (&a.account, &a.address).cmp(&(&b.account, &b.address)));
     Ok(all)
+}
+
+/// Every hook of a new key is checked before the first key of the run is made.
+async fn check_hooks(
+    by_account: &BTreeMap<&Name, Vec<&Change>>,
+    runner: &dyn HookRunner,
+) -> Result<(), ApplyError> {
+    let makes = |change: &&&Change| change.steps.iter().any(|step| matches!(step, Step::Mint(_)));
+    let steps = by_account.values().flatten().filter(makes).flat_map(|change| &change.steps);
+    let hooks: BTreeSet<&Hook> = steps
+        .filter_map(|step| {
+            let Step::RunHooks { hooks, begun: _, due: _ } = step else { return None };
+            Some(hooks)
+        })
+        .flatten()
+        .collect();
+    let mut failed = Vec::new();
+    for hook in hooks.into_iter().filter(|_| !runner.is_sandboxed()) {
+        if let Err(error) = runner.check(&hook.does).await {
+            failed.push((hook.clone(), error));
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(ApplyError::HooksNotReady(failed)) }
 }
 
 /// Every sink of a new key is checked before the first key of the run is made. Returns what is to be said of those of which

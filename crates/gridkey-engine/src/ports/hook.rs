@@ -13,6 +13,11 @@ pub trait HookRunner: Send + Sync {
     /// Tells of a delivery, and returns once that has ended well.
     async fn run(&self, does: &HookSettings, delivered: &Delivered) -> Result<(), HookError>;
 
+    /// Whether a hook can be run at all, as far as that is known without running it.
+    async fn check(&self, _does: &HookSettings) -> Result<(), HookError> {
+        Ok(())
+    }
+
     /// Whether nothing is run, as things are only tried out.
     fn is_sandboxed(&self) -> bool {
         false
@@ -35,6 +40,14 @@ pub struct HookError {
 impl HookError {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None }
+    }
+
+    /// What happened and what to do about it, where only one text fits.
+    pub fn with_help(self) -> String {
+        match self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message,
+        }
     }
 }
 

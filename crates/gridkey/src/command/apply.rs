@@ -251,7 +251,7 @@ pub async fn run(global: &Global, asked: &Asked<'_>) -> Result<Exit, CommandErro
     let outcome = outcome.map_err(|error| match project.stop.is_set() {
         // The sinks were perhaps just slow.
         true => interrupted(),
-        false => sinks_not_ready(&error),
+        false => not_ready(&error),
     })?;
     print::text(&view::outcome::text(&outcome, print::style()));
     if project.is_emulated() && matches!(aim, Aim::Manifest | Aim::Rotation) {
@@ -505,11 +505,19 @@ pub async fn close(session: Session) {
     }
 }
 
-fn sinks_not_ready(error: &ApplyError) -> CommandError {
-    let ApplyError::SinksNotReady(sinks) = error;
-    let causes = sinks.iter().map(|(location, error)| format!("{location}: {}", error.clone().with_help()));
+fn not_ready(error: &ApplyError) -> CommandError {
+    let causes = match error {
+        ApplyError::SinksNotReady(sinks) => sinks
+            .iter()
+            .map(|(location, error)| format!("{location}: {}", error.clone().with_help()))
+            .collect(),
+        ApplyError::HooksNotReady(hooks) => hooks
+            .iter()
+            .map(|(hook, error)| format!("{}: {}", hook.whose(), error.clone().with_help()))
+            .collect(),
+    };
     CommandError {
-        causes: causes.collect(),
+        causes,
         ..CommandError::new(error.to_string()).help("put that right and run again; nothing was changed")
     }
 }

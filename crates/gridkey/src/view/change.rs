@@ -279,7 +279,7 @@ fn done_by(step: &Step) -> Vec<Cell> {
             hooks: _,
         }) => Vec::new(),
         // Its notes say what it does.
-        Step::RunHooks { hooks: _, begun: _ } => Vec::new(),
+        Step::RunHooks { hooks: _, begun: _, due: _ } => Vec::new(),
     }
 }
 

@@ -212,12 +212,14 @@ pub fn summary(plan: &Plan) -> String {
     let kept = changes.iter().filter(|change| !is_effective(change) && !is_stopped(change)).count();
     let rest = match (free.is_empty(), kept) {
         (true, 0) if !stopped.is_empty() => format!("{} elsewhere.", words.nothing),
-        (true, _) if computed_from.due == Due::Only => match findings.iter().any(is_left) {
-            true => "Nothing is done; what is due waits, as said above.".to_string(),
-            false => "Nothing has come due.".to_string(),
-        },
-        (true, _) if *kind == PlanKind::Drift && findings.iter().any(is_unread) => {
-            "No drift in what could be read.".to_string()
+        (true, _) if computed_from.due == Due::Only => {
+            match findings.iter().any(|it| is_left(it) || is_unread(it)) {
+                true => "Nothing is done; what is due waits, as said above.".to_string(),
+                false => "Nothing has come due.".to_string(),
+            }
+        }
+        (true, _) if *kind != PlanKind::Comparison && findings.iter().any(is_unread) => {
+            format!("{} in what could be read.", words.nothing)
         }
         // What has no change that would put it right has drifted all the same.
         (true, _) if *kind == PlanKind::Drift && plan.has_drifted() => {

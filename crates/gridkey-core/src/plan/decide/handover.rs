@@ -113,7 +113,7 @@ fn serving<'w>(
     keys: &[DeleteKey],
 ) -> Option<&'w SinkLocation> {
     let serves = |location: &&SinkLocation| {
-        keys.iter().any(|key| account.holds(location, &key.id)) || is_awaited(successor, location)
+        keys.iter().any(|key| account.serves(location, &key.id)) || is_awaited(successor, location)
     };
     wanted.sinks.iter().find(serves)
 }
@@ -227,7 +227,7 @@ fn after_overlap(
     }
     let after = goes_after(wanted, Some(owned), successor);
     let look: Vec<SinkLocation> =
-        wanted.sinks.iter().filter(|location| location.at.is_readable()).cloned().collect();
+        wanted.sinks.iter().filter(|location| location.at.tells_key()).cloned().collect();
     let (keys, _, _) = all_keys(account, address, owned);
     let served = serving(account, wanted, successor, &keys).is_some();
     let unreadable = look.iter().find(|location| is_unreadable(&account.observed(location)));

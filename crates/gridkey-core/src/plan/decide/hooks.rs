@@ -6,6 +6,7 @@ use crate::manifest::WantedKey;
 use crate::plan::document::change::Note;
 use crate::plan::document::step::{Put, Step};
 use crate::plan::findings::{Findings, about};
+use crate::sink::LocationId;
 use crate::state::OwnedKey;
 
 /// The hooks of a key that follow a delivery to these locations.
@@ -20,7 +21,7 @@ pub(crate) fn run(hooks: Vec<Hook>, steps: &mut Vec<Step>, notes: &mut Vec<Note>
         return;
     }
     notes.extend(hooks.iter().cloned().map(Note::RunsHook));
-    steps.push(Step::RunHooks { hooks, begun: false });
+    steps.push(Step::RunHooks { hooks, begun: false, due: false });
 }
 
 /// What an earlier run was to do about deliveries of a key, and did not, or not with success: as the manifest says by now,
@@ -29,10 +30,9 @@ pub(crate) fn due(
     wanted: &WantedKey,
     owned: &OwnedKey,
     findings: &mut Findings<'_>,
-) -> Option<(Vec<Note>, Step)> {
-    let of_now = |due: &DueHook| wanted.hooks.iter().find(|hook| hook.sink == due.hook.sink);
-    let due: Vec<(&Hook, &DueHook)> =
-        owned.hooks_due.iter().filter_map(|due| Some((of_now(due)?, due))).collect();
+) -> Option<(Vec<Note>, Vec<Step>)> {
+    let due: Vec<(Hook, &DueHook)> =
+        owned.hooks_due.iter().filter_map(|due| Some((of_now(wanted, due)?, due))).collect();
     if due.is_empty() {
         return None;
     }
@@ -48,7 +48,31 @@ pub(crate) fn due(
         findings.raise(about(Finding::warns(Code::HookDue, message, help), wanted));
     }
     // What was to be run when it was delivered needs no further approval.
-    let begun = due.iter().all(|(hook, due)| **hook == due.hook);
-    let hooks: Vec<Hook> = due.into_iter().map(|(hook, _)| hook.clone()).collect();
-    Some((hooks.iter().cloned().map(Note::RunsHook).collect(), Step::RunHooks { hooks, begun }))
+    let begun = due.iter().all(|(hook, due)| *hook == due.hook);
+    let is_recorded =
+        |location: &LocationId| owned.sinks.iter().any(|delivery| delivery.location.id() == *location);
+    let some = |recorded: bool| -> Vec<Hook> {
+        let is_there = |due: &DueHook| due.locations.iter().any(|location| is_recorded(location) == recorded);
+        due.iter().filter(|(_, due)| is_there(due)).map(|(hook, _)| hook.clone()).collect()
+    };
+    // What is recorded is told before an older key is revoked; the others are told of once this run has recorded them.
+    let steps = [(some(true), true), (some(false), false)]
+        .into_iter()
+        .filter(|(hooks, _)| !hooks.is_empty())
+        .map(|(hooks, due)| Step::RunHooks { hooks, begun, due })
+        .collect();
+    let notes = due.into_iter().map(|(hook, _)| Note::RunsHook(hook)).collect();
+    Some((notes, steps))
+}
+
+/// What the manifest says by now of a hook that is due, under the name that state knows its sink by: a sink may have another one since, and
+/// the same places.
+fn of_now(wanted: &WantedKey, due: &DueHook) -> Option<Hook> {
+    let same = wanted.hooks.iter().find(|hook| hook.sink == due.hook.sink);
+    let renamed = || {
+        let mut sinks = wanted.sinks.iter().filter(|location| due.locations.contains(&location.id()));
+        sinks.find_map(|location| wanted.hooks.iter().find(|hook| hook.sink.as_ref() == Some(&location.sink)))
+    };
+    let now = same.or_else(renamed)?;
+    Some(Hook { sink: due.hook.sink.clone(), does: now.does.clone() })
 }

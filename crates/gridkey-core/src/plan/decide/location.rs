@@ -64,11 +64,9 @@ impl Account<'_> {
                     SinkContent::Other => true,
                 };
                 foreign = is_foreign && owner.is_none();
-                if foreign && let Some((message, help)) = self.held_by_another(wanted, location, &content) {
-                    findings.raise(finding(Code::LocationTaken, message, help));
-                } else if foreign {
-                    let (message, help) = self.foreign_value(wanted, location, &content);
-                    findings.raise(finding(Code::ForeignValue, message, help));
+                if foreign {
+                    let (code, message, help) = self.foreign_value(wanted, location, &content);
+                    findings.raise(finding(code, message, help));
                     let holder = match &content {
                         SinkContent::Key(id) => Some(id.clone()),
                         SinkContent::Empty | SinkContent::Other => None,
@@ -192,6 +190,19 @@ impl Account<'_> {
     }
 
     fn foreign_value(
+        &self,
+        wanted: &WantedKey,
+        location: &SinkLocation,
+        content: &SinkContent,
+    ) -> (Code, String, String) {
+        if let Some((message, help)) = self.held_by_another(wanted, location, content) {
+            return (Code::LocationTaken, message, help);
+        }
+        let (message, help) = self.unowned_value(wanted, location, content);
+        (Code::ForeignValue, message, help)
+    }
+
+    fn unowned_value(
         &self,
         wanted: &WantedKey,
         location: &SinkLocation,

@@ -243,9 +243,9 @@ fn untold(
     findings: &mut Findings<'_>,
 ) -> Option<Decision> {
     let wanted = account.wanted_to_recover(address)?;
-    let (notes, step) = hooks::due(wanted, owned, findings)?;
+    let (notes, steps) = hooks::due(wanted, owned, findings)?;
     let values = account.values_of(address, owned);
-    let mut decision = decision(account, address, Reason::HookDue, notes, vec![step]);
+    let mut decision = decision(account, address, Reason::HookDue, notes, steps);
     decision.before = Some(values.clone());
     decision.edit.after = Some(values);
     decision.position = Some(wanted.position.clone());
@@ -276,7 +276,7 @@ fn finish(
     let mut puts: Vec<Put> = wanted
         .sinks
         .iter()
-        .filter(|location| !account.holds(location, &key.id))
+        .filter(|location| !account.holds(location, &key.id) || location.at.follows_up())
         .map(|location| account.put(wanted, location, &ours, &mut notes, findings))
         .collect();
     readable_first(&mut puts);

@@ -90,12 +90,15 @@ struct Older<'a> {
 
 impl Older<'_> {
     /// The locations that must not serve an older key when it is revoked.
+    fn locations(&self) -> impl Iterator<Item = &SinkLocation> {
+        self.owned.sinks.iter().map(|delivery| &delivery.location).chain(&self.wanted.sinks)
+    }
+
+    /// Those that can be asked for it.
     fn look(&self) -> Vec<SinkLocation> {
-        let given = self.owned.sinks.iter().map(|delivery| &delivery.location);
         let mut seen = BTreeSet::new();
-        given
-            .chain(&self.wanted.sinks)
-            .filter(|location| location.at.is_readable() && seen.insert(location.id()))
+        self.locations()
+            .filter(|location| location.at.tells_key() && seen.insert(location.id()))
             .cloned()
             .collect()
     }
@@ -130,8 +133,8 @@ impl Older<'_> {
             None => {}
         }
         let overlap = self.wanted.overlap();
-        let in_use =
-            look.iter().any(|location| account.holds(location, &retiring.id)) || self.comes_back_to(&id);
+        let in_use = self.locations().any(|location| account.serves(location, &retiring.id))
+            || self.comes_back_to(&id);
         if in_use && later(account.at(), overlap) > retiring.after {
             self.overdue(retiring, findings);
             retirement.waiting = true;
@@ -147,6 +150,7 @@ impl Older<'_> {
         if let Some(location) = look.iter().find(|location| is_unreadable(&account.observed(location))) {
             retirement.waiting = true;
             self.overdue(retiring, findings);
+            findings.raise(about(waits_for(self.wanted, &id, location), self.wanted));
             return retirement.notes.push(Note::NotReadable(location.clone()));
         }
         if account.input.options.due == Due::Exclude {
@@ -237,6 +241,15 @@ fn changed(account: &Account<'_>, wanted: &WantedKey, retiring: &RetiringKey, fi
     );
     let help = format!("`gridkey retire {address} --now` revokes it at once");
     findings.raise(about(Finding::warns(Code::RetiringKeyChanged, message, help), wanted));
+}
+
+/// An older key that would be revoked by now.
+fn waits_for(wanted: &WantedKey, id: &KeyId, location: &SinkLocation) -> Finding {
+    let message = format!(
+        "the overlap of the older key {id} of `{}` has passed, and it stays: {location} cannot be read, and may serve it",
+        wanted.address
+    );
+    Finding::warns(Code::SinkUnreadable, message, "make the sink readable and run again")
 }
 
 /// A hold that would end sooner than what is said already keeps nothing longer.

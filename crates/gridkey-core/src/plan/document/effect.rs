@@ -108,7 +108,7 @@ impl Step {
                 vec![Effect::Renames(id), Effect::Rescopes(id)]
             }
             Self::Deliver { id: _, source: _, to, hooks: _ } => delivers(to).collect(),
-            Self::RunHooks { hooks, begun } => {
+            Self::RunHooks { hooks, begun, due: _ } => {
                 hooks.iter().map(|hook| Effect::Runs { hook, begun: *begun }).collect()
             }
             Self::Mint(mint) => std::iter::once(makes(mint)).chain(delivers(&mint.puts)).collect(),

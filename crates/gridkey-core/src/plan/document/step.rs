@@ -108,6 +108,9 @@ pub enum Step {
         /// Whether an earlier run was to do just that.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         begun: bool,
+        /// Whether it is about deliveries of an earlier run, so that it comes before an older key is revoked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        due: bool,
     },
     /// An older key that a person gives up now: revoke it, once its successor is recorded.
     RevokeOlder {
@@ -268,7 +271,8 @@ impl Step {
             | Self::RevokePending { .. }
             | Self::DiscardPending { .. }
             | Self::AbandonPending { .. }
-            | Self::RevokeAbandoned { .. } => Phase::Recover,
+            | Self::RevokeAbandoned { .. }
+            | Self::RunHooks { due: true, .. } => Phase::Recover,
             // An older key still in use is only put off: what replaces it comes in `Deliver`.
             Self::RetireKey { .. } | Self::PostponeRetirement { .. } | Self::RetireLocation { .. } => {
                 Phase::Retire
@@ -280,7 +284,7 @@ impl Step {
             Self::Mint(mint) if mint.is_revoke_first() => Phase::Replace,
             Self::RevokeFirst { .. } => Phase::Replace,
             Self::Mint(_) => Phase::Create,
-            Self::RunHooks { .. } => Phase::Announce,
+            Self::RunHooks { due: false, .. } => Phase::Announce,
             Self::RevokeOlder { .. } => Phase::Revoke,
         }
     }

@@ -208,19 +208,21 @@ impl World {
         let keys = self.states.values_mut().flat_map(|state| state.keys.values_mut());
         let given = keys.flat_map(|key| {
             let id = key.id.clone();
+            let older = key.retiring.first().map(|retiring| retiring.id.clone());
             key.sinks
                 .iter_mut()
                 .filter(|delivery| !delivery.location.at.is_readable())
-                .map(move |delivery| (id.clone(), delivery))
+                .map(move |delivery| (id.clone(), older.clone(), delivery))
         });
         let mut given: Vec<_> = given.collect();
         if given.is_empty() {
             return;
         }
         let at = random.below(given.len());
-        let (id, delivery) = &mut given[at];
+        let (id, older, delivery) = &mut given[at];
         delivery.receipt = Some(Receipt::new("1"));
-        let now = match random.below(8) {
+        let now = match random.below(10) {
+            8 | 9 => SinkObservation::Holds(SinkContent::Key(older.as_ref().unwrap_or(id).clone())),
             0 | 1 => SinkObservation::Holds(SinkContent::Empty),
             2 => SinkObservation::Holds(SinkContent::Other),
             3 => SinkObservation::Holds(SinkContent::Key(KeyId::new("not ours"))),

@@ -2,7 +2,7 @@
 //! anything else.
 
 use gridkey_core::inventory::{AccountInventory, SinkContent, SinkObservation};
-use gridkey_core::plan::Plan;
+use gridkey_core::plan::{Cause, Plan};
 use gridkey_core::state::SecretStatus;
 use gridkey_core::{Address, KeyId, Name, SinkLocation};
 
@@ -100,8 +100,10 @@ fn is_spared(
         return None;
     }
     tally.count("an older key that is served");
+    // A key whose time is up goes with all older ones.
     let revoked = plan
         .effective()
+        .filter(|change| change.cause != Cause::Expired)
         .flat_map(effects)
         .any(|effect| matches!(effect, Effect::Revoke { id, when: When::Now } if id == *held));
     revoked.then(|| {

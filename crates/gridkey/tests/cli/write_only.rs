@@ -108,15 +108,13 @@ async fn what_another_program_wrote_to_a_sink_that_cannot_be_read_is_told_and_st
     }
 }
 
-/// Every overlap that has begun is over.
-fn overlaps_pass(project: &Project) {
+/// Every overlap of a key that has begun is over.
+fn overlaps_pass(project: &Project, key: &str) {
     let folder = if project.first.is_empty() { ".gridkey/state" } else { ".gridkey/emulator/state" };
     let file = format!("{folder}/default/acme.json");
     let mut state: serde_json::Value = serde_json::from_str(&project.place.read(&file)).unwrap();
-    for key in state["keys"].as_object_mut().unwrap().values_mut() {
-        for retiring in key["retiring"].as_array_mut().unwrap() {
-            retiring["after"] = "2026-01-01T00:00:00Z".into();
-        }
+    for retiring in state["keys"][key]["retiring"].as_array_mut().unwrap() {
+        retiring["after"] = "2026-01-01T00:00:00Z".into();
     }
     project.place.write(&file, &state.to_string());
 }
@@ -129,9 +127,9 @@ async fn an_older_key_that_an_age_file_went_back_to_is_not_revoked_before_the_ov
             let before = std::fs::read(project.place.path(&file)).unwrap();
             project.run(&["rotate", "--yes", key]).ends(0);
             std::fs::write(project.place.path(&file), before).unwrap();
-            overlaps_pass(&project);
+            overlaps_pass(&project, key);
             let plan = project.run(&["plan"]);
-            plan.ends(0).says("sink location lost the value").says("a sink still serves the older key");
+            plan.ends(0).says("a sink still serves the older key");
             assert!(!plan.all().contains("revokes older key"), "{}", plan.all());
             let applied = project.run(&["apply", "--yes"]);
             assert!(!applied.ends(0).all().contains("revoked key"), "{}", applied.all());

@@ -155,28 +155,34 @@ pub(crate) fn below<T: AsRef<str>>(mut url: Url, segments: impl IntoIterator<Ite
 
 fn build(tls: &Tls) -> Result<reqwest::Client, SinkError> {
     let mut builder = builder();
-    let read = |path: &PathBuf| {
+    let read = |path: &PathBuf, what: &str| {
         std::fs::read(path).map_err(|error| {
-            SinkError::new(SinkFault::Invalid, format!("{} cannot be read: {error}", path.display()))
+            SinkError::new(SinkFault::Invalid, format!("{what}, {}, cannot be read: {error}", path.display()))
         })
     };
-    let bad = |path: &PathBuf, error: &reqwest::Error| {
-        SinkError::new(SinkFault::Invalid, format!("{} cannot be used: {}", path.display(), cause(error)))
+    let bad = |path: &PathBuf, what: &str, error: &reqwest::Error| {
+        SinkError::new(
+            SinkFault::Invalid,
+            format!("{what}, {}, cannot be used: {}", path.display(), cause(error)),
+        )
     };
     if let Some(path) = &tls.authorities {
-        let certificates = Certificate::from_pem_bundle(&read(path)?).map_err(|error| bad(path, &error))?;
+        let what = "the file with trusted authorities";
+        let certificates =
+            Certificate::from_pem_bundle(&read(path, what)?).map_err(|error| bad(path, what, &error))?;
         if certificates.is_empty() {
-            let message = format!("{} holds no certificate", path.display());
+            let message = format!("{what}, {}, holds no certificate", path.display());
             return Err(SinkError::new(SinkFault::Invalid, message)
                 .help("it is text that begins with `-----BEGIN CERTIFICATE-----`"));
         }
         builder = builder.tls_certs_merge(certificates);
     }
     if let Some((certificate, key)) = &tls.identity {
-        let mut pem = Zeroizing::new(read(certificate)?);
+        let what = "the client's certificate";
+        let mut pem = Zeroizing::new(read(certificate, what)?);
         pem.push(b'\n');
-        pem.extend_from_slice(&Zeroizing::new(read(key)?));
-        builder = builder.identity(Identity::from_pem(&pem).map_err(|error| bad(certificate, &error))?);
+        pem.extend_from_slice(&Zeroizing::new(read(key, "the key of the client's certificate")?));
+        builder = builder.identity(Identity::from_pem(&pem).map_err(|error| bad(certificate, what, &error))?);
     }
     if let Some(server_name) = &tls.server_name {
         builder = builder.dns_resolver(std::sync::Arc::new(server_name.clone()));

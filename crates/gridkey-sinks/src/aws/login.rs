@@ -170,8 +170,14 @@ fn not_found(error: &CredentialsError, profile: Option<&str>) -> SinkError {
              `AWS_SESSION_TOKEN`, as `aws configure export-credentials --format env` prints them",
         );
     }
-    let said = causes.last().map_or(String::new(), |cause| shown(cause));
-    SinkError::new(SinkFault::Unauthenticated, format!("no AWS credentials were found{of}: {said}")).help(
+    // Where nothing was found anywhere, AWS's client lists all that it asked, which helps nobody.
+    let said = match (error, profile) {
+        (CredentialsError::CredentialsNotLoaded(_), None) => {
+            ", in variables, files or a role of this machine".to_string()
+        }
+        _ => causes.last().map_or(String::new(), |cause| format!(": {}", shown(cause))),
+    };
+    SinkError::new(SinkFault::Unauthenticated, format!("no AWS credentials were found{of}{said}")).help(
         "log in with `aws sso login`, set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or name a `profile`",
     )
 }

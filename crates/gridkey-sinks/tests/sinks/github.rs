@@ -330,8 +330,10 @@ async fn the_time_of_the_last_write_tells_whether_another_program_was_there() {
         github.world().overwrite(store, "SENDGRID_KEY", "other", &time);
         assert_eq!(sinks.observe(&at, Some(&known)).await, seen, "{later} s later");
     }
-    instead(&github, "GET /repos", 500, &[], json!({ "message": "Server Error" }));
+    // An outage says nothing.
     github.world().stores.get_mut(store).unwrap().secrets.clear();
+    instead(&github, "GET /repos", 500, &[], json!({ "message": "Server Error" }));
+    assert_eq!(sinks.observe(&at, Some(&known)).await, SinkObservation::WriteOnly);
     assert_eq!(sinks.observe(&at, Some(&known)).await, SinkObservation::Holds(SinkContent::Empty));
     // A repository that is not there, or not to be seen, says nothing of its secrets.
     let nowhere = GithubActionsSettings { repository: Some("acme/nowhere".to_string()), ..settings(&github) };

@@ -190,8 +190,7 @@ impl Inventory {
     /// Whether the location was seen to hold the key. One that never tells its value was not: its service only says whether it was
     /// written since, and nothing can be copied from it.
     pub fn holds(&self, location: &SinkLocation, id: &KeyId) -> bool {
-        let seen = self.sinks.get(&location.id()).filter(|_| location.at.is_readable());
-        matches!(seen, Some(SinkObservation::Holds(SinkContent::Key(held))) if held == id)
+        location.at.is_readable() && self.serves(location, id)
     }
 
     /// Whether programs that read the location get the key, as far as anything tells: also where the value itself is never told.

@@ -32,11 +32,17 @@ pub(crate) struct Adoption {
 /// An address that is to get a live key.
 struct Candidate<'a> {
     wanted: &'a WantedKey,
-    key: ImportKey,
+    key: CandidateKey<'a>,
     reason: Reason,
     position: Option<&'a Position>,
-    /// Where it was found: one of several keys is not chosen.
-    held: Vec<(KeyId, &'a SinkLocation)>,
+}
+
+/// How the key of a candidate is found.
+enum CandidateKey<'a> {
+    /// An entry or a person names it.
+    Named(ImportKey),
+    /// Sinks of the address hold it: each live key there, with the first of them.
+    Held(Vec<(KeyId, &'a SinkLocation)>),
 }
 
 /// What candidates are looked up in.
@@ -75,7 +81,7 @@ pub fn adoptable(
     let has_owner = |id: &KeyId| owned.contains(id);
     let (is_owned, has_owner) = (&is_owned, &has_owner);
     let lookup = Lookup { manifest, selection, requests, account, read, sinks, is_owned, has_owner, states };
-    lookup.candidates().into_iter().flat_map(|candidate| live(&candidate.key, read)).collect()
+    lookup.candidates().into_iter().flat_map(|candidate| candidate.key.live(read)).collect()
 }
 
 impl<'a> Lookup<'a, '_> {
@@ -88,9 +94,8 @@ impl<'a> Lookup<'a, '_> {
         let mut candidates: BTreeMap<&Address, Candidate<'a>> = BTreeMap::new();
         for (address, id) in &self.requests.import {
             if let Some(wanted) = self.wanted(address) {
-                let key = ImportKey::Id(id.clone());
-                let candidate =
-                    Candidate { wanted, key, reason: Reason::Imported, position: None, held: Vec::new() };
+                let key = CandidateKey::Named(ImportKey::Id(id.clone()));
+                let candidate = Candidate { wanted, key, reason: Reason::Imported, position: None };
                 candidates.insert(&wanted.address, candidate);
             }
         }
@@ -101,9 +106,8 @@ impl<'a> Lookup<'a, '_> {
                 if self.requests.from_sinks && is_gone && !self.held_live(wanted).is_empty() {
                     continue;
                 }
-                let (key, position) = (import.key.clone(), Some(&import.position));
-                let candidate =
-                    Candidate { wanted, key, reason: Reason::Imported, position, held: Vec::new() };
+                let (key, position) = (CandidateKey::Named(import.key.clone()), Some(&import.position));
+                let candidate = Candidate { wanted, key, reason: Reason::Imported, position };
                 candidates.entry(&wanted.address).or_insert(candidate);
             }
         }
@@ -111,9 +115,11 @@ impl<'a> Lookup<'a, '_> {
             for key in self.manifest.keys.values() {
                 let Some(wanted) = self.wanted(&key.address) else { continue };
                 let held = self.held_live(wanted);
-                let Some((id, _)) = held.first() else { continue };
-                let key = ImportKey::Id(id.clone());
-                let candidate = Candidate { wanted, key, reason: Reason::FoundInSink, position: None, held };
+                if held.is_empty() {
+                    continue;
+                }
+                let key = CandidateKey::Held(held);
+                let candidate = Candidate { wanted, key, reason: Reason::FoundInSink, position: None };
                 candidates.entry(&wanted.address).or_insert(candidate);
             }
         }
@@ -128,9 +134,8 @@ impl<'a> Lookup<'a, '_> {
             let Some(SinkObservation::Holds(SinkContent::Key(id))) = self.sinks.get(&location.id()) else {
                 continue;
             };
-            let is_begun = |name: &String| begun_for(self.states, name).is_some();
             let is_known = held.iter().any(|(known, _)| known == id);
-            let is_free = |name: &String| !(self.has_owner)(id) && !is_begun(name);
+            let is_free = |name: &String| !(self.has_owner)(id) && begun_for(self.states, name).is_none();
             if !is_known && self.read.live.get(id).is_some_and(is_free) {
                 held.push((id.clone(), location));
             }
@@ -143,6 +148,15 @@ impl<'a> Lookup<'a, '_> {
 fn begun_for<'s>(states: &'s BTreeMap<Name, AccountState>, name: &str) -> Option<&'s Address> {
     let marker = Marker::in_name(name)?;
     states.values().find_map(|state| state.pending.get(&marker)).map(|pending| &pending.address)
+}
+
+impl CandidateKey<'_> {
+    fn live(&self, read: &ReadAccount) -> Vec<KeyId> {
+        match self {
+            Self::Named(key) => live(key, read),
+            Self::Held(held) => held.iter().map(|(id, _)| id.clone()).collect(),
+        }
+    }
 }
 
 /// The live keys that an import names: one, or several of the same name.
@@ -205,9 +219,6 @@ impl Candidate<'_> {
 
 fn adoption(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<Adoption, Box<Finding>> {
     let wanted = candidate.wanted;
-    if candidate.held.len() > 1 {
-        return Err(Box::new(several_held(candidate)));
-    }
     let id = the_one(account, candidate)?;
     if let Some(owner) = account.index.owner_of(&id) {
         return Err(Box::new(candidate.refused(
@@ -246,10 +257,9 @@ fn adoption(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<Adoption
 }
 
 /// Which of them programs should go on with nobody but a person knows: one of them may be an older one.
-fn several_held(candidate: &Candidate<'_>) -> Finding {
+fn several_held(candidate: &Candidate<'_>, held: &[(KeyId, &SinkLocation)]) -> Finding {
     let address = &candidate.wanted.address;
-    let held: Vec<String> =
-        candidate.held.iter().map(|(id, location)| format!("{id} in {location}")).collect();
+    let held: Vec<String> = held.iter().map(|(id, location)| format!("{id} in {location}")).collect();
     candidate.refused(
         Code::ImportAmbiguous,
         format!("the sinks of `{address}` hold {} live keys: {}", held.len(), held.join(", ")),
@@ -279,12 +289,13 @@ fn unknown_secret(candidate: &Candidate<'_>, id: &KeyId) -> Finding {
     candidate.refused(Code::SecretUnknown, message, help).with_severity(crate::finding::Severity::Warns)
 }
 
-/// The key that an import names, where it is one.
+/// The key of a candidate, where it is one.
 fn the_one(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<KeyId, Box<Finding>> {
-    let ids = live(&candidate.key, account.read);
+    let ids = candidate.key.live(account.read);
     match (&ids[..], &candidate.key) {
         ([id], _) => Ok(id.clone()),
-        ([], key) => {
+        (_, CandidateKey::Held(held)) => Err(Box::new(several_held(candidate, held))),
+        ([], CandidateKey::Named(key)) => {
             let what = match key {
                 ImportKey::Id(id) => format!("the key {id}"),
                 ImportKey::Name(name) => format!("a key named `{name}`"),
@@ -316,7 +327,7 @@ fn the_one(account: &Account<'_>, candidate: &Candidate<'_>) -> Result<KeyId, Bo
             };
             Err(Box::new(candidate.refused(Code::ImportNotFound, message, help)))
         }
-        (several, _) => {
+        (several, CandidateKey::Named(_)) => {
             let listed: Vec<String> = several.iter().map(ToString::to_string).collect();
             Err(Box::new(candidate.refused(
                 Code::ImportAmbiguous,

@@ -128,6 +128,11 @@ impl OwnedKey {
         std::iter::once(&self.id).chain(self.retiring.iter().map(|retiring| &retiring.id))
     }
 
+    /// Whether it is recorded that a location of its own was given it.
+    pub fn is_delivered_to(&self, location: &LocationId) -> bool {
+        self.sinks.iter().any(|delivery| delivery.location.id() == *location)
+    }
+
     /// When it was last given to a location.
     pub fn delivered(&self) -> Timestamp {
         let born = self.born.at();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gridkey_core::hook::{Delivered, DeliveredTo, DueHook, Hook};
 use gridkey_core::plan::Put;
 use gridkey_core::state::OwnedKey;
-use gridkey_core::{Address, LocationId, SinkLocation};
+use gridkey_core::{Address, SinkLocation};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -32,25 +32,10 @@ impl OneByOne {
     }
 }
 
-/// Which of the deliveries that are due a hook is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// Those that are recorded already: this run may find others in their sinks yet.
-    Recorded,
-    All,
-}
-
-impl Told {
-    fn of(self, due: &DueHook, owned: &OwnedKey) -> DueHook {
-        let is_recorded =
-            |location: &LocationId| owned.sinks.iter().any(|delivery| delivery.location.id() == *location);
-        let is_told = |location: &&LocationId| match self {
-            Self::Recorded => is_recorded(location),
-            Self::All => true,
-        };
-        let locations = due.locations.iter().filter(is_told).cloned().collect();
-        DueHook { hook: due.hook.clone(), locations }
-    }
+/// What a hook can be told of by now: a delivery that is not recorded yet is found, or made again, first.
+fn recorded(due: &DueHook, owned: &OwnedKey) -> DueHook {
+    let locations = due.locations.iter().filter(|location| owned.is_delivered_to(location)).cloned();
+    DueHook { hook: due.hook.clone(), locations: locations.collect() }
 }
 
 impl AccountRun {
@@ -70,18 +55,13 @@ impl AccountRun {
     }
 
     /// Runs what of these hooks state says is due. All of them are tried.
-    pub(crate) async fn run_hooks(
-        &self,
-        address: &Address,
-        hooks: &[Hook],
-        told: Told,
-    ) -> Result<(), StepError> {
+    pub(crate) async fn run_hooks(&self, address: &Address, hooks: &[Hook]) -> Result<(), StepError> {
         let (_turn, runner) = self.hooks.turn().await;
         // Looked at in turn, as another change of the address may have run them meanwhile.
         let Some(owned) = self.committer.owned(address).await else { return Ok(()) };
         let mut failed = Vec::new();
         let mut help = None;
-        let due = owned.hooks_due.iter().map(|due| told.of(due, &owned));
+        let due = owned.hooks_due.iter().map(|due| recorded(due, &owned));
         for due in due.filter(|due| !due.locations.is_empty()) {
             let Some(hook) = hooks.iter().find(|hook| hook.sink == due.hook.sink) else { continue };
             if self.cancel.is_set() {

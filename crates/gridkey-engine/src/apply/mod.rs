@@ -212,6 +212,9 @@ async fn check_hooks(
     by_account: &BTreeMap<&Name, Vec<&Change>>,
     runner: &dyn HookRunner,
 ) -> Result<(), ApplyError> {
+    if runner.is_sandboxed() {
+        return Ok(());
+    }
     let makes = |change: &&&Change| change.steps.iter().any(|step| matches!(step, Step::Mint(_)));
     let steps = by_account.values().flatten().filter(makes).flat_map(|change| &change.steps);
     let hooks: BTreeSet<&Hook> = steps
@@ -222,7 +225,7 @@ async fn check_hooks(
         .flatten()
         .collect();
     let mut failed = Vec::new();
-    for hook in hooks.into_iter().filter(|_| !runner.is_sandboxed()) {
+    for hook in hooks {
         if let Err(error) = runner.check(&hook.does).await {
             failed.push((hook.clone(), error));
         }

@@ -10,7 +10,6 @@ use gridkey_core::{Access, Address, KeyId, Marker, SinkLocation};
 use jiff::Timestamp;
 
 use super::account::{AccountRun, StepError};
-use super::hooks::Told;
 use crate::event::Event;
 use crate::ports::{PutError, SinkFault};
 use crate::secret::Secret;
@@ -79,10 +78,7 @@ impl AccountRun {
                 self.announcing(address, hooks, to).await?;
                 self.copy(address, id, source, to).await
             }
-            Step::RunHooks { hooks, begun: _, due: true } => {
-                self.run_hooks(address, hooks, Told::Recorded).await
-            }
-            Step::RunHooks { hooks, begun: _, due: false } => self.run_hooks(address, hooks, Told::All).await,
+            Step::RunHooks { hooks, begun: _, due: _ } => self.run_hooks(address, hooks).await,
             Step::Record(settings) => {
                 let (address, settings) = (address.clone(), settings.clone());
                 let receipts = self.receipts();

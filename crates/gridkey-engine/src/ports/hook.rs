@@ -44,10 +44,7 @@ impl HookError {
 
     /// What happened and what to do about it, where only one text fits.
     pub fn with_help(self) -> String {
-        match self.help {
-            Some(help) => format!("{}; {help}", self.message),
-            None => self.message,
-        }
+        super::in_one_text(self.message, self.help)
     }
 }
 

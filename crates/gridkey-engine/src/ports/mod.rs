@@ -15,3 +15,11 @@ pub use store::{
     Lock, LockError, LockHolder, StateReader, StateWriter, StoreError, StoreWriteError, Stored, Version,
 };
 pub use time::Timer;
+
+/// What happened and what to do about it, where only one text fits.
+fn in_one_text(message: String, help: Option<String>) -> String {
+    match help {
+        Some(help) => format!("{message}; {help}"),
+        None => message,
+    }
+}

@@ -307,8 +307,8 @@ impl<'a> Comparison<'a> {
 
     /// Whether a location that never tells its value is sure to have lost the key that it was given.
     fn is_denied(&self, location: &SinkLocation) -> bool {
-        let is_given = self.owned.sinks.iter().any(|delivery| delivery.location.id() == location.id());
-        is_given && self.account.denied(location, [&self.owned.id]).is_some()
+        self.owned.is_delivered_to(&location.id())
+            && self.account.denied(location, [&self.owned.id]).is_some()
     }
 
     fn deliver(&mut self, missing: &[&SinkLocation]) {

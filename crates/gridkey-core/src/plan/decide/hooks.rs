@@ -6,7 +6,6 @@ use crate::manifest::WantedKey;
 use crate::plan::document::change::Note;
 use crate::plan::document::step::{Put, Step};
 use crate::plan::findings::{Findings, about};
-use crate::sink::LocationId;
 use crate::state::OwnedKey;
 
 /// The hooks of a key that follow a delivery to these locations.
@@ -49,10 +48,9 @@ pub(crate) fn due(
     }
     // What was to be run when it was delivered needs no further approval.
     let begun = due.iter().all(|(hook, due)| *hook == due.hook);
-    let is_recorded =
-        |location: &LocationId| owned.sinks.iter().any(|delivery| delivery.location.id() == *location);
     let some = |recorded: bool| -> Vec<Hook> {
-        let is_there = |due: &DueHook| due.locations.iter().any(|location| is_recorded(location) == recorded);
+        let is_there =
+            |due: &DueHook| due.locations.iter().any(|location| owned.is_delivered_to(location) == recorded);
         due.iter().filter(|(_, due)| is_there(due)).map(|(hook, _)| hook.clone()).collect()
     };
     // What is recorded is told before an older key is revoked; the others are told of once this run has recorded them.

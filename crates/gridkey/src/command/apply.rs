@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridkey_core::finding::Severity;
 use gridkey_core::manifest::Manifest;
 use gridkey_core::plan::{
     Approval, ApprovedPlan, CheckedPlan, Due, Plan, PlanInput, Requests, Seed, Selection, plan_approved,
@@ -506,7 +507,7 @@ pub async fn close(session: Session) {
 }
 
 fn not_ready(error: &ApplyError) -> CommandError {
-    let causes = match error {
+    let mut causes: Vec<String> = match error {
         ApplyError::SinksNotReady(sinks) => sinks
             .iter()
             .map(|(location, error)| format!("{location}: {}", error.clone().with_help()))
@@ -516,6 +517,8 @@ fn not_ready(error: &ApplyError) -> CommandError {
             .map(|(hook, error)| format!("{}: {}", hook.whose(), error.clone().with_help()))
             .collect(),
     };
+    // The same program is run for many keys.
+    causes.dedup();
     CommandError {
         causes,
         ..CommandError::new(error.to_string()).help("put that right and run again; nothing was changed")
@@ -524,7 +527,10 @@ fn not_ready(error: &ApplyError) -> CommandError {
 
 /// How many keys are still without one, where the sinks were asked what they hold.
 fn say_not_found(manifest: &Manifest, selection: &Selection, plan: &Plan) {
-    let known: BTreeSet<&Address> = plan.changes.iter().map(|change| &change.address).collect();
+    // Of what was found and cannot be adopted a finding says why.
+    let told = plan.findings.iter().filter(|finding| finding.severity == Severity::Blocks);
+    let told = told.filter_map(|finding| finding.address.as_ref());
+    let known: BTreeSet<&Address> = plan.changes.iter().map(|change| &change.address).chain(told).collect();
     let wanted = manifest.keys.keys().filter(|address| selection.has(manifest, address));
     let missing: Vec<&Address> = wanted.filter(|address| !known.contains(address)).collect();
     if missing.is_empty() {
